@@ -1,0 +1,380 @@
+"""Words in, exit code out: the only module that knows typer.
+
+A command checks its words and calls one `run_<command>`; what that raises becomes one line
+on stderr and an exit code (errors.py). Stages are imported inside the commands, so that
+help comes at once.
+"""
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from fundusseg import __version__, config, errors, stop, ui
+
+app = typer.Typer(
+    name="fundusseg",
+    help="Vessel maps from retinal photographs.",
+    epilog=(
+        "Exit status: 0 done; 1 input or environment wrong; 2 wrong command line; "
+        "3 finished, some images failed; 70 a bug; 75 stopped, run again to go on; 130 Ctrl-C."
+    ),
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Layout = Literal["auto", "fives", "drive", "chase", "stare", "hrf", "les-av", "pairs"]
+InferLayout = Literal["auto", "none", "fives", "drive", "chase", "stare", "hrf", "les-av", "pairs"]
+DrawnLayout = Literal["fives", "drive", "chase", "stare", "hrf", "les-av", "pairs"]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+Quiet = Annotated[bool, typer.Option("--quiet", help="Warnings and errors only.")]
+Verbose = Annotated[bool, typer.Option("--verbose", help="More messages; tracebacks of errors.")]
+LogFile = Annotated[Path | None, typer.Option("--log-file", help="All messages, with times.")]
+Jobs = Annotated[int, typer.Option("--jobs", min=0, help="Threads; 0: one per free core.")]
+Force = Annotated[bool, typer.Option("--force", help="Make finished work anew.")]
+Verify = Annotated[bool, typer.Option("--verify", help="Hash inputs and outputs of finished work.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of all random numbers.")]
+Threshold = Annotated[
+    float | None, typer.Option("--threshold", min=0, max=1, help="In place of the model's own.")
+]
+SubjectsFile = Annotated[
+    Path | None, typer.Option("--subjects", help="TSV with the columns id and subject.")
+]
+FovFolder = Annotated[
+    Path | None, typer.Option("--fov", help="Folder of field-of-view masks, by name.")
+]
+
+
+@app.command()
+def prep(
+    src: Annotated[Path, typer.Argument(metavar="SRC", help="Data set folder.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the shards.")],
+    preset: Annotated[
+        Literal["native", "pix2pix"], typer.Option("--preset", help="Frame and network.")
+    ] = config.DEFAULT_PRESET,
+    layout: Annotated[Layout, typer.Option("--layout", help="Layout of SRC.")] = "auto",
+    format: Annotated[Literal["h5", "npz"], typer.Option("--format", help="Kind of shard.")] = "h5",
+    split: Annotated[
+        Literal["auto", "train", "test"],
+        typer.Option("--split", help="auto: the data set's own; or one part for all."),
+    ] = "auto",
+    subjects: SubjectsFile = None,
+    shard: Annotated[int | None, typer.Option("--shard", min=0, help="This part only.")] = None,
+    num_shards: Annotated[
+        int, typer.Option("--num-shards", min=0, help="Number of shards; 0: by size.")
+    ] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what matches what.")] = False,
+    jobs: Jobs = 0,
+    force: Force = False,
+    verify: Verify = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
+) -> int:
+    """Turn a data set folder into shards.
+
+    Example: fundusseg prep CHASE_DB1/ shards/
+    """
+    _start(quiet, verbose, log_file)
+    _require_existing(src, subjects)
+    _require_part(shard, num_shards)
+    from fundusseg.stages import prep as stage
+
+    options = stage.PrepOptions(
+        layout=layout,
+        preset=preset,
+        format=format,
+        split=split,
+        subjects=subjects,
+        shard=shard,
+        num_shards=num_shards,
+        jobs=jobs,
+        force=force,
+        verify=verify,
+    )
+    if dry_run:
+        sys.stdout.write(stage.describe(stage.planned(src, out, options)))
+        return errors.EXIT_OK
+    return stage.run_prep(src, out, options)
+
+
+@app.command()
+def train(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="SHARDS... OUT", help="Shard folders, model folder.")
+    ],
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Length in steps.")] = None,
+    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Length in epochs.")] = None,
+    split: Annotated[
+        Literal["train", "all"], typer.Option("--split", help="all: the test part too.")
+    ] = "train",
+    adversarial_weight: Annotated[
+        float | None,
+        typer.Option("--adversarial-weight", min=0, help="Of the discriminator; 0: none."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="JSON with any keys of the preset.")
+    ] = None,
+    summary: Annotated[
+        bool, typer.Option("--summary", help="Print the layers; no training.")
+    ] = False,
+    seed: Seed = None,
+    precision: Annotated[Precision, typer.Option("--precision", help="Of convolutions.")] = "auto",
+    jobs: Jobs = 0,
+    force: Force = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
+) -> int:
+    """Train a model on shards; the same command goes on where it stopped.
+
+    Example: fundusseg train shards/ model/ --steps 3000
+    """
+    _start(quiet, verbose, log_file)
+    if len(paths) < (1 if summary else 2):
+        raise errors.UsageError("train needs at least one shard folder and the model folder")
+    _require_existing(*(paths if summary else paths[:-1]), config)
+    from fundusseg.stages import train as stage
+
+    options = stage.TrainOptions(
+        config=config,
+        steps=steps,
+        epochs=epochs,
+        adversarial_weight=adversarial_weight,
+        seed=seed,
+        split=split,
+        precision=precision,
+        jobs=jobs,
+        force=force,
+    )
+    if summary:
+        sys.stdout.write(stage.summary(paths, options))
+        return errors.EXIT_OK
+    return stage.run_train(paths[:-1], paths[-1], options)
+
+
+@app.command()
+def infer(
+    given: Annotated[
+        str, typer.Argument(metavar="IN", help="Folder, file, shards, or - for a list on stdin.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the maps.")],
+    model: Annotated[
+        str, typer.Option("--model", help="Model folder, or the name of a shipped one.")
+    ] = config.DEFAULT_MODEL,
+    threshold: Threshold = None,
+    fov: FovFolder = None,
+    probability: Annotated[
+        bool, typer.Option("--probability", help="Write <name>.prob.png (16 bit) too.")
+    ] = False,
+    overlay: Annotated[
+        bool, typer.Option("--overlay", help="Write the photograph with outlines too.")
+    ] = False,
+    format: Annotated[
+        Literal["png", "npz", "h5"], typer.Option("--format", help="Kind of output.")
+    ] = "png",
+    layout: Annotated[
+        InferLayout, typer.Option("--layout", help="none: every image is a photograph.")
+    ] = "auto",
+    split: Annotated[
+        Literal["all", "train", "validation", "test"], typer.Option("--split", help="Of shards.")
+    ] = "all",
+    keep_suffix: Annotated[
+        bool, typer.Option("--keep-suffix", help="a.jpg becomes a.jpg.png.")
+    ] = False,
+    null: Annotated[bool, typer.Option("--null", help="The list is NUL-separated.")] = False,
+    tile: Annotated[
+        int, typer.Option("--tile", min=0, help="Side of tiles in pixels of the frame; 0: none.")
+    ] = 0,
+    shard: Annotated[int, typer.Option("--shard", min=0, help="This part only (from 0).")] = 0,
+    num_shards: Annotated[int, typer.Option("--num-shards", min=1, help="Number of parts.")] = 1,
+    precision: Annotated[Precision, typer.Option("--precision", help="Of convolutions.")] = "auto",
+    jobs: Jobs = 0,
+    force: Force = False,
+    verify: Verify = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
+) -> int:
+    """Write a vessel map for every photograph, and a status table.
+
+    Example: fundusseg infer photographs/ maps/
+    """
+    _start(quiet, verbose, log_file)
+    _require_existing(fov, None if given == "-" else Path(given))
+    _require_part(shard, num_shards)
+    from fundusseg.io.outputs import OutputKinds
+    from fundusseg.stages import infer as stage
+
+    options = stage.InferOptions(
+        model=model,
+        threshold=threshold,
+        fov=fov,
+        outputs=OutputKinds(format, probability, overlay),
+        layout=layout,
+        split=split,
+        keep_suffix=keep_suffix,
+        null_separated=null,
+        tile_px=tile,
+        precision=precision,
+        jobs=jobs,
+        shard=shard,
+        num_shards=num_shards,
+        force=force,
+        verify=verify,
+    )
+    return stage.run_infer(given, out, options)
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the data set.")],
+    count: Annotated[int, typer.Option("--count", min=1, help="Number of photographs.")] = 24,
+    size: Annotated[int, typer.Option("--size", min=64, max=4096, help="Height in pixels.")] = 512,
+    layout: Annotated[DrawnLayout, typer.Option("--layout", help="Layout of OUT.")] = "pairs",
+    seed: Seed = 1,
+    jobs: Jobs = 0,
+    force: Force = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
+) -> int:
+    """Draw a synthetic data set with exact truth.
+
+    Example: fundusseg phantom phantoms/ --count 24
+    """
+    _start(quiet, verbose, log_file)
+    from fundusseg.fundus.phantom import PhantomConfig
+    from fundusseg.stages import phantom as stage
+
+    options = stage.PhantomOptions(
+        count=count,
+        layout=layout,
+        drawing=PhantomConfig(size_px=size),
+        seed=seed,
+        jobs=jobs,
+        force=force,
+    )
+    return stage.run_phantom(out, options)
+
+
+@app.command()
+def merge(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of a job array.")],
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
+) -> int:
+    """Join the status tables and manifests of a job array.
+
+    Example: fundusseg merge maps/
+    """
+    _start(quiet, verbose, log_file)
+    from fundusseg.stages import merge as stage
+
+    return stage.run_merge(out)
+
+
+@app.command()
+def check(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders to check.")],
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
+) -> int:
+    """Print a line for every fault in shards, models or output folders.
+
+    Example: fundusseg check shards/ model/ maps/
+    """
+    _start(quiet, verbose, log_file)
+    from fundusseg.stages import check as stage
+
+    return stage.run_check(paths)
+
+
+@app.command()
+def info(
+    model: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="Model folder or shipped model.")
+    ] = None,
+) -> int:
+    """Print versions, devices and models, or a model's card.
+
+    Example: fundusseg info
+    """
+    _start(quiet=False, verbose=False, log_file=None)
+    from fundusseg.stages import info as stage
+
+    return stage.run_info(model)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Vessel maps from retinal photographs, as Unix batch commands."""
+    if show:
+        print(f"fundusseg {__version__}")
+        raise typer.Exit
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line; returns the exit code. `arguments` defaults to the process's own."""
+    stop.install()
+    try:
+        code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
+        return int(code or 0)
+    except errors.FundussegError as error:
+        return _refused(str(error), error.exit_code)
+    except typer.Abort:
+        return _refused("interrupted", errors.EXIT_INTERRUPTED)
+    except KeyboardInterrupt:
+        return _refused("interrupted; the same command goes on", errors.EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of stdout went away: what Python would still flush has no reader either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _refused("stdout: broken pipe", errors.EXIT_ERROR)
+    except OSError as error:
+        where = error.filename or "input or output"
+        return _refused(f"{where}: {error.strerror or error}", errors.EXIT_ERROR)
+    except typer.TyperException as error:
+        return _refused(f"{error.format_message()}; see fundusseg --help", errors.EXIT_USAGE)
+    except Exception:
+        traceback.print_exc()
+        return _refused(
+            "this is a bug; please report the lines above, the command line and `fundusseg info`",
+            errors.EXIT_BUG,
+        )
+
+
+def _start(quiet: bool, verbose: bool, log_file: Path | None) -> None:
+    if quiet and verbose:
+        raise errors.UsageError("--quiet and --verbose exclude each other")
+    ui.start_logging(quiet, verbose, log_file)
+
+
+def _require_existing(*paths: Path | None) -> None:
+    for path in paths:
+        if path is not None and not path.exists():
+            raise errors.UsageError(f"{path}: does not exist; check the spelling")
+
+
+def _require_part(shard: int | None, num_shards: int) -> None:
+    if shard is not None and shard >= max(1, num_shards):
+        raise errors.UsageError(f"--shard {shard} is not below --num-shards {num_shards}")
+
+
+def _refused(message: str, code: int) -> int:
+    """Print one line on stderr; `code`."""
+    line = " ".join(message.split())
+    print(f"fundusseg: error: {line}", file=sys.stderr)
+    ui.log_to_file(line)
+    return code

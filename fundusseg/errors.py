@@ -1,0 +1,55 @@
+"""The errors that reach a user, each with its exit code.
+
+A message is one line, `PATH: what is wrong; what to do`. Whoever raises one of
+these has said everything; `cli.main` only prints it. Anything else that escapes
+is a bug and ends in a traceback and exit code 70.
+"""
+
+from pathlib import Path
+
+EXIT_OK = 0
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+EXIT_SOME_FAILED = 3
+EXIT_BUG = 70
+EXIT_STOPPED = 75
+EXIT_INTERRUPTED = 130
+
+
+class FundussegError(Exception):
+    """Input or environment is wrong: a corrupt file, a full disk, a mismatch."""
+
+    exit_code = EXIT_ERROR
+
+
+class InputError(FundussegError):
+    """A file or folder is not what it should be.
+
+    Args:
+        path: the file or folder at fault.
+        problem: what is wrong with it.
+        remedy: what the user can do about it; may be empty.
+    """
+
+    def __init__(self, path: Path | str, problem: str, remedy: str = ""):
+        self.path = path
+        self.problem = problem
+        self.remedy = remedy
+        super().__init__(f"{path}: {self.reason}".replace("\n", "\\n"))
+
+    @property
+    def reason(self) -> str:
+        """The message without the path, as a row of status.tsv gives it."""
+        return f"{self.problem}; {self.remedy}" if self.remedy else self.problem
+
+
+class UsageError(FundussegError):
+    """The command line is wrong, or a path on it does not exist."""
+
+    exit_code = EXIT_USAGE
+
+
+class Stopped(FundussegError):
+    """A signal asked for a stop; the work so far is saved and the same command goes on."""
+
+    exit_code = EXIT_STOPPED

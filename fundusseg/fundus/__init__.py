@@ -1,0 +1,1 @@
+"""What is known of fundus photographs, as pure functions on arrays: no files, no network."""

@@ -1,0 +1,143 @@
+"""The field of view: the lit disc of a fundus photograph, read from a mask or found.
+
+Found so: the brightness (largest of the channels) is thresholded a little above the level
+of the dark frame; the largest connected part is taken, so that a burnt-in date outside
+the disc does not count, and its convex hull. A circle is fitted to the hull's outline
+where it does not run along the edge of the picture. If circle and hull agree, the field of view is
+the circle, cut at the picture's edges; else it is the hull itself. A photograph without
+a dark frame is its own field of view.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+from skimage.morphology import convex_hull_image
+
+WORKING_SIZE_PX = 640
+DARK_FRACTION = 0.06  # of the range between frame and bright parts, above which a pixel is lit
+DARK_STEP = 8.0  # least number of grey levels above the frame
+FRAMELESS_FRACTION = 0.97  # lit part of a photograph that has no dark frame
+CIRCLE_AGREEMENT = 0.95  # intersection over union of circle and hull
+
+
+@dataclass(frozen=True)
+class FieldOfView:
+    """Centre and diameter in pixels of the source (pixel edges), and how it was found.
+
+    method: "given" (a mask came with the photograph), "circle", "hull" or "frame" (found).
+    """
+
+    y_px: float
+    x_px: float
+    diameter_px: float
+    method: str
+
+
+def field_of_view_of_mask(mask: np.ndarray, method: str = "given") -> FieldOfView:
+    """The field of view of a bool (Y, X) mask: the centre and larger side of its box.
+
+    A disc that the camera cuts at top and bottom is as wide as the disc, so the larger
+    side is its diameter.
+
+    Raises:
+        ValueError: if the mask is empty.
+    """
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if rows.size == 0:
+        raise ValueError("the field of view is empty")
+    y0, y1 = float(rows[0]), float(rows[-1] + 1)
+    x0, x1 = float(columns[0]), float(columns[-1] + 1)
+    return FieldOfView((y0 + y1) / 2, (x0 + x1) / 2, max(y1 - y0, x1 - x0), method)
+
+
+def found_field_of_view(photograph: np.ndarray) -> tuple[FieldOfView, np.ndarray]:
+    """Find the field of view of a uint8 (Y, X, 3) photograph.
+
+    Returns:
+        The field of view and its mask, bool (Y, X). It always finds one: the whole frame
+        (method "frame") where there is no dark surround, or nothing at all to see.
+    """
+    shape = photograph.shape[:2]
+    stride = max(1, int(np.ceil(max(shape) / WORKING_SIZE_PX)))
+    lit = _lit(_shrunk(photograph.max(axis=2), stride))
+    if lit is None:
+        mask = np.ones(shape, bool)
+        return field_of_view_of_mask(mask, "frame"), mask
+    hull = convex_hull_image(lit)
+    circle = _outline_circle(hull)
+    if circle is not None:
+        y, x, radius = (value * stride for value in circle)
+        mask = _disc(shape, y, x, radius)
+        return FieldOfView(y, x, 2 * radius, "circle"), mask
+    mask = np.kron(hull, np.ones((stride, stride), bool))
+    mask = np.pad(mask, [(0, max(0, s - m)) for s, m in zip(shape, mask.shape)], mode="edge")
+    mask = mask[: shape[0], : shape[1]]
+    return field_of_view_of_mask(mask, "hull"), mask
+
+
+def _shrunk(grey: np.ndarray, stride: int) -> np.ndarray:
+    """Block means of side `stride`, float (Y // stride, X // stride)."""
+    height, width = (size // stride for size in grey.shape)
+    blocks = grey[: height * stride, : width * stride].reshape(height, stride, width, stride)
+    return blocks.mean(axis=(1, 3))
+
+
+def _lit(grey: np.ndarray) -> np.ndarray | None:
+    """The largest lit part, holes filled; None if (nearly) everything is lit, or nothing."""
+    corner = max(2, min(grey.shape) // 50)
+    corners = [grey[ys, xs] for ys in _ends(corner) for xs in _ends(corner)]
+    frame_level = min(float(np.median(patch)) for patch in corners)
+    bright_level = float(np.percentile(grey, 95))
+    step = max(DARK_STEP, DARK_FRACTION * (bright_level - frame_level))
+    labels, count = ndimage.label(ndimage.binary_opening(grey > frame_level + step, iterations=2))
+    if count == 0:
+        return None
+    largest = labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
+    lit = ndimage.binary_fill_holes(largest)
+    return None if lit.mean() > FRAMELESS_FRACTION else lit
+
+
+def _ends(size: int) -> tuple[slice, slice]:
+    return slice(0, size), slice(-size, None)
+
+
+def _outline_circle(hull: np.ndarray) -> tuple[float, float, float] | None:
+    """Centre and radius (pixel edges) of the circle that the hull is part of, if it is one."""
+    outline = hull & ~ndimage.binary_erosion(hull, border_value=0)
+    outline[[0, 1, -2, -1], :] = False
+    outline[:, [0, 1, -2, -1]] = False
+    points = np.argwhere(outline) + 0.5
+    if len(points) < 20:
+        return None
+    for _ in range(10):
+        y, x, radius = _fitted_circle(points)
+        residual = np.abs(np.hypot(points[:, 0] - y, points[:, 1] - x) - radius)
+        kept = residual <= max(1.0, 2 * float(np.median(residual)))
+        if kept.all():
+            break
+        points = points[kept]
+    radius += 0.5  # from the centres of the outermost pixels to their edges
+    disc = _disc(hull.shape, y, x, radius)
+    agreement = (disc & hull).sum() / max(1, (disc | hull).sum())
+    return (y, x, radius) if agreement >= CIRCLE_AGREEMENT else None
+
+
+def _fitted_circle(points: np.ndarray) -> tuple[float, float, float]:
+    """Algebraic least-squares circle through points (N, 2): y^2 + x^2 = 2 a y + 2 b x + c.
+
+    Kasa, IEEE Trans. Instrum. Meas. 25:8-14, 1976, doi 10.1109/TIM.1976.6312298.
+    """
+    centre = points.mean(axis=0)
+    shifted = points - centre
+    system = np.column_stack([2 * shifted, np.ones(len(points))])
+    (a, b, c), *_ = np.linalg.lstsq(system, (shifted**2).sum(axis=1), rcond=None)
+    radius = np.sqrt(max(c + a**2 + b**2, 0.0))
+    return float(a + centre[0]), float(b + centre[1]), float(radius)
+
+
+def _disc(shape: tuple[int, int], y: float, x: float, radius: float) -> np.ndarray:
+    """The pixels (Y, X) whose centres lie within the circle."""
+    rows = (np.arange(shape[0]) + 0.5 - y) ** 2
+    columns = (np.arange(shape[1]) + 0.5 - x) ** 2
+    return rows[:, np.newaxis] + columns <= radius**2

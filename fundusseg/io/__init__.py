@@ -1,0 +1,1 @@
+"""The only package that opens files: photographs, data sets, shards, models, tables."""

@@ -1,0 +1,68 @@
+"""Named arrays in HDF5: compressed, checksummed, and the same bytes for the same input.
+
+No time, host or user is stored. A flipped byte (fletcher32) and a truncated file come
+from h5py as any of five errors without the path; here they become an `InputError`.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from fundusseg.errors import InputError
+
+_CHECKSUM = {"fletcher32": True}
+_COMPRESSION = {"compression": "gzip", "compression_opts": 4, "shuffle": True, **_CHECKSUM}
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[h5py.File]:
+    """Open an HDF5 file for reading, its faults turned into `InputError`."""
+    try:
+        with h5py.File(path, "r") as file:
+            yield file
+    except FileNotFoundError as error:
+        raise InputError(path, "does not exist") from error
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(path, f"is damaged or no HDF5 ({reason})", "make it anew") from error
+
+
+def put(
+    group: h5py.Group, name: str, values: np.ndarray, compress: bool = True, **attributes
+) -> None:
+    """Store an array with its attributes (axes, unit, ...); always with a checksum."""
+    values = np.asarray(values)
+    filters = (_COMPRESSION if compress else _CHECKSUM) if values.ndim and values.size else {}
+    chunks = values.shape if filters else None
+    stored = group.create_dataset(name, data=values, chunks=chunks, track_times=False, **filters)
+    stored.attrs.update(attributes)
+
+
+def write_arrays(
+    path: Path, arrays: Mapping[str, np.ndarray], attributes: Mapping, compress: bool = True
+) -> None:
+    """Write arrays by name, in the mapping's order, to `path` (not atomic by itself)."""
+    with h5py.File(path, "w", track_order=True) as file:
+        file.attrs.update(attributes)
+        for name, values in arrays.items():
+            put(file, name, values, compress)
+
+
+def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict]:
+    """Read all arrays, by their full names, and the root attributes.
+
+    Raises:
+        InputError: if the file is missing, damaged or no HDF5.
+    """
+    with opened(path) as file:
+        arrays: dict[str, np.ndarray] = {}
+
+        def visit(name: str, item) -> None:
+            if isinstance(item, h5py.Dataset):
+                arrays[name] = item[()]
+
+        file.visititems(visit)
+        return arrays, dict(file.attrs)

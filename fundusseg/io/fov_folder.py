@@ -1,0 +1,63 @@
+"""A folder of field-of-view masks that a user hands in (--fov)."""
+
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from fundusseg.errors import InputError, UsageError
+from fundusseg.io.images import image_suffix, read_mask, without_suffix
+from fundusseg.io.layouts import walk
+
+_ENDINGS = ("_mask", "_fov", "_training_mask", "_test_mask")
+
+
+class FovFolder:
+    """Masks by the id of their photograph, or by its stem where that is unique.
+
+    A mask's stem may end in _mask or _fov.
+
+    Raises:
+        UsageError: if there is no such folder.
+    """
+
+    def __init__(self, root: Path):
+        if not root.is_dir():
+            raise UsageError(f"{root}: is no folder of field-of-view masks")
+        self.root = root
+        self.by_name: dict[str, list[Path]] = {}
+        for path in walk(root):
+            if image_suffix(PurePosixPath(path).name):
+                bare = without_suffix(path)
+                for name in {bare, PurePosixPath(bare).name}:
+                    self.by_name.setdefault(name, []).append(root / path)
+
+    def path_of(self, id: str) -> Path:
+        """The mask of a photograph.
+
+        Raises:
+            InputError: if there is none, or several.
+        """
+        for name in (id, PurePosixPath(id).name):
+            for ending in ("", *_ENDINGS):
+                found = self.by_name.get(name + ending, [])
+                if len(found) > 1:
+                    problem = f"has several masks named {name + ending}"
+                    raise InputError(self.root, problem, "name them like the photographs' paths")
+                if found:
+                    return found[0]
+        raise InputError(self.root, f"has no field of view for {id}", "add it, or leave --fov out")
+
+    def mask_of(self, id: str, shape: tuple[int, int]) -> np.ndarray:
+        """The mask of a photograph, bool (Y, X).
+
+        Raises:
+            InputError: if there is none, or it is unreadable, empty, or of another size.
+        """
+        path = self.path_of(id)
+        mask = read_mask(path)
+        if mask.shape != shape:
+            sizes = f"{mask.shape[1]}x{mask.shape[0]}, its photograph {shape[1]}x{shape[0]}"
+            raise InputError(path, f"is {sizes}", "masks must have their photograph's size")
+        if not mask.any():
+            raise InputError(path, "is an empty field of view", "remove it to have one found")
+        return mask

@@ -1,0 +1,226 @@
+"""Photographs and maps: image files in, arrays out, and back.
+
+Pillow reads what fundus data sets come in, LZW-compressed TIFF and palette GIF included;
+tifffile (through imageio) is the second try for TIFFs that Pillow cannot, such as 16-bit
+colour in separate planes. One read of the file serves the decoder and the hash.
+"""
+
+import gzip
+import hashlib
+import logging
+import sys
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+
+import imageio.v3 as iio
+import numpy as np
+from PIL import Image, ImageOps
+
+from fundusseg.errors import InputError
+
+SUFFIXES = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".tif",
+    ".tiff",
+    ".gif",
+    ".ppm",
+    ".ppm.gz",
+    ".pgm",
+    ".bmp",
+    ".webp",
+)
+SMALLEST_SIDE_PX = 32
+MASK_THRESHOLD = 127
+PROBABILITY_SUFFIX = ".prob.png"
+OVERLAY_SUFFIX = ".overlay.png"
+PNG_LEVEL = 1
+
+Image.MAX_IMAGE_PIXELS = 250_000_000
+# Odd metadata is no concern of a user; what cannot be decoded comes as an error anyway.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+
+_BITS_PER_SAMPLE = 258  # a TIFF tag
+_GREY_MODES = ("1", "L", "I", "F", "I;16", "I;16L", "I;16B")
+_SWAPPED_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """pixels: uint8 (Y, X, 3) sRGB, upright. sha256: of the file's bytes."""
+
+    pixels: np.ndarray
+    sha256: str
+
+
+def image_suffix(name: str) -> str:
+    """The known image suffix that a file name ends in, as it is spelled there; "" if none."""
+    lower = name.lower()
+    matches = [suffix for suffix in SUFFIXES if lower.endswith(suffix)]
+    return name[-max(map(len, matches)) :] if matches else ""
+
+
+def without_suffix(path: str) -> str:
+    """A path (with /) without its image suffix: the id of a sample."""
+    return path[: len(path) - len(image_suffix(PurePosixPath(path).name))]
+
+
+def read_photograph(path: Path) -> Photograph:
+    """Read a photograph of any format, depth and colour model as upright 8-bit RGB.
+
+    16-bit values are divided by 257; if none needs more than 12 bits, by 4095/255, since
+    cameras store 12 bits in 16. Alpha is dropped, grey repeated, EXIF orientation obeyed.
+
+    Raises:
+        InputError: if the file cannot be read or decoded, or is smaller than 32 pixels.
+    """
+    data = _file_bytes(path)
+    pixels = _decoded(data, path)
+    if min(pixels.shape[:2]) < SMALLEST_SIDE_PX:
+        size = f"{pixels.shape[1]}x{pixels.shape[0]}"
+        raise InputError(path, f"is too small ({size}; the least is {SMALLEST_SIDE_PX} pixels)")
+    return Photograph(_rgb8(pixels), hashlib.sha256(data).hexdigest())
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """Read a mask of any format as bool (Y, X): 8-bit grey above 127 is True.
+
+    Masks whose largest value is 1 (labels 0 and 1) are taken as they are meant.
+
+    Raises:
+        InputError: if the file cannot be read or decoded.
+    """
+    grey = _decoded(_file_bytes(path), path, mode="L")
+    if grey.ndim == 3:
+        grey = grey[..., 0]
+    if grey.dtype != np.uint8:
+        grey = _scaled_to_8_bit(grey)
+    return grey > (0 if grey.max(initial=0) == 1 else MASK_THRESHOLD)
+
+
+def read_probability(path: Path) -> np.ndarray:
+    """Read a grey image as float32 (Y, X) probabilities in [0, 1], by its full bit depth.
+
+    Raises:
+        InputError: if the file cannot be read or decoded.
+    """
+    grey = _decoded(_file_bytes(path), path)
+    if grey.ndim == 3:
+        grey = grey[..., 0]
+    if not np.issubdtype(grey.dtype, np.integer):
+        return np.clip(grey, 0, 1).astype(np.float32)
+    depth = 255 if grey.max(initial=0) <= 255 and grey.dtype == np.uint8 else 65535
+    return (grey / depth).astype(np.float32)
+
+
+def map_png(vessels: np.ndarray) -> bytes:
+    """A bool (Y, X) vessel map as a PNG of 0 and 255."""
+    return _png(vessels.astype(np.uint8) * np.uint8(255))
+
+
+def probability_png(probability: np.ndarray) -> bytes:
+    """Float (Y, X) probabilities in [0, 1] as a 16-bit grey PNG."""
+    return _png(np.rint(probability * 65535).astype(np.uint16))
+
+
+def rgb_png(pixels: np.ndarray) -> bytes:
+    """A uint8 (Y, X, 3) picture as a PNG."""
+    return _png(pixels)
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=PNG_LEVEL)
+    return buffer.getvalue()
+
+
+def _file_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})") from error
+
+
+def _decoded(data: bytes, path: Path, mode: str | None = None) -> np.ndarray:
+    """The first picture in `data`: through Pillow, or through tifffile where that fails."""
+    try:
+        if path.suffix.lower() == ".gz":
+            data = gzip.decompress(data)
+        try:
+            return _pillow_decoded(data, mode)
+        except Exception:
+            if not data.startswith((b"II*\0", b"MM\0*")):
+                raise
+            return _first_page(iio.imread(data, plugin="tifffile", index=0))
+    # Decoders raise whatever they like on a damaged file: it must cost this image only.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(path, f"is no image that can be decoded ({reason[:120]})") from error
+
+
+def _pillow_decoded(data: bytes, mode: str | None) -> np.ndarray:
+    """The first picture, upright: grey as it is, colour (palette, CMYK, alpha) in `mode` or RGB."""
+    with Image.open(BytesIO(data)) as image:
+        if mode is None and _is_16_bit_colour(image):
+            return _16_bit_colour(data)
+        upright = ImageOps.exif_transpose(image)
+        return np.asarray(upright if upright.mode in _GREY_MODES else upright.convert(mode or "RGB"))
+
+
+def _is_16_bit_colour(image: Image.Image) -> bool:
+    bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
+    deep = max(bits) == 16 or any(";16" in str(tile.args) for tile in image.tile)
+    return deep and image.mode in ("RGB", "RGBA")
+
+
+def _16_bit_colour(data: bytes) -> np.ndarray:
+    """uint16 (Y, X, 3 or 4). Pillow keeps the high bytes; told the other byte order, the low."""
+    with Image.open(BytesIO(data)) as image:
+        high = np.asarray(ImageOps.exif_transpose(image))
+    with Image.open(BytesIO(data)) as image:
+        image.tile = [tile._replace(args=_other_byte_order(tile.args)) for tile in image.tile]
+        low = np.asarray(ImageOps.exif_transpose(image))
+    return high * np.uint16(256) + low
+
+
+def _other_byte_order(args):
+    """A decoder's arguments with, say, RGB;16L in place of RGB;16B."""
+    order, *rest = (args,) if isinstance(args, str) else args
+    name, _, bits = order.partition(";16")
+    if bits not in _SWAPPED_ORDER:
+        raise ValueError(f"16-bit colour stored as {order}")
+    swapped = f"{name};16{_SWAPPED_ORDER[bits]}"
+    return swapped if isinstance(args, str) else (swapped, *rest)
+
+
+def _first_page(pixels: np.ndarray) -> np.ndarray:
+    if pixels.ndim < 2 or pixels.size == 0:
+        raise ValueError("there is no picture in it")
+    if pixels.ndim == 3 and pixels.shape[0] in (3, 4):  # colour in separate planes
+        return np.moveaxis(pixels, 0, 2)
+    while pixels.ndim > 3 or (pixels.ndim == 3 and pixels.shape[2] > 4):
+        pixels = pixels[0]
+    return pixels
+
+
+def _rgb8(pixels: np.ndarray) -> np.ndarray:
+    pixels = _scaled_to_8_bit(pixels)
+    if pixels.ndim == 2:
+        pixels = pixels[..., np.newaxis]
+    if pixels.shape[2] < 3:
+        return np.repeat(pixels[..., :1], 3, axis=2)
+    return np.ascontiguousarray(pixels[..., :3])
+
+
+def _scaled_to_8_bit(pixels: np.ndarray) -> np.ndarray:
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == bool:
+        return pixels.astype(np.uint8) * np.uint8(255)
+    largest = float(pixels.max(initial=0))
+    full = 255.0 if largest <= 255 else 4095.0 if largest <= 4095 else 65535.0
+    return np.clip(np.rint(pixels * (255.0 / full)), 0, 255).astype(np.uint8)

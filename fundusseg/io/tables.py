@@ -1,0 +1,45 @@
+"""Small tab-separated tables that a user hands in."""
+
+import csv
+from pathlib import Path
+
+from fundusseg.errors import InputError
+from fundusseg.io.status import unescaped
+
+
+def read_table(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
+    """Read a TSV file with a header line as one dictionary a row.
+
+    Raises:
+        InputError: if it cannot be read, lacks a column of `needed`, or a row is short.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:  # Excel writes a BOM
+            reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+            columns = reader.fieldnames or ()
+            rows = list(reader)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(path, f"cannot be read ({error})") from error
+    missing = [name for name in needed if name not in columns]
+    if missing:
+        remedy = f"its first line must name the columns {', '.join(needed)}, tab-separated"
+        raise InputError(path, f"has no column {', '.join(missing)}", remedy)
+    for number, row in enumerate(rows, start=2):
+        if None in row or None in row.values():
+            raise InputError(path, f"line {number} has not as many cells as the header")
+    return rows
+
+
+def read_subjects(path: Path) -> dict[str, str]:
+    """Read the table of --subjects: the columns id and subject, escaped as --dry-run prints them.
+
+    Raises:
+        InputError: as `read_table`, or if one id has two rows.
+    """
+    found: dict[str, str] = {}
+    for row in read_table(path, ("id", "subject")):
+        id = unescaped(row["id"])
+        if id in found:
+            raise InputError(path, f"has two rows for {row['id']}", "leave one")
+        found[id] = unescaped(row["subject"])
+    return found

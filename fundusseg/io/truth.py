@@ -1,0 +1,344 @@
+"""What maps are scored against: a data set folder, shards, or a bare folder of masks.
+
+All three give the same: references that cost nothing, and for each of them the masks and
+the field of view, read one image at a time.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from fundusseg.errors import InputError, UsageError
+from fundusseg.fundus.field_of_view import field_of_view_of_mask, found_field_of_view
+from fundusseg.fundus.geometry import Geometry, to_frame
+from fundusseg.io import arrays, images, layouts, shards, splits
+from fundusseg.io.files import sha256_of
+
+_STEM = re.compile(
+    rf"(?P<stem>.+?)(?:_(?:training|test))?{layouts.MASK_SUFFIX}", re.IGNORECASE | re.DOTALL
+)
+
+
+@dataclass(frozen=True)
+class TruthRef:
+    """A photograph with a manual mask.
+
+    split is "" where the truth has no splits; group is the data set's own stratum or "".
+    """
+
+    id: str
+    split: str
+    subject: str
+    group: str
+
+    @property
+    def stem(self) -> str:
+        """The name that maps of it may go by."""
+        return stem_of(self.id)
+
+
+@dataclass(frozen=True)
+class TruthImage:
+    """The masks of one photograph.
+
+    mask: bool (Y, X), the first observer's. mask2: the second's, or None. fov: bool (Y, X);
+    None where nothing tells it. diameter_px: of the field of view, else the frame's larger
+    side. fov_method: how the field of view came about, "" without one. geometry: from the
+    source to this frame; None at the source's own size.
+    """
+
+    mask: np.ndarray
+    mask2: np.ndarray | None
+    fov: np.ndarray | None
+    diameter_px: float
+    fov_method: str
+    geometry: Geometry | None = None
+
+    @property
+    def source_shape(self) -> tuple[int, int]:
+        """(Y, X) of the photograph, and so of its map."""
+        return self.mask.shape if self.geometry is None else self.geometry.source_shape
+
+
+@dataclass(frozen=True)
+class View:
+    """A photograph, uint8 (Y, X, 3), in the frame that `geometry` leads to (None: its own)."""
+
+    pixels: np.ndarray
+    geometry: Geometry | None
+
+
+class DataSetTruth:
+    """The masks of a data set in one of the known layouts."""
+
+    kind = "data set folder"
+
+    def __init__(self, source: layouts.DataSet, subjects: dict[str, str] | None):
+        self.root = source.root
+        self.layout = source.layout
+        labelled = [entry for entry in source.entries if entry.mask is not None]
+        self.unlabelled = len(source.entries) - len(labelled)
+        self.entries = {entry.id: entry for entry in labelled}
+        members = _memberships(source, subjects)
+        self.refs = [
+            TruthRef(entry.id, member.split, member.subject, member.group)
+            for entry in labelled
+            for member in (members[entry.id],)
+        ]
+
+    def read(self, ref: TruthRef) -> TruthImage:
+        """The masks of one photograph.
+
+        Raises:
+            InputError: if a file cannot be read, sizes differ, or the field of view is empty.
+        """
+        entry = self.entries[ref.id]
+        mask = images.read_mask(self.root / entry.mask)
+        mask2 = None if entry.mask2 is None else _mask_like(self.root / entry.mask2, mask)
+        if entry.fov is not None:
+            fov = _mask_like(self.root / entry.fov, mask)
+            return _native(self.root / entry.fov, mask, mask2, fov, "given")
+        path = self.root / entry.photograph
+        field_of_view, fov = found_field_of_view(images.read_photograph(path).pixels)
+        _require_like(path, fov, mask)
+        return TruthImage(mask, mask2, fov, field_of_view.diameter_px, field_of_view.method)
+
+    def view(self, ref: TruthRef) -> View:
+        """The photograph at its own size; InputError if it cannot be read."""
+        path = self.root / self.entries[ref.id].photograph
+        return View(images.read_photograph(path).pixels, None)
+
+    def files(self, ref: TruthRef) -> list[Path]:
+        """The files that the masks and the field of view come from."""
+        entry = self.entries[ref.id]
+        names = (entry.mask, entry.mask2, entry.fov or entry.photograph)
+        return [self.root / name for name in names if name is not None]
+
+    def source_sha256(self, ref: TruthRef) -> str:
+        """SHA-256 of the photograph's file."""
+        return sha256_of(self.root / self.entries[ref.id].photograph)
+
+
+class ShardTruth:
+    """The masks in the shards of one data set, at native size or as they were prepared."""
+
+    kind = "shards"
+
+    def __init__(self, root: Path, at: str, subjects: dict[str, str] | None):
+        self.root = root
+        self.at = at
+        self.folder = shards.ShardFolder(root)
+        self.layout = ""
+        self.samples = {ref.id: ref for ref in self.folder.refs if ref.labelled}
+        self.unlabelled = len(self.folder.refs) - len(self.samples)
+        self.refs = [
+            TruthRef(ref.id, ref.split, _subject(ref, subjects, root), ref.group)
+            for ref in self.samples.values()
+        ]
+
+    def read(self, ref: TruthRef) -> TruthImage:
+        """The masks of one photograph; InputError if the shard is damaged."""
+        found = self.folder.read(self.samples[ref.id], native=self.at == "native")
+        if self.at == "native":
+            method, path = found.field_of_view.method, self.root / ref.id
+            return _native(path, found.native_mask, found.native_mask2, found.native_fov, method)
+        mask2 = None if found.mask2 is None else _covered(found.mask2)
+        fov = _covered(found.fov)
+        diameter_px = field_of_view_of_mask(fov).diameter_px
+        method = found.field_of_view.method
+        return TruthImage(_covered(found.mask), mask2, fov, diameter_px, method, found.geometry)
+
+    def view(self, ref: TruthRef) -> View:
+        """The photograph in its frame; InputError if the shard is damaged."""
+        found = self.folder.read(self.samples[ref.id])
+        return View(found.image, found.geometry)
+
+    def files(self, ref: TruthRef) -> list[Path]:
+        """The shard that holds the masks."""
+        return [self.samples[ref.id].path]
+
+    def source_sha256(self, ref: TruthRef) -> str:
+        """SHA-256 of the photograph's file, as prep noted it."""
+        sample = self.samples[ref.id]
+        if sample.path.suffix == ".npz":
+            return self.folder.read(sample).source_sha256
+        with arrays.opened(sample.path) as file:
+            return str(file[sample.key].attrs["source_sha256"])
+
+
+class MaskTruth:
+    """A bare folder of masks: no photographs, no splits, no field of view."""
+
+    kind = "folder of masks"
+    layout = ""
+    unlabelled = 0
+
+    def __init__(self, root: Path, subjects: dict[str, str] | None):
+        self.root = root
+        names = [name for name in layouts.walk(root) if images.image_suffix(name)]
+        self.paths: dict[str, Path] = {}
+        for name in names:
+            id = images.without_suffix(name)
+            if id in self.paths:
+                raise InputError(
+                    root / name, f"and {self.paths[id].name} are both the mask of {id}"
+                )
+            self.paths[id] = root / name
+        if not self.paths:
+            raise InputError(root, "holds no masks", "give a data set folder, shards, or masks")
+        self.refs = [self._ref(id, subjects) for id in self.paths]
+
+    def _ref(self, id: str, subjects: dict[str, str] | None) -> TruthRef:
+        stem = stem_of(id)
+        subject = splits.subject_of(stem) if subjects is None else _listed(id, subjects, self.root)
+        return TruthRef(id, "", subject, splits.group_of(stem))
+
+    def read(self, ref: TruthRef) -> TruthImage:
+        """The mask; InputError if it cannot be read."""
+        mask = images.read_mask(self.paths[ref.id])
+        return TruthImage(mask, None, None, float(max(mask.shape)), "")
+
+    def view(self, ref: TruthRef) -> None:
+        """There are no photographs."""
+
+    def files(self, ref: TruthRef) -> list[Path]:
+        """The mask itself."""
+        return [self.paths[ref.id]]
+
+    def source_sha256(self, ref: TruthRef) -> str:
+        """Unknown, so nothing is matched by it."""
+        return ""
+
+
+class FieldsOfView:
+    """The masks in the folder of --fov, in place of a truth's own fields of view.
+
+    Raises:
+        InputError: if an image has none there, or more than one.
+    """
+
+    def __init__(self, root: Path, refs: list[TruthRef]):
+        named: dict[str, list[Path]] = {}
+        for name in layouts.walk(root):
+            if images.image_suffix(name):
+                id = images.without_suffix(name)
+                for key in {id, stem_of(id)}:
+                    named.setdefault(key, []).append(root / name)
+        self.paths = {ref.id: _only(root, ref, named) for ref in refs}
+
+    def replaced(self, ref: TruthRef, image: TruthImage) -> TruthImage:
+        """`image` with the field of view of this folder.
+
+        Raises:
+            InputError: if it cannot be read, is empty, or has another size.
+        """
+        path = self.paths[ref.id]
+        fov = images.read_mask(path)
+        _require_like(path, fov, np.empty(image.source_shape, bool))
+        if image.geometry is not None and fov.any():
+            fov = to_frame(fov, image.geometry) >= 0.5
+        native = _native(path, image.mask, image.mask2, fov, "given")
+        return TruthImage(
+            native.mask, native.mask2, fov, native.diameter_px, "given", image.geometry
+        )
+
+
+Truth = DataSetTruth | ShardTruth | MaskTruth
+
+
+def truth_of(root: Path, at: str, layout: str, subjects: dict[str, str] | None) -> Truth:
+    """Open TRUTH, whichever of the three it is.
+
+    Args:
+        at: "native", or "prepared" for the size of the shards.
+        layout: a data set's layout; "auto" also takes shards and bare masks.
+        subjects: the person of each id, in place of what the file names tell.
+
+    Raises:
+        InputError: if it is none of the three, damaged, or an id has no subject.
+        UsageError: if `at` is "prepared" and it is no shards.
+    """
+    if layout == "auto" and next(shards.shard_files(root), None) is not None:
+        return ShardTruth(root, at, subjects)
+    if at != "native":
+        raise UsageError(f"{root}: only shards can be scored at the prepared size")
+    try:
+        return DataSetTruth(layouts.data_set(root, layout), subjects)
+    except InputError as error:
+        # The fault of the folder as a whole is that it pairs no photograph with a mask; any
+        # other fault names a file, and stays one.
+        if layout != "auto" or error.path != root:
+            raise
+    return MaskTruth(root, subjects)
+
+
+def stem_of(id: str) -> str:
+    """The last part of an id without a known ending such as _manual1, _1stHO, .ah or _test."""
+    return _STEM.fullmatch(PurePosixPath(id).name)["stem"]
+
+
+def _memberships(
+    source: layouts.DataSet, subjects: dict[str, str] | None
+) -> dict[str, splits.Membership]:
+    """As prep deals them out; without splits where there are too few subjects for them."""
+    try:
+        return splits.memberships(source.root, source.entries, "auto", subjects)
+    except InputError as error:
+        # Too few subjects is the fault of the whole folder; a missing row names its photograph.
+        if error.path != source.root:
+            raise
+    return {
+        entry.id: splits.Membership(
+            splits.subject_of(entry.stem) if subjects is None else subjects[entry.id],
+            "",
+            splits.group_of(entry.stem),
+        )
+        for entry in source.entries
+    }
+
+
+def _subject(ref: shards.SampleRef, subjects: dict[str, str] | None, root: Path) -> str:
+    return ref.subject if subjects is None else _listed(ref.id, subjects, root)
+
+
+def _listed(id: str, subjects: dict[str, str], root: Path) -> str:
+    if id not in subjects:
+        raise InputError(root / id, "has no row in the subjects file", f"add {id}")
+    return subjects[id]
+
+
+def _only(root: Path, ref: TruthRef, named: dict[str, list[Path]]) -> Path:
+    found = named.get(ref.id) or named.get(ref.stem) or []
+    if not found:
+        raise InputError(root, f"holds no field of view for {ref.id}")
+    if len(found) > 1:
+        problem = f"and {found[1].relative_to(root)} could both be the field of view of {ref.id}"
+        raise InputError(found[0], problem, "remove one of them")
+    return found[0]
+
+
+def _native(
+    path: Path, mask: np.ndarray, mask2: np.ndarray | None, fov: np.ndarray, method: str
+) -> TruthImage:
+    if not fov.any():
+        raise InputError(path, "is an empty field of view", "remove it to have one found")
+    return TruthImage(mask, mask2, fov, field_of_view_of_mask(fov).diameter_px, method)
+
+
+def _mask_like(path: Path, mask: np.ndarray) -> np.ndarray:
+    found = images.read_mask(path)
+    _require_like(path, found, mask)
+    return found
+
+
+def _require_like(path: Path, found: np.ndarray, mask: np.ndarray) -> None:
+    if found.shape != mask.shape:
+        sizes = f"{found.shape[1]}x{found.shape[0]}, the mask {mask.shape[1]}x{mask.shape[0]}"
+        raise InputError(path, f"is {sizes}", "all files of a photograph must have one size")
+
+
+def _covered(coverage: np.ndarray) -> np.ndarray:
+    """The pixels that are covered by half or more, of a coverage 0..255."""
+    return coverage >= 128

@@ -1,0 +1,148 @@
+"""Intervals of a mean over images, by drawing whole subjects with replacement.
+
+Two eyes of a person, or two photographs of an eye, are not independent: drawing images one by one
+would make the interval too narrow. A subject is drawn with all its images (cluster bootstrap), and
+the mean is over images, so a subject with more images weighs more, as it does in the mean itself.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from fundusseg.metrics.checks import check_same_shape
+
+# Draws held in memory at a time: 8 MB of indices, however many images there are.
+_DRAWS_PER_BATCH = 2**20
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The mean of a figure over images, with its percentile interval.
+
+    Attributes
+    ----------
+    mean : float
+        Mean over the images; NaN if there are none.
+    low, high : float
+        Bounds of the interval; NaN with fewer than two subjects, which say nothing of the spread
+        between subjects.
+    n_images, n_subjects : int
+        Images that the mean is over, and the subjects they come from.
+    n_undefined : int
+        Images left out because their value is NaN.
+    """
+
+    mean: float
+    low: float
+    high: float
+    n_images: int
+    n_subjects: int
+    n_undefined: int
+
+
+def mean_interval(values, subjects, *, seed, n_resamples=10_000, level=0.95):
+    """Percentile bootstrap interval of the mean over images.
+
+    Parameters
+    ----------
+    values : sequence (N,) of float
+        One figure per image; NaN where it is undefined, which leaves the image out. Infinity is a
+        value: it makes the mean infinite.
+    subjects : sequence (N,) of str or int
+        The subject of each image.
+    seed : int
+        Seed of the draws; the same arguments give the same interval.
+    n_resamples : int
+        Number of draws, at least 1.
+    level : float
+        Coverage of the interval, in (0, 1).
+
+    Returns
+    -------
+    Interval
+        NaN with n_images 0 if there is no value, or none but NaN. NaN also where infinities of
+        both signs meet.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ.
+
+    References
+    ----------
+    Efron and Tibshirani, An Introduction to the Bootstrap (1993), doi:10.1201/9780429246593
+    Field and Welsh, J. R. Statist. Soc. B 69 (2007), doi:10.1111/j.1467-9868.2007.00593.x
+    """
+    values, subjects = np.asarray(values, float), np.asarray(subjects)
+    check_same_shape(values=values, subjects=subjects)
+    defined = ~np.isnan(values)
+    n_images = int(np.count_nonzero(defined))
+    names, member = np.unique(subjects[defined], return_inverse=True)
+    # Infinities of both signs give NaN, as documented; numpy need not warn of it.
+    with np.errstate(invalid="ignore"):
+        sums = np.bincount(member, values[defined], minlength=len(names))
+        mean = float(sums.sum() / n_images) if n_images else math.nan
+        low, high = math.nan, math.nan
+        if len(names) > 1 and not math.isnan(mean):
+            means = _resampled_means(sums, np.bincount(member), n_resamples, seed)
+            low, high = _percentiles(means, level)
+    return Interval(mean, low, high, n_images, len(names), len(values) - n_images)
+
+
+def paired_interval(first, second, subjects, *, seed, n_resamples=10_000, level=0.95):
+    """Percentile bootstrap interval of the mean difference, first minus second, on the same images.
+
+    Parameters
+    ----------
+    first, second : sequence (N,) of float
+        The same figure of two models, image by image; an image where either is NaN is left out,
+        and one where both are the same infinity.
+    subjects : sequence (N,) of str or int
+        The subject of each image.
+    seed, n_resamples, level
+        As in `mean_interval`.
+
+    Returns
+    -------
+    Interval
+        Of the differences; NaN with n_images 0 if no image has both values.
+
+    Raises
+    ------
+    ValueError
+        If the lengths differ.
+
+    References
+    ----------
+    As in `mean_interval`.
+    """
+    first, second = np.asarray(first, float), np.asarray(second, float)
+    check_same_shape(first=first, second=second, subjects=np.asarray(subjects))
+    # Infinity less infinity is undefined, and counted as such.
+    with np.errstate(invalid="ignore"):
+        difference = first - second
+    return mean_interval(difference, subjects, seed=seed, n_resamples=n_resamples, level=level)
+
+
+def _resampled_means(sums, sizes, n_resamples, seed):
+    """Means (n_resamples,) over the images of subjects drawn with replacement.
+
+    sums, sizes: (S,) the sum of the values and the number of images of each subject.
+    """
+    rng = np.random.default_rng(seed)
+    n_subjects = len(sums)
+    batch = max(1, _DRAWS_PER_BATCH // n_subjects)
+    means = []
+    for start in range(0, n_resamples, batch):
+        n_draws = min(batch, n_resamples - start)
+        drawn = rng.integers(n_subjects, size=(n_draws, n_subjects))
+        means.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
+    return np.concatenate(means)
+
+
+def _percentiles(means, level):
+    """Lower and upper percentile, as order statistics: interpolation fails beside infinity."""
+    means = np.sort(means)
+    low = math.floor((1 - level) / 2 * len(means))
+    return float(means[low]), float(means[len(means) - 1 - low])

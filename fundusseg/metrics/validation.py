@@ -1,0 +1,78 @@
+"""What a training's validation needs of the maps: one figure to select by, one threshold.
+
+Thresholds go in hundredths, so that a table of counts per image is small; the threshold
+is the one with the highest mean over images of Dice, since that is what is reported.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fundusseg.metrics.curves import N_LEVELS, ScoreHistogram, auroc
+
+THRESHOLDS = np.arange(1, 100) / 100
+
+
+@dataclass(frozen=True)
+class Validation:
+    """dice: mean over images at `threshold`, which was chosen on the same images. auroc: pooled."""
+
+    dice: float
+    auroc: float
+    threshold: float
+
+
+def validation(histograms: Sequence[ScoreHistogram]) -> Validation:
+    """Threshold, mean Dice at it, and pooled AUROC, from one histogram per image.
+
+    Raises:
+        ValueError: if there is no image.
+    """
+    if not histograms:
+        raise ValueError("no image to validate on")
+    mean = np.mean([_dice_by_threshold(histogram) for histogram in histograms], axis=0)
+    best = int(np.argmax(mean))
+    pooled = histograms[0]
+    for histogram in histograms[1:]:
+        pooled = pooled + histogram
+    return Validation(float(mean[best]), float(auroc(pooled)), float(THRESHOLDS[best]))
+
+
+def _dice_by_threshold(histogram: ScoreHistogram) -> np.ndarray:
+    """Dice of one image at each of `THRESHOLDS`; 1 where both map and truth are empty."""
+    first = np.ceil(THRESHOLDS * (N_LEVELS - 1)).astype(int)
+    hits = _at_or_above(histogram.positives)[first]
+    false_alarms = _at_or_above(histogram.negatives)[first]
+    sizes = hits + false_alarms + histogram.positives.sum()
+    return np.where(sizes > 0, 2 * hits / np.maximum(sizes, 1), 1.0)
+
+
+def _at_or_above(counts: np.ndarray) -> np.ndarray:
+    return np.cumsum(counts[::-1])[::-1]
+
+
+def platt_calibration(histogram: ScoreHistogram) -> tuple[float, float]:
+    """Slope and intercept of the logistic map from logit(score) to vessel probability.
+
+    Fitted by maximum likelihood (Newton's method) on pooled pixels. Platt, Advances in
+    Large Margin Classifiers, 1999. (1, 0) where one class is missing.
+    """
+    levels = (np.arange(N_LEVELS) + 0.5) / N_LEVELS
+    scores = np.log(levels / (1 - levels))
+    positives, negatives = histogram.positives.astype(float), histogram.negatives.astype(float)
+    if not positives.any() or not negatives.any():
+        return 1.0, 0.0
+    both = positives + negatives
+    parameters = np.array([1.0, 0.0])
+    for _ in range(50):
+        vessel = 1 / (1 + np.exp(-np.clip(parameters[0] * scores + parameters[1], -30, 30)))
+        residual, weight = positives - both * vessel, both * vessel * (1 - vessel)
+        gradient = np.array([residual @ scores, residual.sum()])
+        cross = weight @ scores
+        curvature = np.array([[weight @ scores**2, cross], [cross, weight.sum()]])
+        step = np.linalg.solve(curvature + 1e-9 * np.trace(curvature) * np.eye(2), gradient)
+        parameters = parameters + np.clip(step, -2, 2)
+        if np.abs(step).max() < 1e-8:
+            break
+    return float(parameters[0]), float(parameters[1])

@@ -1,0 +1,57 @@
+"""What the generator sees of a photograph, computed inside the graph.
+
+Local contrast takes lamp, camera and fundus colour out: each channel minus its weighted
+local mean, over its weighted local deviation, the field of view being the weight. The
+blur is a Gaussian on an 8 times coarser grid, enlarged linearly. Training crops and whole
+frames go through the same function.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+COARSE = 8  # pixels of the frame in one cell of the coarse grid
+SIGMA_CELLS = 2.5  # of the Gaussian: 20 px, about three times the widest vessel of a 704-px frame
+RADIUS_CELLS = 7
+NOISE_FLOOR = 0.004  # added to the deviation: one grey level of 255
+LIMIT = 5.0  # local contrast is cut at so many deviations
+
+INPUT_CHANNELS = {"rgb": 3, "normalised": 3, "both": 6}
+
+
+def network_input(images: tf.Tensor, fovs: tf.Tensor, kind: str) -> tf.Tensor:
+    """The generator's input.
+
+    Args:
+        images: float32 (N, Y, X, 3) in [0, 1].
+        fovs: float32 (N, Y, X, 1), coverage by the field of view in [0, 1].
+        kind: "rgb", "normalised" or "both".
+
+    Returns:
+        float32 (N, Y, X, C); rgb in [-1, 1], local contrast in deviations.
+    """
+    if kind == "rgb":
+        return images * 2.0 - 1.0
+    contrast = local_contrast(images, fovs)
+    return contrast if kind == "normalised" else tf.concat([images * 2.0 - 1.0, contrast], axis=-1)
+
+
+def local_contrast(images: tf.Tensor, fovs: tf.Tensor) -> tf.Tensor:
+    """Local contrast of images (N, Y, X, 3) within fovs (N, Y, X, 1); 0 outside."""
+    sums = tf.concat([fovs, images * fovs, tf.square(images) * fovs], axis=-1)
+    sums = _blurred(tf.nn.avg_pool2d(sums, COARSE, COARSE, "SAME"))
+    weight = tf.maximum(sums[..., :1], 1e-6)
+    mean = sums[..., 1:4] / weight
+    variance = tf.maximum(sums[..., 4:] / weight - tf.square(mean), 0.0)
+    coarse = tf.concat([mean, tf.sqrt(variance) + NOISE_FLOOR], axis=-1)
+    fine = tf.image.resize(coarse, tf.shape(images)[1:3], "bilinear")
+    contrast = (images - fine[..., :3]) / fine[..., 3:]
+    return tf.clip_by_value(contrast, -LIMIT, LIMIT) * fovs
+
+
+def _blurred(sums: tf.Tensor) -> tf.Tensor:
+    """A separable Gaussian over (N, Y, X, 7) sums; what lies beyond the border counts nothing."""
+    offsets = np.arange(-RADIUS_CELLS, RADIUS_CELLS + 1)
+    taps = np.exp(-(offsets**2) / (2 * SIGMA_CELLS**2))
+    kernel = np.repeat((taps / taps.sum()).astype(np.float32)[:, None, None, None], 7, axis=2)
+    rows = tf.nn.depthwise_conv2d(sums, kernel, [1, 1, 1, 1], "SAME")
+    return tf.nn.depthwise_conv2d(rows, kernel.transpose(1, 0, 2, 3), [1, 1, 1, 1], "SAME")

@@ -1,0 +1,154 @@
+"""The generator: Pix2Pix's U-Net, with or without residual pairs at each level.
+
+Isola et al., Image-to-image translation with conditional adversarial networks, CVPR 2017,
+doi 10.1109/CVPR.2017.632. Encoder and decoder are the same functions for both presets;
+`GeneratorConfig` says what differs.
+"""
+
+import keras
+from keras import layers
+
+from fundusseg.config import GeneratorConfig
+from fundusseg.nets.contrast import INPUT_CHANNELS
+
+KERNEL = 4
+SLOPE = 0.2
+
+
+def build_generator(
+    config: GeneratorConfig, policy: keras.DTypePolicy, size_px: int | None = None
+) -> keras.Model:
+    """The generator as a Keras model: (N, Y, X, C) float32 to (N, Y, X, 1) float32.
+
+    Y and X must be multiples of `stride(config)`. size_px fixes them (for `--summary`).
+    """
+    make = LayerMaker(policy, config)
+    inputs = keras.Input((size_px, size_px, INPUT_CHANNELS[config.inputs]), name="photograph")
+    skips, x = [], inputs
+    for number, filters in enumerate(config.encoder_filters, start=1):
+        x = encoder_block(make, x, filters, f"encoder_{number}", normalise=number > 1)
+        skips.append(x)
+    x = bottleneck_block(make, x, config.bottleneck_filters)
+    dropout = dict(enumerate(config.dropout, start=1))
+    decoder_filters = reversed(config.encoder_filters)
+    for number, (filters, skip) in enumerate(zip(decoder_filters, reversed(skips)), start=1):
+        x = decoder_block(make, x, skip, filters, f"decoder_{number}", dropout.get(number, 0.0))
+    x = make.upsampling(1, "output")(x)
+    activation = "tanh" if config.output == "tanh" else "linear"
+    x = layers.Activation(activation, dtype="float32", name="map")(x)
+    return keras.Model(inputs, x, name="generator")
+
+
+def stride(config: GeneratorConfig) -> int:
+    """The factor between the frame and the coarsest level."""
+    return 2 ** (len(config.encoder_filters) + 1)
+
+
+class LayerMaker:
+    """Makes the layers that all blocks share, with their names, policy and initial weights."""
+
+    def __init__(self, policy: keras.DTypePolicy, config: GeneratorConfig):
+        self.policy = policy
+        self.initial_stddev = config.initial_stddev
+        self.momentum = config.norm_momentum
+        self.residual = config.residual
+
+    def initializer(self):
+        """N(0, initial_stddev), or He's normal where that is 0; a new one for each layer."""
+        if self.initial_stddev:
+            return keras.initializers.RandomNormal(stddev=self.initial_stddev)
+        return keras.initializers.HeNormal()
+
+    def downsampling(self, filters: int, name: str, strides: int = 2) -> layers.Layer:
+        """Conv2D 4x4, stride 2."""
+        return layers.Conv2D(
+            filters,
+            KERNEL,
+            strides=strides,
+            padding="same",
+            kernel_initializer=self.initializer(),
+            dtype=self.policy,
+            name=f"{name}_conv",
+        )
+
+    def upsampling(self, filters: int, name: str) -> layers.Layer:
+        """Conv2DTranspose 4x4, stride 2."""
+        return layers.Conv2DTranspose(
+            filters,
+            KERNEL,
+            strides=2,
+            padding="same",
+            kernel_initializer=self.initializer(),
+            dtype=self.policy,
+            name=f"{name}_upconv",
+        )
+
+    def convolution(self, filters: int, kernel: int, name: str) -> layers.Layer:
+        """Conv2D of stride 1, without bias (BatchNorm follows)."""
+        return layers.Conv2D(
+            filters,
+            kernel,
+            padding="same",
+            use_bias=False,
+            kernel_initializer=self.initializer(),
+            dtype=self.policy,
+            name=f"{name}_conv",
+        )
+
+    def normalisation(self, name: str) -> layers.Layer:
+        """BatchNorm."""
+        return layers.BatchNormalization(
+            momentum=self.momentum, dtype=self.policy, name=f"{name}_norm"
+        )
+
+    def leaky(self, name: str) -> layers.Layer:
+        """LeakyReLU 0.2."""
+        return layers.LeakyReLU(SLOPE, dtype=self.policy, name=f"{name}_leaky")
+
+    def relu(self, name: str) -> layers.Layer:
+        """ReLU."""
+        return layers.ReLU(dtype=self.policy, name=f"{name}_relu")
+
+
+def encoder_block(make: LayerMaker, x, filters: int, name: str, normalise: bool):
+    """Conv2D 4x4 stride 2, BatchNorm (not in the first block), LeakyReLU; then a residual pair."""
+    x = make.downsampling(filters, name)(x)
+    if normalise:
+        x = make.normalisation(name)(x)
+    x = make.leaky(name)(x)
+    return residual_pair(make, x, filters, f"{name}_pair") if make.residual else x
+
+
+def bottleneck_block(make: LayerMaker, x, filters: int):
+    """The coarsest level: Pix2Pix's Conv2D and ReLU, or an encoder block like the others."""
+    if make.residual:
+        return encoder_block(make, x, filters, "bottleneck", normalise=True)
+    return make.relu("bottleneck")(make.downsampling(filters, "bottleneck")(x))
+
+
+def decoder_block(make: LayerMaker, x, skip, filters: int, name: str, dropout: float):
+    """Conv2DTranspose, BatchNorm, Dropout, Concatenate with the skip, ReLU.
+
+    With residual pairs a 1x1 convolution after the concatenation takes ReLU's place.
+    """
+    x = make.normalisation(name)(make.upsampling(filters, name)(x))
+    if dropout:
+        x = layers.Dropout(dropout, dtype=make.policy, name=f"{name}_dropout")(x)
+    x = layers.Concatenate(dtype=make.policy, name=f"{name}_concatenate")([x, skip])
+    if not make.residual:
+        return make.relu(name)(x)
+    x = make.convolution(filters, 1, f"{name}_join")(x)
+    x = make.leaky(f"{name}_join")(make.normalisation(f"{name}_join")(x))
+    return residual_pair(make, x, filters, f"{name}_pair")
+
+
+def residual_pair(make: LayerMaker, x, filters: int, name: str):
+    """x + (3x3, BatchNorm, LeakyReLU, 3x3, BatchNorm), then LeakyReLU.
+
+    He et al., Deep residual learning for image recognition, CVPR 2016,
+    doi 10.1109/CVPR.2016.90.
+    """
+    y = make.convolution(filters, 3, f"{name}_1")(x)
+    y = make.leaky(f"{name}_1")(make.normalisation(f"{name}_1")(y))
+    y = make.normalisation(f"{name}_2")(make.convolution(filters, 3, f"{name}_2")(y))
+    return make.leaky(name)(layers.Add(dtype=make.policy, name=f"{name}_add")([x, y]))

@@ -1,0 +1,68 @@
+"""The batches that training sees: which samples in which order, cropped in parallel.
+
+The order is a table computed beforehand from the seed, and the crops follow from (seed,
+number of the draw): nothing has to be saved to go on at any step.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from fundusseg.config import AugmentConfig
+from fundusseg.nets.augment import augmented
+
+
+def stacked(image: np.ndarray, mask: np.ndarray, fov: np.ndarray) -> np.ndarray:
+    """One sample (S, S, 5) uint8 from its sRGB (S, S, 3), mask and field of view (S, S)."""
+    return np.concatenate([image, mask[..., np.newaxis], fov[..., np.newaxis]], axis=-1)
+
+
+def draw_order(set_sizes: Sequence[int], draws: int, balance: float, seed: int) -> np.ndarray:
+    """Which sample each draw takes, int32 (draws,); a longer order begins with a shorter one.
+
+    Args:
+        set_sizes: number of samples of each data set; samples are numbered through.
+        balance: a data set's share goes with size ** balance. At 1 every sample comes once
+            per round, shuffled; below, draws are with replacement.
+    """
+    total = sum(set_sizes)
+    generator = np.random.default_rng([seed, 7])
+    rounds = -(-draws // total)
+    if balance == 1.0:
+        order = [generator.permutation(total) for _ in range(rounds)]
+    else:
+        sizes = np.asarray(set_sizes, float)
+        shares = np.repeat(sizes ** (balance - 1.0), set_sizes)
+        probabilities = shares / shares.sum()
+        order = [generator.choice(total, total, p=probabilities) for _ in range(rounds)]
+    return np.concatenate(order)[:draws].astype(np.int32)
+
+
+def training_batches(
+    frames: np.ndarray,
+    order: np.ndarray,
+    first_step: int,
+    batch: int,
+    config: AugmentConfig,
+    seed: int,
+    jobs: int,
+) -> tf.data.Dataset:
+    """Batches float32 (batch, crop, crop, 5) in [0, 1], from step `first_step` to the end.
+
+    Args:
+        frames: uint8 (N, S, S, 5), see `stacked`.
+        order: int32, which frame each draw takes; batch draws make a step.
+        jobs: crops that are made at once.
+    """
+    with tf.device("CPU"):
+        held = tf.constant(frames)
+        taken = tf.constant(order)
+
+    def crop(draw: tf.Tensor) -> tf.Tensor:
+        number = tf.cast(draw, tf.int32)
+        return augmented(held[taken[number]], tf.stack([tf.constant(seed), number]), config)
+
+    draws = tf.data.Dataset.range(first_step * batch, len(order))
+    crops = draws.map(crop, num_parallel_calls=jobs, deterministic=True)
+    return crops.batch(batch, drop_remainder=True).prefetch(2)

@@ -1,0 +1,78 @@
+"""How tensorflow is set up in this process: quiet, on the cores there are, in which precision."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from fundusseg.parallel import free_cores
+
+
+@contextmanager
+def _native_chatter_silenced() -> Iterator[None]:
+    """Send file descriptor 2 nowhere: tensorflow's C++ greets on it before any setting counts.
+
+    What goes wrong while importing comes as an exception all the same.
+    """
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+with _native_chatter_silenced():
+    import keras
+    import tensorflow as tf
+
+    _GPUS = tf.config.list_physical_devices("GPU")
+
+
+def start(threads: int = 0, seed: int | None = None) -> None:
+    """Set tensorflow up; call before the first tensor.
+
+    Args:
+        threads: threads per operation; 0: one per core that is really free, since more
+            threads than cores make small networks several times slower.
+        seed: if given, all random numbers follow from it and operations are deterministic.
+    """
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(threads or free_cores())
+        tf.config.threading.set_inter_op_parallelism_threads(min(2, free_cores()))
+        for device in _GPUS:
+            tf.config.experimental.set_memory_growth(device, True)
+    except RuntimeError:
+        pass  # already started by an earlier command in this process: its setting stays
+    if seed is not None:
+        keras.utils.set_random_seed(seed)
+        tf.config.experimental.enable_op_determinism()
+
+
+def gpu_names() -> list[str]:
+    """The names of the GPUs that tensorflow sees."""
+    return [device.name for device in _GPUS]
+
+
+def chosen_precision(wanted: str) -> str:
+    """ "float32" or "bfloat16"; "auto" takes bfloat16 where the hardware multiplies in it."""
+    if wanted != "auto":
+        return wanted
+    return "bfloat16" if _GPUS or _cpu_has_bfloat16() else "float32"
+
+
+def policy(precision: str) -> keras.DTypePolicy:
+    """Keras' policy for a precision: weights, normalisation and losses stay float32."""
+    return keras.DTypePolicy("mixed_bfloat16" if precision == "bfloat16" else "float32")
+
+
+def _cpu_has_bfloat16() -> bool:
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags

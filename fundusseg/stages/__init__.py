@@ -1,0 +1,1 @@
+"""One module per subcommand: each reads and writes through io and computes through pure functions."""

@@ -1,0 +1,89 @@
+"""check: is a folder of shards, a model or an output folder whole?"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from fundusseg.errors import EXIT_ERROR, EXIT_OK, FundussegError, UsageError
+from fundusseg.io import models
+from fundusseg.io.files import sha256_of
+from fundusseg.io.manifest import NAME as MANIFEST
+from fundusseg.io.manifest import read_manifest
+from fundusseg.io.shards import ShardFolder
+from fundusseg.io.status import OK, escaped, read_status, status_name, unescaped
+
+
+def run_check(paths: list[Path]) -> int:
+    """Print a line on stdout for every fault of the folders; a failed row is no fault.
+
+    Returns:
+        1 if there was a fault.
+
+    Raises:
+        UsageError: if a path does not exist.
+    """
+    for path in paths:
+        if not path.is_dir():
+            raise UsageError(f"{path}: is no folder; give what prep, train, infer or phantom wrote")
+    found = [fault for path in paths for fault in faults(path)]
+    for fault in found:
+        print(escaped(fault))
+    return EXIT_ERROR if found else EXIT_OK
+
+
+def faults(folder: Path) -> Iterator[str]:
+    """The faults of one folder, a line each: files that are missing, changed or damaged."""
+    try:
+        found = read_manifest(folder / MANIFEST)
+    except FundussegError as error:
+        yield str(error)
+        return
+    for name, sha256 in found["outputs"].items():
+        path = folder / unescaped(name)
+        if not path.is_file():
+            yield f"{folder / name}: is missing"
+        elif sha256_of(path) != sha256:
+            yield f"{folder / name}: has changed since it was written"
+    yield from _CHECKS.get(found["stage"], _no_more)(folder, found)
+
+
+def _no_more(folder: Path, found: dict) -> Iterator[str]:
+    yield from ()
+
+
+def _infer_faults(folder: Path, found: dict) -> Iterator[str]:
+    """The status table has one row for each input, ok or failed as the manifest says."""
+    try:
+        rows = read_status(folder / status_name())
+    except FundussegError as error:
+        yield str(error)
+        return
+    states = {escaped(row.id): row.status for row in rows}
+    if len(states) != len(rows):
+        yield f"{folder / status_name()}: has two rows of one id"
+    for id in found["inputs"]:
+        if states.pop(id, None) != OK:
+            yield f"{folder / status_name()}: has no row ok for {id}"
+    for id in found["failures"]:
+        if states.pop(id, OK) == OK:
+            yield f"{folder / status_name()}: has no row failed for {id}"
+    for id in states:
+        yield f"{folder / status_name()}: has a row for {id}, which the manifest does not know"
+
+
+def _prep_faults(folder: Path, found: dict) -> Iterator[str]:
+    """The shards open and belong together."""
+    try:
+        ShardFolder(folder)
+    except FundussegError as error:
+        yield str(error)
+
+
+def _train_faults(folder: Path, found: dict) -> Iterator[str]:
+    """The model's configuration and weights can be read."""
+    try:
+        models.read_model(folder)
+    except FundussegError as error:
+        yield str(error)
+
+
+_CHECKS = {"infer": _infer_faults, "prep": _prep_faults, "train": _train_faults}

@@ -1,0 +1,92 @@
+"""phantom: a synthetic data set whose truth is known exactly."""
+
+import hashlib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from fundusseg import stop, ui
+from fundusseg.config import config_hash
+from fundusseg.errors import EXIT_OK, InputError
+from fundusseg.fundus.phantom import Phantom, PhantomConfig, phantom
+from fundusseg.io.files import output_folder, write_bytes, write_json
+from fundusseg.io.images import without_suffix
+from fundusseg.io.manifest import NAME as MANIFEST
+from fundusseg.io.manifest import manifest, read_manifest, write_manifest
+from fundusseg.io.phantom_set import phantom_names, picture_bytes
+from fundusseg.parallel import free_cores, ordered_map
+
+TRUTH = "truth.json"
+
+
+@dataclass(frozen=True)
+class PhantomOptions:
+    """What the command line says beside OUT."""
+
+    count: int = 24
+    layout: str = "pairs"
+    drawing: PhantomConfig = field(default_factory=PhantomConfig)
+    seed: int = 1
+    jobs: int = 0
+    force: bool = False
+
+
+def run_phantom(out: Path, options: PhantomOptions) -> int:
+    """Draw `count` phantoms into the folder `out`, a quarter of them as the test part.
+
+    Raises:
+        FundussegError: if the folder holds phantoms of other settings, or a stop is asked for.
+    """
+    config = {
+        "count": options.count,
+        "layout": options.layout,
+        "seed": options.seed,
+        "drawing": asdict(options.drawing),
+    }
+    config["sha256"] = config_hash(config)
+    output_folder(out)
+    if not options.force and _is_finished(out, config["sha256"]):
+        ui.log.info("%s is finished", out)
+        return EXIT_OK
+    (out / MANIFEST).unlink(missing_ok=True)
+    truths, hashes = {}, {}
+
+    def drawn(number: int) -> tuple[str, dict, dict[str, str]]:
+        names = phantom_names(options.layout, number, options.count)
+        made = phantom(options.drawing, options.seed * 1_000_003 + number)
+        return without_suffix(names.photograph), made.truth, _write(out, names, made)
+
+    with ui.progress(f"phantom {out}", options.count, "photographs") as bar:
+        for id, truth, written in ordered_map(
+            drawn, range(options.count), options.jobs or free_cores()
+        ):
+            truths[id] = truth
+            hashes |= written
+            bar.advance()
+            stop.check()
+    write_json(out / TRUTH, truths)
+    write_manifest(out / MANIFEST, manifest("phantom", config, {}, hashes, {}))
+    return EXIT_OK
+
+
+def _write(out: Path, names, made: Phantom) -> dict[str, str]:
+    """Write one phantom's files; their SHA-256 by name."""
+    contents = {names.photograph: made.photograph, names.mask: made.mask}
+    if names.mask2:
+        contents[names.mask2] = made.mask2
+    if names.fov:
+        contents[names.fov] = made.fov
+    hashes = {}
+    for name, pixels in contents.items():
+        data = picture_bytes(pixels, name)
+        write_bytes(out / name, data)
+        hashes[name] = hashlib.sha256(data).hexdigest()
+    return hashes
+
+
+def _is_finished(out: Path, config_sha256: str) -> bool:
+    if not (out / MANIFEST).is_file():
+        return False
+    if read_manifest(out / MANIFEST)["config"].get("sha256") != config_sha256:
+        problem = "holds phantoms drawn with other settings"
+        raise InputError(out, problem, "choose another folder, or give --force")
+    return True

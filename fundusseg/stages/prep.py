@@ -1,0 +1,320 @@
+"""prep: a data set folder becomes shards of samples in the canonical frame."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fundusseg import stop, ui
+from fundusseg.config import PRESETS, SHARD_SAMPLES, FrameConfig, config_hash
+from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError
+from fundusseg.fundus.framing import coverage, framed
+from fundusseg.io import images, layouts, shards, splits
+from fundusseg.io.files import output_folder, sha256_of, sweep
+from fundusseg.io.ledger import Ledger, SourceStamp, outputs_stand
+from fundusseg.io.manifest import NAME, manifest, manifest_name, write_manifest
+from fundusseg.io.status import escaped
+from fundusseg.io.tables import read_subjects
+from fundusseg.parallel import free_cores, ordered_map
+
+
+@dataclass(frozen=True)
+class PrepOptions:
+    """What the command line says beside SRC and OUT.
+
+    shard: this job-array task (0-based), or None for all shards. num_shards: 0 lets the
+    number of samples decide.
+    """
+
+    layout: str = "auto"
+    preset: str = "native"
+    format: str = "h5"
+    split: str = "auto"
+    subjects: Path | None = None
+    shard: int | None = None
+    num_shards: int = 0
+    jobs: int = 0
+    force: bool = False
+    verify: bool = False
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that is known before the first photograph is decoded."""
+
+    source: layouts.DataSet
+    members: dict[str, splits.Membership]
+    header: shards.ShardHeader
+    parts: tuple[tuple[layouts.Entry, ...], ...]
+
+
+def run_prep(src: Path, out: Path, options: PrepOptions) -> int:
+    """Write the shards of the data set in `src` to `out`, then the manifest.
+
+    Finished shards are kept. A photograph that cannot be prepared costs only itself.
+
+    Returns:
+        The exit code: 3 if some photographs failed.
+
+    Raises:
+        FundussegError: if the data set or the output folder is wrong, or a stop is asked for.
+    """
+    plan = planned(src, out, options)
+    output_folder(out)
+    task = (options.shard or 0, options.num_shards if options.shard is not None else 1)
+    ledger = Ledger(out, *task)
+    if options.force:
+        _remove_leftovers(plan, out, ledger, options)
+        ledger.clear()
+    ledger.require_config(_ledger_key(plan))
+    mine = [options.shard] if options.shard is not None else range(len(plan.parts))
+    with ui.progress(
+        f"prep {src}", sum(len(plan.parts[part]) for part in mine), "photographs"
+    ) as bar:
+        for part in mine:
+            stop.check()
+            if not _finished(plan, part, out, ledger, options.verify):
+                for name in {NAME, manifest_name(*task)}:  # no manifest beside unfinished shards
+                    (out / name).unlink(missing_ok=True)
+                _write_part(plan, part, out, ledger, options)
+            bar.advance(len(plan.parts[part]))
+    return _conclude(plan, list(mine), out, ledger, task, options)
+
+
+def planned(src: Path, out: Path, options: PrepOptions) -> Plan:
+    """Read the layout, deal out the splits, and cut the sorted samples into parts [K::N]."""
+    source = layouts.data_set(src, options.layout, leave_out=out)
+    subjects = read_subjects(options.subjects) if options.subjects else None
+    members = splits.memberships(src, source.entries, options.split, subjects)
+    count = options.num_shards or max(1, -(-len(source.entries) // SHARD_SAMPLES))
+    choices = {"split": options.split, "format": options.format, "layout": source.layout}
+    choices["subjects"] = {id: member.subject for id, member in members.items()}
+    header = shards.ShardHeader.of(
+        options.preset, PRESETS[options.preset].frame, src.resolve().name, count, choices
+    )
+    parts = tuple(source.entries[part::count] for part in range(count))
+    return Plan(source, members, header, parts)
+
+
+def describe(plan: Plan) -> str:
+    """What matched what, as `--dry-run` prints it: a TSV line per photograph."""
+    lines = ["id\tsplit\tsubject\tgroup\tphotograph\tmask\tmask2\tfov"]
+    for entry in plan.source.entries:
+        member = plan.members[entry.id]
+        cells = (entry.id, member.split, member.subject, member.group, entry.photograph)
+        files = (entry.mask or "", entry.mask2 or "", entry.fov or "")
+        lines.append("\t".join(escaped(cell) for cell in (*cells, *files)))
+    return "\n".join(lines) + "\n"
+
+
+def sample_of(root: Path, entry: layouts.Entry, member: splits.Membership, frame: FrameConfig):
+    """Read a photograph and what belongs to it, and bring it to the canonical frame.
+
+    Raises:
+        InputError: if a file cannot be read, or sizes differ.
+    """
+    photograph = images.read_photograph(root / entry.photograph)
+    shape = photograph.pixels.shape[:2]
+    given_fov = _mask(root, entry.fov, shape)
+    if given_fov is not None and not given_fov.any():
+        raise InputError(
+            root / entry.fov, "is an empty field of view", "remove it to have one found"
+        )
+    found = framed(photograph.pixels, given_fov, frame.kind, frame.size_px)
+    mask, mask2 = (_mask(root, name, shape) for name in (entry.mask, entry.mask2))
+    return shards.Sample(
+        id=entry.id,
+        split=member.split,
+        subject=member.subject,
+        group=member.group,
+        source=entry.photograph,
+        source_sha256=photograph.sha256,
+        field_of_view=found.field_of_view,
+        geometry=found.geometry,
+        image=found.image,
+        fov=found.fov,
+        mask=None if mask is None else coverage(mask, found.geometry),
+        mask2=None if mask2 is None else coverage(mask2, found.geometry),
+        native_fov=found.native_fov,
+        native_mask=mask,
+        native_mask2=mask2,
+    )
+
+
+def _mask(root: Path, name: str | None, shape: tuple[int, int]) -> np.ndarray | None:
+    if name is None:
+        return None
+    mask = images.read_mask(root / name)
+    if mask.shape != shape:
+        sizes = f"{mask.shape[1]}x{mask.shape[0]}, its photograph {shape[1]}x{shape[0]}"
+        raise InputError(root / name, f"is {sizes}", "masks must have their photograph's size")
+    return mask
+
+
+def _ledger_key(plan: Plan) -> str:
+    """What finished parts must have in common: the settings, and how many parts there are."""
+    return config_hash({"config": plan.header.config_sha256, "num_shards": len(plan.parts)})
+
+
+def _output_names(plan: Plan, part: int, format: str) -> list[str]:
+    """The files of one part if no photograph fails."""
+    if format == "h5":
+        return [shards.shard_name(part, len(plan.parts))]
+    return [f"{entry.id}.npz" for entry in plan.parts[part]]
+
+
+def _remove_leftovers(plan: Plan, out: Path, ledger: Ledger, options: PrepOptions) -> None:
+    """Remove the shards of earlier runs that this one will not write again (--force)."""
+    parts = range(len(plan.parts))
+    ours = {name for part in parts for name in _output_names(plan, part, options.format)}
+    for record in ledger.records.values():
+        for name in record["outputs"].keys() - ours:
+            (out / name).unlink(missing_ok=True)
+
+
+def _finished(plan: Plan, part: int, out: Path, ledger: Ledger, verify: bool) -> bool:
+    record = ledger.records.get(str(part))
+    return (
+        record is not None
+        and _same_sources(plan, part, record, verify)
+        and outputs_stand(out, record["outputs"], verify)
+    )
+
+
+def _same_sources(plan: Plan, part: int, record: dict, verify: bool) -> bool:
+    """Whether a part's files are as they were; where size or time differ, the hash decides."""
+    now = _sources(plan, part)
+    if now.keys() != record["sources"].keys():
+        return False
+    changed = [name for name in now if verify or now[name] != record["sources"][name]]
+    return _hashes(plan.source.root, changed) == {
+        name: record["inputs"][name] for name in changed if name in record["inputs"]
+    }
+
+
+def _sources(plan: Plan, part: int) -> dict[str, list[int] | None]:
+    """Size and modification time of every file of a part, by path."""
+    root = plan.source.root
+    files = (
+        name
+        for entry in plan.parts[part]
+        for name in (entry.photograph, entry.mask, entry.mask2, entry.fov)
+        if name is not None
+    )
+    return {name: _stamp(root / name) for name in files}
+
+
+def _stamp(path: Path) -> list[int] | None:
+    try:
+        return SourceStamp.of(path).as_list()
+    except OSError:
+        return None
+
+
+def _hashes(root: Path, names: Iterable[str]) -> dict[str, str]:
+    """SHA-256 by path, without the files that cannot be read."""
+    found = {}
+    for name in names:
+        with suppress(InputError):
+            found[name] = sha256_of(root / name)
+    return found
+
+
+def _write_part(plan: Plan, part: int, out: Path, ledger: Ledger, options: PrepOptions) -> None:
+    """Prepare the samples of one part, write them, and note the part in the ledger."""
+    sources = _sources(plan, part)
+    failures: dict[str, str] = {}
+    samples = _prepared(plan, part, failures, options.jobs or free_cores())
+    names = _output_names(plan, part, options.format)
+    if options.format == "h5":
+        shards.write_shard(out / names[0], plan.header, part, samples)
+    else:
+        for folder in {(out / name).parent for name in names}:
+            if folder.is_dir():
+                sweep(folder)
+        names = []
+        for sample in samples:
+            names.append(f"{sample.id}.npz")
+            shards.write_sample(out / names[-1], plan.header, sample)
+    ledger.add(
+        str(part),
+        _ledger_key(plan),
+        sources=sources,
+        inputs=_hashes(plan.source.root, sources),
+        outputs={name: sha256_of(out / name) for name in names},
+        failures=failures,
+    )
+
+
+def _prepared(
+    plan: Plan, part: int, failures: dict[str, str], jobs: int
+) -> Iterator[shards.Sample]:
+    """The samples of one part in order; what failed goes to `failures` and the log."""
+    root, frame = plan.source.root, plan.header.frame
+
+    def prepared(entry: layouts.Entry) -> shards.Sample | InputError:
+        try:
+            return sample_of(root, entry, plan.members[entry.id], frame)
+        except InputError as error:
+            return error
+
+    for entry, result in zip(plan.parts[part], ordered_map(prepared, plan.parts[part], jobs)):
+        if isinstance(result, InputError):
+            ui.log.warning("%s", result)
+            failures[entry.id] = result.reason
+        else:
+            yield result
+
+
+def _conclude(
+    plan: Plan,
+    mine: list[int],
+    out: Path,
+    ledger: Ledger,
+    task: tuple[int, int],
+    options: PrepOptions,
+) -> int:
+    """Write the manifest from the ledger, report, and choose the exit code."""
+    records = [ledger.records[str(part)] for part in mine]
+    joined = {
+        key: {name: text for record in records for name, text in record[key].items()}
+        for key in ("inputs", "outputs", "failures")
+    }
+    config = {
+        "preset": options.preset,
+        "format": options.format,
+        "split": options.split,
+        "layout": plan.source.layout,
+        "sha256": plan.header.config_sha256,
+    }
+    write_manifest(out / manifest_name(*task), manifest("prep", config, **joined))
+    entries = [entry for part in mine for entry in plan.parts[part]]
+    _report(plan, entries, len(joined["failures"]))
+    return EXIT_SOME_FAILED if joined["failures"] else EXIT_OK
+
+
+def _report(plan: Plan, entries: list[layouts.Entry], failed: int) -> None:
+    splits_seen = [plan.members[entry.id].split for entry in entries]
+    counts = ", ".join(f"{splits_seen.count(split)} {split}" for split in splits.SPLITS)
+    unlabelled = sum(entry.mask is None for entry in entries)
+    ui.log.info(
+        "%s (%s): %d photographs (%s), %d without a mask, %d failed",
+        plan.source.root,
+        plan.source.layout,
+        len(entries),
+        counts,
+        unlabelled,
+        failed,
+    )
+    passed_over = [path for path in plan.source.ignored if images.image_suffix(path)]
+    if passed_over:
+        count, first = len(passed_over), passed_over[0]
+        ui.log.info("%d other images have no role in this layout, the first is %s", count, first)
+    if plan.source.unmatched:
+        ui.log.warning(
+            "%d masks or fields of view have no photograph, the first is %s",
+            len(plan.source.unmatched),
+            plan.source.unmatched[0],
+        )

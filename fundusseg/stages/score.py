@@ -1,0 +1,83 @@
+"""score: vessel maps against manual masks; a table on stdout and, if asked for, a report."""
+
+import sys
+from pathlib import Path
+
+from fundusseg import ui
+from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, UsageError
+from fundusseg.io.files import output_folder
+from fundusseg.io.status import escaped
+from fundusseg.io.tables import read_subjects
+from fundusseg.io.truth import FieldsOfView, truth_of
+from fundusseg.report.markdown import named_in_a_line
+from fundusseg.stages.score_floor import trained_floor
+from fundusseg.stages.score_inputs import chosen_refs, labels_of, paired, strata
+from fundusseg.stages.score_options import ScoreOptions
+from fundusseg.stages.score_output import Report, printed, write_report
+from fundusseg.stages.score_run import Collected, Scorer, collected
+
+__all__ = ["ScoreOptions", "run_score"]
+
+
+def run_score(preds: list[Path], truth: Path, options: ScoreOptions) -> int:
+    """Score the maps in each of `preds` against `truth`, print the table, write the report.
+
+    An image without a map, or whose map or mask cannot be read, costs only itself.
+
+    Returns:
+        The exit code: 3 if a map is missing or failed.
+
+    Raises:
+        FundussegError: if a folder or an option is wrong as a whole, or a stop is asked for.
+    """
+    if options.threshold is not None and not 0 <= options.threshold <= 1:
+        raise UsageError(f"--threshold is {options.threshold}; it must be from 0 to 1")
+    scorer = opened(preds, truth, options)
+    groups = strata(scorer.refs, options.groups)
+    if options.out is not None:
+        output_folder(options.out)
+    results = collected(scorer, groups)
+    report = Report(results)
+    sys.stdout.write(printed(report, options.json))
+    if options.out is not None:
+        write_report(report, options.out)
+    return _concluded(results)
+
+
+def opened(preds: list[Path], truth: Path, options: ScoreOptions) -> Scorer:
+    """Open everything, choose the images and match the maps, before any is decoded.
+
+    Only the floor's train images are read here, since its threshold is needed first.
+    """
+    subjects = read_subjects(options.subjects) if options.subjects else None
+    source = truth_of(truth, options.at, options.layout, subjects)
+    split, refs = chosen_refs(source, options.split)
+    labels = labels_of(preds)
+    pairings = tuple(
+        paired(pred, label, source, refs) for pred, label in zip(preds, labels, strict=True)
+    )
+    fields_of_view = FieldsOfView(options.fov, refs) if options.fov else None
+    floor = trained_floor(source, options.jobs) if options.floor else None
+    return Scorer(source, split, tuple(refs), pairings, fields_of_view, floor, options)
+
+
+def _concluded(results: Collected) -> int:
+    """Tell what was left out, and choose the exit code."""
+    for pairing in results.scorer.pairings:
+        faults = [escaped(id) for id in results.faults[pairing.label]]
+        if faults:
+            ui.log.warning(
+                "%s: %d of %d images without a usable map: %s",
+                pairing.folder.root,
+                len(faults),
+                len(results.scorer.refs),
+                named_in_a_line(faults),
+            )
+        if pairing.without_truth:
+            ui.log.warning(
+                "%s: %d maps have no truth: %s",
+                pairing.folder.root,
+                len(pairing.without_truth),
+                named_in_a_line([escaped(id) for id in pairing.without_truth]),
+            )
+    return EXIT_SOME_FAILED if any(results.faults.values()) else EXIT_OK

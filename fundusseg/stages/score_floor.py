@@ -1,0 +1,91 @@
+"""The floor row: a classical filter, its threshold from train images of the same truth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from fundusseg.errors import InputError, UsageError
+from fundusseg.fundus.field_of_view import field_of_view_of_mask
+from fundusseg.fundus.floor import floor_score
+from fundusseg.fundus.geometry import Geometry, canonical_geometry, from_frame, to_frame
+from fundusseg.io.maps import VesselMap
+from fundusseg.io.truth import MaskTruth, Truth, TruthImage, TruthRef, View
+from fundusseg.metrics.curves import ScoreHistogram, best_dice_threshold
+from fundusseg.parallel import ordered_map
+
+FRAME_PX = 512  # side of the frame that photographs of a data set folder are filtered in
+MOST_TRAIN_IMAGES = 20
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The threshold on the filter's answer, and the number of train images it comes from."""
+
+    threshold: float
+    n_images: int
+
+
+@dataclass(frozen=True)
+class Filtered:
+    """The filter's answer, float32 (S, S), in a frame with its field of view, bool (S, S)."""
+
+    score: np.ndarray
+    fov: np.ndarray
+    geometry: Geometry
+
+
+def trained_floor(truth: Truth, jobs: int) -> Floor:
+    """Choose the threshold with the highest Dice on train images, pooled.
+
+    Raises:
+        UsageError: if the truth has no photographs.
+        InputError: if it has no train images with vessels, or one of them cannot be read.
+    """
+    if isinstance(truth, MaskTruth):
+        raise UsageError(f"{truth.root}: --floor needs photographs: a data set folder or shards")
+    refs = _spread([ref for ref in truth.refs if ref.split in ("train", "validation")])
+
+    def histogram(ref: TruthRef) -> ScoreHistogram:
+        image = truth.read(ref)
+        answer = filtered(image, truth.view(ref))
+        in_frame = image.geometry is not None
+        mask = image.mask if in_frame else to_frame(image.mask, answer.geometry) >= 0.5
+        return ScoreHistogram.of(answer.score, mask, answer.fov)
+
+    pooled = None
+    for found in ordered_map(histogram, refs, jobs):
+        pooled = found if pooled is None else pooled + found
+    if pooled is None or not pooled.positives.any():
+        raise InputError(truth.root, "has no train images with vessels", "leave out --floor")
+    return Floor(best_dice_threshold(pooled), len(refs))
+
+
+def filtered(image: TruthImage, view: View) -> Filtered:
+    """The filter's answer to one photograph, in the shards' frame or in one of `FRAME_PX`."""
+    green = view.pixels[..., 1]
+    if image.geometry is not None:
+        fov, geometry = image.fov, image.geometry
+    else:
+        geometry = view.geometry or canonical_geometry(
+            "field-of-view", FRAME_PX, green.shape, field_of_view_of_mask(image.fov)
+        )
+        fov = to_frame(image.fov, geometry) >= 0.5
+    if view.geometry is None:
+        green = to_frame(green, geometry)
+    return Filtered(floor_score(green, fov, field_of_view_of_mask(fov).diameter_px), fov, geometry)
+
+
+def floor_map(image: TruthImage, view: View, threshold: float) -> VesselMap:
+    """The floor's map of one image, in the frame of its masks."""
+    answer = filtered(image, view)
+    score = (
+        answer.score if image.geometry is not None else from_frame(answer.score, answer.geometry)
+    )
+    return VesselMap(score >= threshold, np.clip(score, 0, 1))
+
+
+def _spread(refs: Sequence[TruthRef]) -> list[TruthRef]:
+    """At most `MOST_TRAIN_IMAGES` of them, evenly from the first to the last."""
+    step = max(1, -(-len(refs) // MOST_TRAIN_IMAGES))
+    return list(refs[::step])

@@ -1,0 +1,58 @@
+"""A model made ready to predict, once a process; and the Python API."""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+
+from fundusseg import ui
+from fundusseg.config import DEFAULT_MODEL
+from fundusseg.errors import InputError
+from fundusseg.fundus.framing import framed
+from fundusseg.fundus.geometry import from_frame
+from fundusseg.io import images, models
+
+
+def segment(photograph: np.ndarray, model: str = DEFAULT_MODEL) -> np.ndarray:
+    """The vessel probability of each pixel of a photograph.
+
+    Args:
+        photograph: uint8 (Y, X, 3) sRGB, at least 32 pixels a side.
+        model: a shipped model's name or a model folder.
+
+    Returns:
+        float32 (Y, X) in [0, 1]; 0 outside the field of view.
+
+    Raises:
+        ValueError: if the array is no such photograph.
+        FundussegError: if there is no such model.
+    """
+    is_rgb = photograph.dtype == np.uint8 and photograph.ndim == 3 and photograph.shape[2] == 3
+    if not is_rgb or min(photograph.shape[:2]) < images.SMALLEST_SIDE_PX:
+        raise ValueError(f"no uint8 (Y, X, 3) photograph: {photograph.dtype} {photograph.shape}")
+    folder = models.model_folder(model)
+    frame = models.read_config(folder)[0].frame
+    found = framed(photograph, None, frame.kind, frame.size_px)
+    predictor = ready_predictor(folder, "auto", 0, 0)
+    probability = predictor.probabilities(found.image[np.newaxis], found.fov[np.newaxis])[0]
+    return from_frame(probability, found.geometry)
+
+
+@functools.lru_cache(maxsize=1)
+def ready_predictor(folder: Path, precision: str, tile_px: int, threads: int):
+    """Load tensorflow and the model in `folder`; see `nets.prediction.Predictor`.
+
+    Raises:
+        InputError: if the model is not finished, damaged, or does not fit its configuration.
+    """
+    from fundusseg.nets import runtime
+    from fundusseg.nets.prediction import Predictor
+
+    model = models.read_model(folder)
+    runtime.start(threads)
+    chosen = runtime.chosen_precision(precision)
+    ui.log.info("model %s, precision %s", folder, chosen)
+    try:
+        return Predictor(model.preset, model.weights, chosen, tile_px=tile_px)
+    except ValueError as error:
+        raise InputError(folder, str(error)) from error

@@ -1,0 +1,330 @@
+"""train: shards become a model folder; killed and started again it goes on where it was."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fundusseg import stop, ui
+from fundusseg.config import PRESETS, Preset, config_hash, to_dict, with_overrides
+from fundusseg.errors import EXIT_OK, FundussegError, InputError
+from fundusseg.io import models
+from fundusseg.io.files import locked, output_folder, read_json, sha256_of
+from fundusseg.io.history import History
+from fundusseg.io.manifest import NAME as MANIFEST
+from fundusseg.io.manifest import manifest, read_manifest, write_manifest
+from fundusseg.io.shards import Sample, ShardFolder
+from fundusseg.metrics.curves import ScoreHistogram
+from fundusseg.metrics.validation import Validation, platt_calibration, validation
+from fundusseg.parallel import free_cores
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What the command line says beside SHARDS and OUT; None leaves the preset's value.
+
+    split: "train", or "all" for the train and test parts together (a final model; the
+    validation part stays out either way).
+    """
+
+    config: Path | None = None
+    steps: int | None = None
+    epochs: int | None = None
+    adversarial_weight: float | None = None
+    seed: int | None = None
+    split: str = "train"
+    precision: str = "auto"
+    jobs: int = 0
+    force: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """frames: uint8 (N, S, S, 5), one data set after another. set_sizes: samples of each."""
+
+    frames: np.ndarray
+    set_sizes: tuple[int, ...]
+    held_out: tuple[Sample, ...]
+    inputs: dict[str, str]
+
+
+def run_train(shard_folders: list[Path], out: Path, options: TrainOptions) -> int:
+    """Train a model on the shards and write it to the folder `out`.
+
+    Raises:
+        FundussegError: if shards, configuration or folder are wrong, or a stop is asked for.
+    """
+    folders = [ShardFolder(path) for path in shard_folders]
+    preset = configured(folders, options)
+    output_folder(out)
+    with locked(out):
+        inputs = _input_hashes(folders)
+        config = {"preset": to_dict(preset), "split": options.split, "inputs": inputs}
+        config_sha256 = config_hash(config)
+        if options.force:
+            _forget(out)
+        elif _is_finished(out, config_sha256):
+            ui.log.info("%s is finished", out)
+            return EXIT_OK
+        data = training_data(folders, options.split, inputs)
+        Training(preset, data, out, config_sha256, options).run()
+        _conclude(out, preset, config_sha256, options, inputs)
+    return EXIT_OK
+
+
+def summary(shard_folders: list[Path], options: TrainOptions) -> str:
+    """The layers of generator and discriminator with their shapes, for --summary."""
+    from fundusseg.nets.export import layer_tables
+
+    return layer_tables(configured([ShardFolder(path) for path in shard_folders], options))
+
+
+def configured(folders: list[ShardFolder], options: TrainOptions) -> Preset:
+    """The preset that the shards carry, with what the command line and --config change.
+
+    Raises:
+        InputError: if the shards were prepared with different presets or frames.
+    """
+    first = folders[0]
+    for folder in folders[1:]:
+        if (folder.header.preset, folder.header.frame) != (first.header.preset, first.header.frame):
+            problem = f"was prepared with another preset or frame than {first.root}"
+            raise InputError(folder.root, problem, "prepare both with the same preset")
+    preset = PRESETS[first.header.preset]
+    if options.config is not None:
+        preset = with_overrides(preset, read_json(options.config), str(options.config))
+    preset = dataclasses.replace(preset, frame=first.header.frame)
+    changed = {"steps": options.steps, "epochs": options.epochs, "seed": options.seed}
+    if options.steps is not None and options.epochs is None:
+        changed["epochs"] = 0
+    changed = {name: value for name, value in changed.items() if value is not None}
+    preset = dataclasses.replace(preset, train=dataclasses.replace(preset.train, **changed))
+    if options.adversarial_weight is not None:
+        loss = dataclasses.replace(preset.loss, adversarial=options.adversarial_weight)
+        preset = dataclasses.replace(preset, loss=loss)
+    return preset
+
+
+def training_data(folders: list[ShardFolder], split: str, inputs: dict[str, str]) -> TrainingData:
+    """Read the labelled samples of the train (or train and test) and validation parts.
+
+    Raises:
+        FundussegError: if one of the two parts has no labelled sample.
+    """
+    from fundusseg.nets.pipeline import stacked
+
+    wanted = ("train",) if split == "train" else ("train", "test")
+    frames, sizes, held_out = [], [], []
+    for folder in folders:
+        refs = [ref for ref in folder.refs if ref.labelled]
+        chosen = [folder.read(ref) for ref in refs if ref.split in wanted]
+        frames += [stacked(sample.image, sample.mask, sample.fov) for sample in chosen]
+        sizes.append(len(chosen))
+        held_out += [folder.read(ref) for ref in refs if ref.split == "validation"]
+    names = ", ".join(str(folder.root) for folder in folders)
+    if not frames or not held_out:
+        part = "validation" if frames else "train"
+        raise FundussegError(f"{names}: no photograph with a mask in the {part} part")
+    return TrainingData(np.stack(frames), tuple(filter(None, sizes)), tuple(held_out), inputs)
+
+
+class Training:
+    """The loop: learn, log, validate, save; all that it knows is in `state.h5`."""
+
+    def __init__(
+        self,
+        preset: Preset,
+        data: TrainingData,
+        out: Path,
+        config_sha256: str,
+        options: TrainOptions,
+    ):
+        from fundusseg.nets import runtime
+        from fundusseg.nets.prediction import Predictor
+        from fundusseg.nets.training import Trainer
+
+        runtime.start(threads=options.jobs, seed=preset.train.seed)
+        self.jobs = options.jobs or free_cores()
+        precision = runtime.chosen_precision(options.precision)
+        ui.log.info("precision %s, %d threads", precision, self.jobs)
+        self.preset, self.data, self.out, self.config_sha256 = preset, data, out, config_sha256
+        self.batches_per_epoch = max(1, len(data.frames) // preset.train.batch)
+        self.steps = (
+            preset.train.epochs * self.batches_per_epoch
+            if preset.train.epochs
+            else preset.train.steps
+        )
+        self.trainer = Trainer(preset, self.steps, precision)
+        self.predictor = Predictor(preset, self.trainer.saved_weights(), precision)
+        self.history = History(out / models.HISTORY)
+        self.best: float | None = None
+        self._restore()
+
+    def run(self) -> None:
+        """Train from the saved step to the last one.
+
+        Raises:
+            Stopped: after saving, if a stop was asked for.
+        """
+        train = self.preset.train
+        validate_every = train.validate_every or self.batches_per_epoch
+        with ui.progress(f"train {self.out}", self.steps, "steps") as bar:
+            bar.advance(self.trainer.step)
+            for batch in self._batches():
+                self.trainer.run_step(batch)
+                bar.advance()
+                step = self.trainer.step
+                last = step == self.steps
+                row = self._log() if last or step % train.log_every == 0 else {}
+                if last or step % validate_every == 0:
+                    row |= self._validate()
+                if row:
+                    self.history.add(step, step / self.batches_per_epoch, row)
+                if last or step % train.checkpoint_every == 0 or stop.requested():
+                    self._save()
+                stop.check()
+
+    def _batches(self):
+        from fundusseg.nets.pipeline import draw_order, training_batches
+
+        train = self.preset.train
+        draws = self.steps * train.batch
+        order = draw_order(self.data.set_sizes, draws, train.balance, train.seed)
+        first = self.trainer.step
+        augment = self.preset.augment
+        return training_batches(
+            self.data.frames, order, first, train.batch, augment, train.seed, self.jobs
+        )
+
+    def _log(self) -> dict[str, float]:
+        """The mean losses since the last row, and the learning rate of the step just done."""
+        from fundusseg.nets.training import learning_rate
+
+        done = self.trainer.step
+        since = done - self.history.last_step_with("generator_loss")
+        row = self.trainer.mean_losses(since)
+        return row | {"learning_rate": learning_rate(done - 1, self.steps, self.preset.train)}
+
+    def _validate(self) -> dict[str, float]:
+        """Validate the averaged weights; the best so far become generator.weights.h5."""
+        from fundusseg.nets.prediction import assign_weights
+
+        weights = self.trainer.saved_weights()
+        assign_weights(self.predictor.generator, weights)
+        histograms, l1 = self._held_out_scores()
+        found = validation(histograms)
+        score = found.dice if self.preset.train.select == "dice" else -l1
+        if self.best is None or score > self.best:
+            self.best = score
+            self._write_best(weights, found, histograms)
+        ui.log.info(
+            "step %d: validation Dice %.4f, AUROC %.4f, L1 %.4f, threshold %.2f",
+            self.trainer.step,
+            found.dice,
+            found.auroc,
+            l1,
+            found.threshold,
+        )
+        return {
+            "validation_dice": found.dice,
+            "validation_auroc": found.auroc,
+            "validation_l1": l1,
+            "threshold": found.threshold,
+        }
+
+    def _held_out_scores(self) -> tuple[list[ScoreHistogram], float]:
+        """A histogram per validation photograph, and the mean L1 of [-1, 1] maps, whole frames."""
+        histograms, l1 = [], []
+        for sample in self.data.held_out:
+            stack = self.predictor.probabilities(sample.image[np.newaxis], sample.fov[np.newaxis])
+            probability, truth = stack[0], sample.mask > 127
+            histograms.append(ScoreHistogram.of(probability, truth, sample.fov > 127))
+            l1.append(2.0 * np.abs(probability - sample.mask / 255.0).mean())
+        return histograms, float(np.mean(l1))
+
+    def _write_best(
+        self, weights: dict[str, np.ndarray], found: Validation, histograms: list[ScoreHistogram]
+    ) -> None:
+        pooled = histograms[0]
+        for histogram in histograms[1:]:
+            pooled = pooled + histogram
+        calibration = models.Calibration(*platt_calibration(pooled))
+        training = {
+            "step": self.trainer.step,
+            "steps": self.steps,
+            "train_photographs": len(self.data.frames),
+            "validation_photographs": len(self.data.held_out),
+            "validation_dice": found.dice,
+            "validation_auroc": found.auroc,
+            "threshold_from": "validation part, prepared size, inside the field of view",
+        }
+        models.write_weights(self.out / models.GENERATOR, weights)
+        models.write_config(self.out, self.preset, found.threshold, calibration, training)
+        if self.preset.name == "pix2pix":
+            from fundusseg.nets.export import save_whole_model
+
+            save_whole_model(self.predictor.generator, self.out / models.KERAS_GENERATOR)
+
+    def _save(self) -> None:
+        """Write everything that a resume needs; the history on disk follows."""
+        notes = {"config": self.config_sha256, "best": self.best, "history": self.history.rows}
+        models.write_state(self.out, self.trainer.state(), notes)
+        self.history.write()
+        if self.trainer.step == self.steps:
+            models.write_weights(self.out / models.GENERATOR_LAST, self.trainer.saved_weights())
+            models.write_weights(
+                self.out / models.DISCRIMINATOR, self.trainer.discriminator_weights()
+            )
+
+    def _restore(self) -> None:
+        saved = models.read_state(self.out)
+        if saved is None:
+            return
+        state, notes = saved
+        if notes["config"] != self.config_sha256:
+            _refuse(self.out)
+        self.trainer.restore(state)
+        self.best = notes["best"]
+        self.history.rows = notes["history"]
+        ui.log.info("%s: going on at step %d of %d", self.out, self.trainer.step, self.steps)
+
+
+def _input_hashes(folders: list[ShardFolder]) -> dict[str, str]:
+    """SHA-256 of every shard file, by the name of its data set and its own."""
+    return {
+        f"{folder.header.data_set}/{path.relative_to(folder.root)}": sha256_of(path)
+        for folder in folders
+        for path in sorted({ref.path for ref in folder.refs})
+    }
+
+
+def _is_finished(out: Path, config_sha256: str) -> bool:
+    if not (out / MANIFEST).is_file():
+        return False
+    if read_manifest(out / MANIFEST)["config"]["sha256"] != config_sha256:
+        _refuse(out)
+    return all((out / name).is_file() for name in (models.CONFIG, models.GENERATOR))
+
+
+def _refuse(out: Path) -> None:
+    problem = "holds a training on other data or with other settings"
+    raise InputError(out, problem, "choose another folder, or give --force to begin anew")
+
+
+def _forget(out: Path) -> None:
+    """Begin anew (--force): the manifest goes first, so that the rest never looks finished."""
+    for name in (MANIFEST, models.STATE, models.GENERATOR, models.CONFIG, models.HISTORY):
+        (out / name).unlink(missing_ok=True)
+
+
+def _conclude(
+    out: Path, preset: Preset, config_sha256: str, options: TrainOptions, inputs: dict[str, str]
+) -> None:
+    """Write the manifest: the training is complete."""
+    names = [models.CONFIG, models.GENERATOR, models.GENERATOR_LAST]
+    names += [models.DISCRIMINATOR, models.HISTORY]
+    outputs = {name: sha256_of(out / name) for name in names}
+    config = {"preset": to_dict(preset), "split": options.split, "sha256": config_sha256}
+    more = {"model_sha256": models.model_sha256(out)}
+    write_manifest(out / MANIFEST, manifest("train", config, inputs, outputs, {}, **more))

@@ -1,0 +1,33 @@
+"""The request to stop: set by a signal, asked for by the loops between two pieces of work.
+
+SIGTERM, SIGHUP and SIGUSR1 (what a cluster sends before its time limit) only raise a
+flag. A loop that calls `check()` between images, shards or steps ends there, with its
+finished work saved. A second signal of the same kind does nothing more; SIGKILL is
+always safe, since no file stands under its final name before it is whole.
+"""
+
+import signal
+
+from fundusseg.errors import Stopped
+
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+_received: list[int] = []
+
+
+def install() -> None:
+    """Turn the stop signals into requests; to be called once, in the main thread."""
+    _received.clear()
+    for number in SIGNALS:
+        signal.signal(number, lambda received, frame: _received.append(received))
+
+
+def requested() -> bool:
+    """Whether a stop signal has come."""
+    return bool(_received)
+
+
+def check() -> None:
+    """Raise `Stopped` if a stop signal has come; call it where everything is saved."""
+    if _received:
+        name = signal.Signals(_received[0]).name
+        raise Stopped(f"stopped by {name}; the work so far is saved, the same command goes on")

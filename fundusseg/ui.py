@@ -1,0 +1,94 @@
+"""What people read: the log and the progress, both on stderr. The only module that knows rich.
+
+stdout belongs to data. The log file, if asked for, gets every message with its time.
+"""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+log = logging.getLogger("fundusseg")
+
+
+def start_logging(quiet: bool, verbose: bool, log_file: Path | None) -> None:
+    """Send messages to stderr (warnings only if `quiet`, all if `verbose`) and to `log_file`.
+
+    Raises:
+        OSError: if the log file cannot be opened.
+    """
+    log.handlers.clear()
+    log.setLevel(logging.DEBUG)
+    log.propagate = False
+    screen = logging.StreamHandler(sys.stderr)
+    screen.setFormatter(logging.Formatter("fundusseg: %(message)s"))
+    screen.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
+    log.addHandler(screen)
+    if log_file is not None:
+        file = logging.FileHandler(log_file, encoding="utf-8", errors="backslashreplace")
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        log.addHandler(file)
+
+
+def log_to_file(message: str) -> None:
+    """Put an error that was already printed into the log file too, if there is one."""
+    record = log.makeRecord(log.name, logging.ERROR, "", 0, message, (), None)
+    for handler in log.handlers[1:]:
+        handler.handle(record)
+
+
+def on_screen() -> bool:
+    """Whether a person watches: stderr is a terminal and messages are not quietened.
+
+    FORCE_COLOR makes rich take any stream for a terminal, so rich is not asked.
+    """
+    return sys.stderr.isatty() and bool(log.handlers) and log.handlers[0].level <= logging.INFO
+
+
+class TenthsReporter:
+    """Logs a line at the start and one at every tenth of `total`."""
+
+    def __init__(self, title: str, total: int, unit: str):
+        self.title, self.total, self.unit = title, total, unit
+        self.done = 0
+        log.info("%s: %d %s", title, total, unit)
+
+    def advance(self, count: int = 1) -> None:
+        """Count `count` more pieces as done."""
+        tenth_before = 10 * self.done // self.total if self.total else 0
+        self.done += count
+        if self.total and 10 * self.done // self.total > tenth_before:
+            log.info("%s: %d of %d %s", self.title, self.done, self.total, self.unit)
+
+
+class BarReporter:
+    """A progress bar with the time that is left."""
+
+    def __init__(self, title: str, total: int, bar):
+        self.bar = bar
+        self.task = bar.add_task(title, total=total)
+
+    def advance(self, count: int = 1) -> None:
+        """Count `count` more pieces as done."""
+        self.bar.advance(self.task, count)
+
+
+@contextmanager
+def progress(title: str, total: int, unit: str) -> Iterator[TenthsReporter | BarReporter]:
+    """Show how far a loop over `total` pieces is; yields an object with `advance(count)`."""
+    if not on_screen():
+        yield TenthsReporter(title, total, unit)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield BarReporter(title, total, bar)
