@@ -6,93 +6,103 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-# What a user may set ---------------------------------------------------------------------
+# What a user may set. DATA reaches the recipes through the environment, so it may hold blanks.
 DATA ?=
 PRESET ?= native
-STEPS ?= $(if $(DATA),2000,450)
+STEPS ?= $(if $(DATA),2000,400)
 SEED ?= 1
 JOBS ?= 0
 PYTHON ?= python3
+export DATA
 
-# Names: RUN is runs/demo, or runs/<last part of DATA> with blanks as underscores. --------
 empty :=
 space := $(empty) $(empty)
-data_name := $(shell basename -- "$(DATA)" 2>/dev/null | tr ' ' '_')
-RUN ?= runs/$(if $(DATA),$(data_name),demo)
-VENV := .venv
-READY := $(VENV)/.ready
+RUN ?= runs/$(or $(notdir $(patsubst %/,%,$(subst $(space),_,$(DATA)))),demo)
 FUNDUSSEG := bin/fundusseg
-SRC := $(if $(DATA),$(DATA),$(RUN)/phantoms)
-
-SHARDS := $(RUN)/shards/manifest.json
-MODEL := $(RUN)/model/manifest.json
-MAPS := $(RUN)/maps/manifest.json
-SCORE := $(RUN)/score/manifest.json
-REPORT := $(RUN)/report.md
-PHANTOMS := $(if $(DATA),,$(RUN)/phantoms/manifest.json)
+READY := .venv/.ready
+STYLE := --line-length 100
+LINTED := fundusseg tests
 
 .PHONY: help all prep train infer score test lint bench clean FORCE
 
 help: ## this list
 	@echo 'fundusseg: vessel maps from retinal photographs'
 	@echo
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 	@echo
-	@echo '  DATA=    data set folder (empty: a synthetic set is drawn), now "$(DATA)"'
-	@echo '  RUN=     where everything is written, now $(RUN)'
-	@echo '  PRESET=  native or pix2pix, now $(PRESET)'
-	@echo '  STEPS=   training steps, now $(STEPS)'
-	@echo '  SEED=    seed of the training, now $(SEED)'
-	@echo '  JOBS=    threads, 0: one per free core, now $(JOBS)'
+	@printf '  %-8s %s\n' DATA= "data set folder (none: a synthetic set is drawn), now '$$DATA'"
+	@printf '  %-8s %s\n' RUN= 'where everything is written, now $(RUN)'
+	@printf '  %-8s %s\n' PRESET= 'native or pix2pix, now $(PRESET)'
+	@printf '  %-8s %s\n' STEPS= 'length of the training, now $(STEPS)'
+	@printf '  %-8s %s\n' SEED= 'seed of the training, now $(SEED)'
+	@printf '  %-8s %s\n' JOBS= 'threads, 0 is one per free core, now $(JOBS)'
 
-all: $(REPORT) ## photographs to RUN/report.md: prep, train, infer, score
-	@cat $(RUN)/failures 2>/dev/null; test ! -s $(RUN)/failures
+all: $(RUN)/report.md ## from photographs to RUN/report.md
+	@if ls $(RUN)/*.failed >/dev/null 2>&1; then cat $(RUN)/*.failed >&2; exit 1; fi
 
-prep: $(SHARDS) ## data set to shards
-train: $(MODEL) ## shards to a model
-infer: $(MAPS) ## photographs of the test part to maps
-score: $(SCORE) ## maps to figures
+prep: $(RUN)/shards/manifest.json ## the data set as shards
+train: $(RUN)/model/manifest.json ## a model from the shards
+infer: $(RUN)/maps/manifest.json ## maps of the test part
+score: $(RUN)/score/manifest.json ## figures, plots and report of the maps
 
-# The environment: made once, made anew when the dependencies change. ---------------------
+# The environment: made once, and made anew when the dependencies change.
 $(READY): setup.cfg pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	touch $@
 
-# A parameter's file changes only if its value does, so that only what depends on it is redone.
-define remembered
-$(RUN)/params/$(1): FORCE | $(RUN)/params
-	@printf '%s\n' '$(2)' | cmp -s - $$@ || printf '%s\n' '$(2)' > $$@
-endef
-$(eval $(call remembered,data,$(DATA)))
-$(eval $(call remembered,preset,$(PRESET)))
-$(eval $(call remembered,train,$(STEPS) $(SEED)))
+# A parameter's file is written only if its value has changed; only what depends on it is redone.
+$(RUN)/params/data: params := $$DATA
+$(RUN)/params/preset: params := $(PRESET)
+$(RUN)/params/train: params := $(STEPS) $(SEED)
+$(RUN)/params/%: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' "$(params)" | cmp -s - $@ || printf '%s\n' "$(params)" > $@
 
-$(RUN)/params:
-	mkdir -p $@
-
-# The stages, chained by their manifests. Exit 3 means that some photographs failed: the
-# work goes on, the report lists them, and `make all` fails at its end.
-define tolerant
-@echo '$(1)'; $(1); code=$$?; \
-	if [ $$code -eq 3 ]; then echo '$(2): some photographs failed' > $(RUN)/failed-$(2); \
-	else rm -f $(RUN)/failed-$(2); exit $$code; fi
-endef
+# $(call begun,FOLDER,TEXT): a stage that was begun with other settings begins anew; one that was
+# stopped goes on. $(call tolerated,STAGE,COMMAND): exit 3 (some photographs failed) is noted for
+# `all`, which fails after the report.
+begun = if [ "$$(cat $(1).begun 2>/dev/null)" != "$(2)" ]; then \
+	rm -rf $(1) && printf '%s\n' "$(2)" > $(1).begun; fi
+tolerated = $(2); code=$$?; rm -f $(RUN)/$(1).failed; if [ $$code -eq 3 ]; then \
+	echo '$(1): some photographs failed, the report lists them' > $(RUN)/$(1).failed; \
+	else exit $$code; fi
 
 $(RUN)/phantoms/manifest.json: | $(READY)
-	$(FUNDUSSEG) phantom $(RUN)/phantoms --count 32 --seed 1 --jobs $(JOBS)
+	$(FUNDUSSEG) phantom $(@D) --count 32 --jobs $(JOBS)
 
-$(SHARDS): $(PHANTOMS) $(RUN)/params/data $(RUN)/params/preset | $(READY)
-	$(call tolerant,$(FUNDUSSEG) prep "$(SRC)" $(RUN)/shards --preset $(PRESET) --jobs $(JOBS) --force,prep)
+$(RUN)/shards/manifest.json: $(if $(DATA),,$(RUN)/phantoms/manifest.json)
+$(RUN)/shards/manifest.json: $(RUN)/params/data $(RUN)/params/preset | $(READY)
+	@$(call begun,$(@D),$(PRESET) $$DATA)
+	$(call tolerated,prep,$(FUNDUSSEG) prep "$${DATA:-$(RUN)/phantoms}" $(@D) \
+		--preset $(PRESET) --jobs $(JOBS))
 
-$(MODEL): $(SHARDS) $(RUN)/params/train | $(READY)
-	$(FUNDUSSEG) train $(RUN)/shards $(RUN)/model --steps $(STEPS) --seed $(SEED) --jobs $(JOBS) $(call stale,$(RUN)/model)
+$(RUN)/model/manifest.json: $(RUN)/shards/manifest.json $(RUN)/params/train | $(READY)
+	@$(call begun,$(@D),$(STEPS) $(SEED) $$(sha256sum < $<))
+	$(FUNDUSSEG) train $(RUN)/shards $(@D) --steps $(STEPS) --seed $(SEED) --jobs $(JOBS)
 
-$(MAPS): $(MODEL) $(SHARDS) | $(READY)
-	$(call tolerant,$(FUNDUSSEG) infer $(RUN)/shards $(RUN)/maps --split test --model $(RUN)/model --probability --jobs $(JOBS) --force,infer)
+$(RUN)/maps/manifest.json: $(RUN)/model/manifest.json | $(READY)
+	@$(call begun,$(@D),$$(sha256sum < $<))
+	$(call tolerated,infer,$(FUNDUSSEG) infer $(RUN)/shards $(@D) --split test \
+		--model $(RUN)/model --probability --jobs $(JOBS))
 
-$(SCORE): $(MAPS) | $(READY)
-	$(call tolerant,$(FUNDUSSEG) score $(RUN)/maps $(RUN)/shards --out $(RUN)/score --jobs $(JOBS) > $(RUN)/table.md,score)
+$(RUN)/score/manifest.json: $(RUN)/maps/manifest.json | $(READY)
+	$(call tolerated,score,$(FUNDUSSEG) score $(RUN)/maps $(RUN)/shards --split test \
+		--out $(@D) --jobs $(JOBS))
 
-$(REPORT): $(SCORE)
-	cp $(RUN)/score/report.md $@
+# The report again, one folder up, so its pictures are found from there.
+$(RUN)/report.md: $(RUN)/score/manifest.json
+	sed 's#\](\([^)]*\.png\))#](score/\1)#g' $(<D)/report.md > $@
+
+test: $(READY) ## the tests (FUNDUSSEG_DATA names a folder of real data sets, if there is one)
+	.venv/bin/python -m pytest
+
+lint: $(READY) ## style and errors that can be seen without running
+	.venv/bin/ruff format --check $(STYLE) $(LINTED)
+	.venv/bin/ruff check $(STYLE) --select E,F,I,B,UP $(LINTED)
+
+bench: $(READY) ## time and memory, written to docs/bench.md
+	.venv/bin/python -m tests.bench
+
+clean: ## remove the demo's run; other runs stay
+	rm -rf runs/demo

@@ -334,9 +334,7 @@ def main(arguments: list[str] | None = None) -> int:
         return int(code or 0)
     except errors.FundussegError as error:
         return _refused(str(error), error.exit_code)
-    except typer.Abort:
-        return _refused("interrupted", errors.EXIT_INTERRUPTED)
-    except KeyboardInterrupt:
+    except stop.Interrupted:
         return _refused("interrupted; the same command goes on", errors.EXIT_INTERRUPTED)
     except BrokenPipeError:
         # The reader of stdout went away: what Python would still flush has no reader either.
@@ -368,7 +366,7 @@ def _require_existing(*paths: Path | None) -> None:
 
 
 def _require_part(shard: int | None, num_shards: int) -> None:
-    if shard is not None and shard >= max(1, num_shards):
+    if shard is not None and shard >= num_shards:
         raise errors.UsageError(f"--shard {shard} is not below --num-shards {num_shards}")
 
 

@@ -4,6 +4,8 @@ SIGTERM, SIGHUP and SIGUSR1 (what a cluster sends before its time limit) only ra
 flag. A loop that calls `check()` between images, shards or steps ends there, with its
 finished work saved. A second signal of the same kind does nothing more; SIGKILL is
 always safe, since no file stands under its final name before it is whole.
+
+Ctrl-C ends at once, by an exception of its own.
 """
 
 import signal
@@ -14,11 +16,20 @@ SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 _received: list[int] = []
 
 
+class Interrupted(BaseException):
+    """Ctrl-C. Not KeyboardInterrupt, which typer would turn into its own message."""
+
+
 def install() -> None:
-    """Turn the stop signals into requests; to be called once, in the main thread."""
+    """Turn the stop signals into requests, Ctrl-C into `Interrupted`; main thread only."""
     _received.clear()
     for number in SIGNALS:
         signal.signal(number, lambda received, frame: _received.append(received))
+    signal.signal(signal.SIGINT, _interrupt)
+
+
+def _interrupt(received: int, frame) -> None:
+    raise Interrupted
 
 
 def requested() -> bool:

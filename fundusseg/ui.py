@@ -18,7 +18,9 @@ def start_logging(quiet: bool, verbose: bool, log_file: Path | None) -> None:
     Raises:
         OSError: if the log file cannot be opened.
     """
-    log.handlers.clear()
+    for handler in list(log.handlers):
+        log.removeHandler(handler)
+        handler.close()
     log.setLevel(logging.DEBUG)
     log.propagate = False
     screen = logging.StreamHandler(sys.stderr)

@@ -44,8 +44,11 @@ def put(
 def write_arrays(
     path: Path, arrays: Mapping[str, np.ndarray], attributes: Mapping, compress: bool = True
 ) -> None:
-    """Write arrays by name, in the mapping's order, to `path` (not atomic by itself)."""
-    with h5py.File(path, "w", track_order=True) as file:
+    """Write arrays by name to `path` (not atomic by itself).
+
+    With track_order, HDF5 would store the time in the root group.
+    """
+    with h5py.File(path, "w") as file:
         file.attrs.update(attributes)
         for name, values in arrays.items():
             put(file, name, values, compress)

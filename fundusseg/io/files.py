@@ -134,7 +134,9 @@ def output_folder(path: Path) -> None:
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
-        probe = path / f"{TEMPORARY_PREFIX}{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
+        probe = (
+            path / f"{TEMPORARY_PREFIX}{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
+        )
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:

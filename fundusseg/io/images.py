@@ -168,7 +168,9 @@ def _pillow_decoded(data: bytes, mode: str | None) -> np.ndarray:
         if mode is None and _is_16_bit_colour(image):
             return _16_bit_colour(data)
         upright = ImageOps.exif_transpose(image)
-        return np.asarray(upright if upright.mode in _GREY_MODES else upright.convert(mode or "RGB"))
+        return np.asarray(
+            upright if upright.mode in _GREY_MODES else upright.convert(mode or "RGB")
+        )
 
 
 def _is_16_bit_colour(image: Image.Image) -> bool:

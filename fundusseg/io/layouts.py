@@ -175,8 +175,15 @@ def data_set(root: Path, layout: str = "auto", leave_out: Path | None = None) ->
 def recognised(root: Path, paths: list[str]) -> DataSet | None:
     """The data set that `paths` (from `walk`) make up in the best-fitting layout, or None."""
     candidates = [_matched(root, candidate, paths) for candidate in LAYOUTS]
-    best = max(candidates, key=lambda found: sum(entry.mask is not None for entry in found.entries))
+    best = max(candidates, key=_fitness)
     return best if any(entry.mask for entry in best.entries) else None
+
+
+def _fitness(found: DataSet) -> tuple[int, int, int]:
+    """How well a layout fits: many photographs with masks, few files for one role, and it
+    sees whether the folders say train and test."""
+    paired = sum(entry.mask is not None for entry in found.entries)
+    return paired, -len(found.doubles), sum(bool(entry.part) for entry in found.entries)
 
 
 def _matched(root: Path, layout: Layout, paths: list[str]) -> DataSet:
@@ -200,9 +207,7 @@ def _matched(root: Path, layout: Layout, paths: list[str]) -> DataSet:
             roles[role] = path
     lonely = [p for roles in found.values() if "photograph" not in roles for p in roles.values()]
     unmatched = tuple(sorted(lonely, key=os.fsencode))
-    return DataSet(
-        root, layout.name, _entries(found), unmatched, tuple(ignored), tuple(doubles)
-    )
+    return DataSet(root, layout.name, _entries(found), unmatched, tuple(ignored), tuple(doubles))
 
 
 def _is_derived(path: str) -> bool:

@@ -83,7 +83,9 @@ def read_manifest(path: Path) -> dict:
         raise InputError(path, "is no fundusseg manifest")
     version = values.get("version")
     if not isinstance(version, int) or version > VERSION:
-        raise InputError(path, f"has version {version}, newer than {VERSION}", "use a newer fundusseg")
+        raise InputError(
+            path, f"has version {version}, newer than {VERSION}", "use a newer fundusseg"
+        )
     return values
 
 

@@ -39,7 +39,10 @@ class Membership:
 
 
 def memberships(
-    root: Path, entries: Sequence[Entry], split: str = "auto", subjects: dict[str, str] | None = None
+    root: Path,
+    entries: Sequence[Entry],
+    split: str = "auto",
+    subjects: dict[str, str] | None = None,
 ) -> dict[str, Membership]:
     """The membership of every entry, by id.
 
@@ -53,7 +56,9 @@ def memberships(
     """
     persons = {entry.id: _person(root, entry, subjects) for entry in entries}
     if split == "auto" and len(set(persons.values())) < 3:
-        problem = f"has {len(set(persons.values()))} subject(s), too few for train, validation, test"
+        problem = (
+            f"has {len(set(persons.values()))} subject(s), too few for train, validation, test"
+        )
         raise InputError(root, problem, "three are the least; --subjects FILE can name them")
     sides = _sides(entries, persons, split)
     _require_one_side(root, persons, sides)
@@ -73,7 +78,9 @@ def memberships(
 
 def held_out(subjects: set[str]) -> set[str]:
     """A fifth of the subjects (at least one): those whose names hash lowest."""
-    ranked = sorted(subjects, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest())
+    ranked = sorted(
+        subjects, key=lambda name: hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+    )
     return set(ranked[: max(1, round(HELD_OUT_FRACTION * len(ranked)))])
 
 
@@ -107,7 +114,9 @@ def _person(root: Path, entry: Entry, subjects: dict[str, str] | None) -> str:
         name = subject_of(entry.stem)
         return f"{entry.part}/{name}" if entry.part else name
     if entry.id not in subjects:
-        raise InputError(root / entry.photograph, "has no row in the subjects file", f"add {entry.id}")
+        raise InputError(
+            root / entry.photograph, "has no row in the subjects file", f"add {entry.id}"
+        )
     return subjects[entry.id]
 
 

@@ -5,7 +5,7 @@ the field of view, read one image at a time.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -15,7 +15,9 @@ from fundusseg.fundus.field_of_view import field_of_view_of_mask, found_field_of
 from fundusseg.fundus.geometry import Geometry, to_frame
 from fundusseg.io import arrays, images, layouts, shards, splits
 from fundusseg.io.files import sha256_of
+from fundusseg.io.fov_folder import FovFolder
 
+LEAST_SUBJECTS = 3  # below, splits refuses to deal them out
 _STEM = re.compile(
     rf"(?P<stem>.+?)(?:_(?:training|test))?{layouts.MASK_SUFFIX}", re.IGNORECASE | re.DOTALL
 )
@@ -212,21 +214,21 @@ class MaskTruth:
         return ""
 
 
-class FieldsOfView:
+class GivenFields:
     """The masks in the folder of --fov, in place of a truth's own fields of view.
 
     Raises:
+        UsageError: if there is no such folder.
         InputError: if an image has none there, or more than one.
     """
 
     def __init__(self, root: Path, refs: list[TruthRef]):
-        named: dict[str, list[Path]] = {}
-        for name in layouts.walk(root):
-            if images.image_suffix(name):
-                id = images.without_suffix(name)
-                for key in {id, stem_of(id)}:
-                    named.setdefault(key, []).append(root / name)
-        self.paths = {ref.id: _only(root, ref, named) for ref in refs}
+        self.folder = FovFolder(root)
+        self.names = {ref.id: self._name(ref) for ref in refs}
+
+    def path_of(self, ref: TruthRef) -> Path:
+        """The file of an image's field of view."""
+        return self.folder.path_of(self.names[ref.id])
 
     def replaced(self, ref: TruthRef, image: TruthImage) -> TruthImage:
         """`image` with the field of view of this folder.
@@ -234,15 +236,20 @@ class FieldsOfView:
         Raises:
             InputError: if it cannot be read, is empty, or has another size.
         """
-        path = self.paths[ref.id]
-        fov = images.read_mask(path)
-        _require_like(path, fov, np.empty(image.source_shape, bool))
-        if image.geometry is not None and fov.any():
+        fov = self.folder.mask_of(self.names[ref.id], image.source_shape)
+        if image.geometry is not None:
             fov = to_frame(fov, image.geometry) >= 0.5
-        native = _native(path, image.mask, image.mask2, fov, "given")
-        return TruthImage(
-            native.mask, native.mask2, fov, native.diameter_px, "given", image.geometry
-        )
+        diameter_px = field_of_view_of_mask(fov).diameter_px
+        return replace(image, fov=fov, diameter_px=diameter_px, fov_method="given")
+
+    def _name(self, ref: TruthRef) -> str:
+        """What the folder knows an image by: its id or, where a mask names it, its stem."""
+        try:
+            self.folder.path_of(ref.id)
+        except InputError:
+            self.folder.path_of(ref.stem)
+            return ref.stem
+        return ref.id
 
 
 Truth = DataSetTruth | ShardTruth | MaskTruth
@@ -283,20 +290,10 @@ def _memberships(
     source: layouts.DataSet, subjects: dict[str, str] | None
 ) -> dict[str, splits.Membership]:
     """As prep deals them out; without splits where there are too few subjects for them."""
-    try:
+    undivided = splits.memberships(source.root, source.entries, "test", subjects)
+    if len({member.subject for member in undivided.values()}) >= LEAST_SUBJECTS:
         return splits.memberships(source.root, source.entries, "auto", subjects)
-    except InputError as error:
-        # Too few subjects is the fault of the whole folder; a missing row names its photograph.
-        if error.path != source.root:
-            raise
-    return {
-        entry.id: splits.Membership(
-            splits.subject_of(entry.stem) if subjects is None else subjects[entry.id],
-            "",
-            splits.group_of(entry.stem),
-        )
-        for entry in source.entries
-    }
+    return {id: replace(member, split="") for id, member in undivided.items()}
 
 
 def _subject(ref: shards.SampleRef, subjects: dict[str, str] | None, root: Path) -> str:
@@ -307,16 +304,6 @@ def _listed(id: str, subjects: dict[str, str], root: Path) -> str:
     if id not in subjects:
         raise InputError(root / id, "has no row in the subjects file", f"add {id}")
     return subjects[id]
-
-
-def _only(root: Path, ref: TruthRef, named: dict[str, list[Path]]) -> Path:
-    found = named.get(ref.id) or named.get(ref.stem) or []
-    if not found:
-        raise InputError(root, f"holds no field of view for {ref.id}")
-    if len(found) > 1:
-        problem = f"and {found[1].relative_to(root)} could both be the field of view of {ref.id}"
-        raise InputError(found[0], problem, "remove one of them")
-    return found[0]
 
 
 def _native(

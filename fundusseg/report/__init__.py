@@ -1,1 +1,1 @@
-"""What a report is made of: Markdown, plots, galleries. Returns text and PNG bytes, writes nothing."""
+"""What a report is made of: Markdown, plots, galleries. It returns text and PNG bytes only."""

@@ -1,4 +1,4 @@
-"""Markdown that is readable as it stands: padded tables, numbers with a word for what is not one."""
+"""Markdown that reads well as it stands: padded tables, a word for what is not a number."""
 
 import math
 from collections.abc import Iterable, Sequence

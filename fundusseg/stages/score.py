@@ -8,7 +8,8 @@ from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, UsageError
 from fundusseg.io.files import output_folder
 from fundusseg.io.status import escaped
 from fundusseg.io.tables import read_subjects
-from fundusseg.io.truth import FieldsOfView, truth_of
+from fundusseg.io.truth import GivenFields, truth_of
+from fundusseg.parallel import free_cores
 from fundusseg.report.markdown import named_in_a_line
 from fundusseg.stages.score_floor import trained_floor
 from fundusseg.stages.score_inputs import chosen_refs, labels_of, paired, strata
@@ -56,9 +57,9 @@ def opened(preds: list[Path], truth: Path, options: ScoreOptions) -> Scorer:
     pairings = tuple(
         paired(pred, label, source, refs) for pred, label in zip(preds, labels, strict=True)
     )
-    fields_of_view = FieldsOfView(options.fov, refs) if options.fov else None
-    floor = trained_floor(source, options.jobs) if options.floor else None
-    return Scorer(source, split, tuple(refs), pairings, fields_of_view, floor, options)
+    given_fields = GivenFields(options.fov, refs) if options.fov else None
+    floor = trained_floor(source, options.jobs or free_cores()) if options.floor else None
+    return Scorer(source, split, tuple(refs), pairings, given_fields, floor, options)
 
 
 def _concluded(results: Collected) -> int:

@@ -10,7 +10,8 @@ class ScoreOptions:
 
     split: "default" is test where the truth has splits, else all. threshold: in place of
     the model's; it does not touch binary maps. at: "native" or "prepared" (shards only).
-    legacy_size_px: side of the maps that MSE, SSIM and PSNR are computed on.
+    jobs: threads; 0 takes the free cores. legacy_size_px: side of the maps that MSE, SSIM
+    and PSNR are computed on.
     """
 
     out: Path | None = None
@@ -24,6 +25,6 @@ class ScoreOptions:
     json: bool = False
     layout: str = "auto"
     subjects: Path | None = None
-    jobs: int = 1
+    jobs: int = 0
     seed: int = 1
     legacy_size_px: int = 256

@@ -292,8 +292,8 @@ def _inputs(results: Collected) -> dict[str, str]:
     for ref in scorer.refs:
         for path in scorer.truth.files(ref):
             found[f"truth/{path.relative_to(scorer.truth.root)}"] = path
-        if scorer.fields_of_view is not None:
-            found[f"fov/{ref.id}"] = scorer.fields_of_view.paths[ref.id]
+        if scorer.given_fields is not None:
+            found[f"fov/{ref.id}"] = scorer.given_fields.path_of(ref)
     given = {"groups": scorer.options.groups, "subjects": scorer.options.subjects}
     found |= {name: path for name, path in given.items() if path is not None}
     hashes = {path: sha256_of(path) for path in set(found.values())}

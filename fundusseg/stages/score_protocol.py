@@ -102,16 +102,16 @@ def _definitions(results: Collected) -> dict[str, str]:
         "AUROC, AUPRC": "exact at 16 bits; AUPRC is average precision, without interpolation",
         "clDice": "on Zhang and Suen's skeletons (scikit-image), cut to the region first",
         "NSD": (
-            f"tolerance 1 and 2 px of a field of view of {TOLERANCE_DIAMETER_PX} px, scaled to each "
-            "image's; NSD and HD95 by the definitions of DeepMind's surface-distance; HD95 in px of "
-            "the size scored"
+            f"tolerance 1 and 2 px of a field of view of {TOLERANCE_DIAMETER_PX} px, scaled to "
+            "each image's; NSD and HD95 by the definitions of DeepMind's surface-distance; HD95 in "
+            "px of the size scored"
         ),
         "connected parts": "eight neighbours to a pixel",
         "ECE": "of the vessel probability, 15 bins of equal width",
         "MSE, SSIM, PSNR": (
-            f"whole maps resampled to {size_px}x{size_px} with averaging, in [-1, 1] (data range 2); "
-            "SSIM with a Gaussian window of 1.5 px, its borders left out; no figures of merit for "
-            "segmentation, kept to compare with image translation"
+            f"whole maps resampled to {size_px}x{size_px} with averaging, in [-1, 1] (data range "
+            "2); SSIM with a Gaussian window of 1.5 px, its borders left out; not figures of merit of "
+            "a segmentation, kept to compare with image translation"
         ),
     }
 

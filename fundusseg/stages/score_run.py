@@ -10,9 +10,9 @@ from pathlib import Path
 from fundusseg import stop, ui
 from fundusseg.errors import InputError
 from fundusseg.io.maps import VesselMap
-from fundusseg.io.truth import FieldsOfView, Truth, TruthImage, TruthRef
+from fundusseg.io.truth import GivenFields, Truth, TruthImage, TruthRef
 from fundusseg.metrics.curves import ScoreHistogram
-from fundusseg.parallel import ordered_map
+from fundusseg.parallel import free_cores, ordered_map
 from fundusseg.stages.score_floor import Floor, floor_map
 from fundusseg.stages.score_image import ImageScore, Reference, image_score
 from fundusseg.stages.score_inputs import Pairing, read_map
@@ -52,14 +52,14 @@ class Scorer:
     split: str
     refs: tuple[TruthRef, ...]
     pairings: tuple[Pairing, ...]
-    fields_of_view: FieldsOfView | None
+    given_fields: GivenFields | None
     floor: Floor | None
     options: ScoreOptions
 
     def image(self, ref: TruthRef) -> TruthImage:
         """The masks of one image; InputError if they are at fault."""
         found = self.truth.read(ref)
-        return found if self.fields_of_view is None else self.fields_of_view.replaced(ref, found)
+        return found if self.given_fields is None else self.given_fields.replaced(ref, found)
 
     def map(self, pairing: Pairing, ref: TruthRef, image: TruthImage) -> VesselMap:
         """The map of one image; InputError if it is at fault."""
@@ -147,7 +147,7 @@ def collected(scorer: Scorer, strata: dict[str, list[str]]) -> Collected:
 def _results(scorer: Scorer) -> Iterator[ImageResult]:
     title = f"score {scorer.truth.root}"
     with ui.progress(title, len(scorer.refs), "images") as bar:
-        for result in ordered_map(scorer.result, scorer.refs, scorer.options.jobs):
+        for result in ordered_map(scorer.result, scorer.refs, scorer.options.jobs or free_cores()):
             yield result
             bar.advance()
             stop.check()

@@ -5,6 +5,7 @@ import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 
 import numpy as np
 
@@ -109,7 +110,7 @@ class System:
 
     def column(self, key: str, counted: Sequence[bool]) -> list[float] | None:
         """A figure of each counted image, NaN where undefined; None if it does not apply."""
-        scores = [score for score, is_counted in zip(self.scores, counted) if is_counted]
+        scores = list(compress(self.scores, counted))
         if scores and not any(score is not None and key in score.values for score in scores):
             return None
         return [math.nan if score is None else score.values.get(key, math.nan) for score in scores]
@@ -149,7 +150,7 @@ class Cohort:
     @property
     def counted_subjects(self) -> list[str]:
         """The subject of each counted image."""
-        return [subject for subject, is_counted in zip(self.subjects, self.counted) if is_counted]
+        return list(compress(self.subjects, self.counted))
 
 
 def oracle(system: System, counted: Sequence[bool], label: str) -> System | None:
@@ -157,7 +158,7 @@ def oracle(system: System, counted: Sequence[bool], label: str) -> System | None
 
     No result: it tells how much a better threshold could bring. None without probabilities.
     """
-    kept = [score for score, is_counted in zip(system.scores, counted) if is_counted]
+    kept = list(compress(system.scores, counted))
     if not kept or any(score is None or score.sweep is None for score in kept):
         return None
     dice = [
@@ -167,8 +168,8 @@ def oracle(system: System, counted: Sequence[bool], label: str) -> System | None
     if np.isnan(dice).all():
         return None
     best = int(np.nanargmax(dice))
-    found = System(f"{label} (at {SWEEP_THRESHOLDS[best]:.2f})", ORACLE)
-    for score, is_counted in zip(system.scores, counted):
+    found = System(f"{label} (at {SWEEP_THRESHOLDS[best]:.3f})", ORACLE)
+    for score, is_counted in zip(system.scores, counted, strict=True):
         cut = None
         if is_counted:
             counts = swept(score, best)

@@ -1,0 +1,278 @@
+"""Every format, depth and colour model comes as upright 8-bit RGB; damage costs one line."""
+
+import gzip
+import hashlib
+import struct
+import zlib
+from io import BytesIO
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from fundusseg.errors import InputError
+from fundusseg.io import images
+
+HEIGHT, WIDTH = 40, 56
+
+
+@pytest.fixture(scope="module")
+def rgb() -> np.ndarray:
+    """Smooth colour without symmetry, so that flips, turns and swapped channels show."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    return np.stack([40 + 3 * x, 20 + 4 * y, 200 - 2 * x - y], axis=2).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def disc() -> np.ndarray:
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH]
+    return np.hypot(y - 15, x - 20) < 12
+
+
+def saved(path, pixels, mode=None, **options):
+    image = Image.fromarray(pixels)
+    (image.convert(mode) if mode else image).save(path, **options)
+    return path
+
+
+def png_16_bit(pixels: np.ndarray) -> bytes:
+    """A PNG of uint16 (Y, X, 3 or 4), which Pillow cannot write."""
+    height, width, channels = pixels.shape
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        body = kind + data
+        return struct.pack(">I", len(data)) + body + struct.pack(">I", zlib.crc32(body))
+
+    header = struct.pack(">IIBBBBB", width, height, 16, {3: 2, 4: 6}[channels], 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def tiff(pixels: np.ndarray, **options) -> bytes:
+    return iio.imwrite("<bytes>", pixels, extension=".tif", plugin="tifffile", **options)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "options"),
+    [
+        ("png", {}),
+        ("tif", {}),
+        ("tiff", {"compression": "tiff_lzw"}),
+        ("TIF", {"compression": "tiff_deflate"}),
+        ("ppm", {}),
+        ("bmp", {}),
+        ("webp", {"lossless": True}),
+    ],
+)
+def test_lossless_formats_keep_every_value(tmp_path, rgb, suffix, options):
+    path = saved(tmp_path / f"x.{suffix}", rgb, **options)
+    assert np.array_equal(images.read_photograph(path).pixels, rgb)
+
+
+def test_jpeg_keeps_values_nearly(tmp_path, rgb):
+    path = saved(tmp_path / "x.jpg", rgb, quality=95)
+    assert np.abs(images.read_photograph(path).pixels.astype(int) - rgb).mean() < 2
+
+
+def test_gzipped_ppm_is_unpacked(tmp_path, rgb):
+    plain = saved(tmp_path / "x.ppm", rgb)
+    packed = tmp_path / "x.ppm.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes()))
+    assert np.array_equal(images.read_photograph(packed).pixels, rgb)
+
+
+def test_palette_gif_gives_its_colours_not_its_indices(tmp_path):
+    colours = np.array([[200, 30, 10], [10, 20, 220]], np.uint8)
+    indices = np.tile(np.array([0, 1, 1], np.uint8), (HEIGHT, WIDTH // 3))
+    image = Image.fromarray(indices, "P")
+    image.putpalette(colours.tobytes())
+    image.save(tmp_path / "x.gif")
+    assert np.array_equal(images.read_photograph(tmp_path / "x.gif").pixels, colours[indices])
+
+
+def test_only_the_first_picture_of_an_animation_is_read(tmp_path, rgb):
+    frames = [Image.fromarray(rgb[..., channel]) for channel in (0, 1)]
+    path = tmp_path / "x.gif"
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    assert np.array_equal(images.read_photograph(path).pixels[..., 0], rgb[..., 0])
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "1", "P", "RGBA", "CMYK"])
+@pytest.mark.parametrize("orientation", [None, *range(1, 9)])
+def test_colour_models_come_as_rgb_and_upright(tmp_path, rgb, mode, orientation):
+    image = Image.fromarray(rgb).convert(mode)
+    exif = Image.Exif()
+    if orientation:
+        exif[0x0112] = orientation
+    path = tmp_path / ("x.tif" if mode == "CMYK" else "x.png")
+    image.save(path, exif=exif)
+    expected = image.convert("RGB")
+    expected.getexif()[0x0112] = orientation or 1
+    expected = np.asarray(ImageOps.exif_transpose(expected))
+    assert np.array_equal(images.read_photograph(path).pixels, expected)
+
+
+def test_orientation_is_the_one_that_a_camera_means(tmp_path, rgb):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by a quarter
+    path = saved(tmp_path / "x.png", rgb, exif=exif)
+    assert np.array_equal(images.read_photograph(path).pixels, np.rot90(rgb, -1))
+
+
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_a_mask_is_turned_as_its_photograph(tmp_path, disc, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    grey = disc.astype(np.uint8) * np.uint8(255)
+    path = saved(tmp_path / "x.png", grey, "RGB", exif=exif)
+    assert np.array_equal(images.read_mask(path), images.read_photograph(path).pixels[..., 0] > 127)
+
+
+@pytest.mark.parametrize("bits", [16, 12, 8])
+@pytest.mark.parametrize("form", ["png", "tif", "png rgb", "png rgba", "tif rgb", "tif planar"])
+def test_deep_photographs_are_scaled_by_the_bits_they_use(tmp_path, rgb, form, bits):
+    full = 2**bits - 1
+    deep = np.rint(rgb.astype(float) / 255 * full).astype(np.uint16)
+    deep[0, 0] = full
+    if form == "png rgb":
+        data = png_16_bit(deep)
+    elif form == "png rgba":
+        data = png_16_bit(np.concatenate([deep, np.full_like(deep[..., :1], full)], axis=2))
+    elif form == "tif rgb":
+        data = tiff(deep, photometric="rgb")
+    elif form == "tif planar":
+        data = tiff(np.moveaxis(deep, 2, 0), photometric="rgb", planarconfig="separate")
+    else:
+        deep = deep[..., :1]
+        buffer = BytesIO()
+        Image.fromarray(deep[..., 0]).save(buffer, {"png": "PNG", "tif": "TIFF"}[form])
+        data = buffer.getvalue()
+    path = tmp_path / f"x.{form[:3]}"
+    path.write_bytes(data)
+    expected = np.broadcast_to(deep.astype(float) * 255 / full, rgb.shape)
+    pixels = images.read_photograph(path).pixels
+    assert pixels.dtype == np.uint8
+    assert np.abs(pixels - expected).max() <= 0.51
+
+
+def test_hash_is_that_of_the_file(tmp_path, rgb):
+    path = saved(tmp_path / "x.png", rgb)
+    assert images.read_photograph(path).sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_mask_in_a_gif_with_inverted_palette_is_read_by_its_colours(tmp_path, disc):
+    image = Image.fromarray((~disc).astype(np.uint8), "P")
+    image.putpalette([255, 255, 255, 0, 0, 0])
+    image.save(tmp_path / "x.gif")
+    assert np.array_equal(images.read_mask(tmp_path / "x.gif"), disc)
+
+
+@pytest.mark.parametrize(
+    ("high", "mode"), [(255, "L"), (255, "RGB"), (255, "RGBA"), (255, "1"), (1, "L"), (128, "L")]
+)
+def test_masks_of_any_kind_are_bool(tmp_path, disc, high, mode):
+    path = saved(tmp_path / "x.png", disc.astype(np.uint8) * np.uint8(high), mode)
+    mask = images.read_mask(path)
+    assert mask.dtype == bool
+    assert np.array_equal(mask, disc)
+
+
+def test_mask_threshold_is_above_127(tmp_path):
+    path = saved(tmp_path / "x.png", np.array([[0, 127, 128, 255]], np.uint8))
+    assert images.read_mask(path).tolist() == [[False, False, True, True]]
+
+
+def test_16_bit_mask_is_read(tmp_path, disc):
+    path = saved(tmp_path / "x.tif", disc.astype(np.uint16) * np.uint16(65535))
+    assert np.array_equal(images.read_mask(path), disc)
+
+
+def test_map_is_0_and_255_and_comes_back(tmp_path, disc):
+    (tmp_path / "x.png").write_bytes(images.map_png(disc))
+    with Image.open(tmp_path / "x.png") as image:
+        assert sorted(set(image.get_flattened_data())) == [0, 255]
+    assert np.array_equal(images.read_mask(tmp_path / "x.png"), disc)
+
+
+def test_probability_comes_back_to_16_bits(tmp_path):
+    probability = np.linspace(0, 1, 64 * 64, dtype=np.float32).reshape(64, 64)
+    (tmp_path / "x.prob.png").write_bytes(images.probability_png(probability))
+    back = images.read_probability(tmp_path / "x.prob.png")
+    assert back.dtype == np.float32
+    assert np.abs(back - probability).max() <= 0.5 / 65535 + 1e-7
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "1"])
+def test_probability_of_an_8_bit_map(tmp_path, disc, mode):
+    path = saved(tmp_path / "x.png", disc.astype(np.uint8) * np.uint8(255), mode)
+    assert np.array_equal(images.read_probability(path), disc.astype(np.float32))
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "ppm", "bmp", "webp", "gif"])
+@pytest.mark.parametrize("kept", [0, 0.02, 0.6])
+def test_truncated_file_is_one_line(tmp_path, rgb, suffix, kept):
+    noisy = rgb ^ np.random.default_rng(0).integers(0, 32, rgb.shape, dtype=np.uint8)
+    options = {"compression": "tiff_lzw"} if suffix == "tif" else {}
+    whole = saved(tmp_path / f"whole.{suffix}", noisy, **options).read_bytes()
+    path = tmp_path / f"x.{suffix}"
+    path.write_bytes(whole[: int(len(whole) * kept)])
+    assert_one_line(path)
+
+
+def test_text_named_png_is_one_line(tmp_path):
+    (tmp_path / "x.png").write_text("this is\nno picture\n")
+    assert_one_line(tmp_path / "x.png")
+
+
+def test_a_single_pixel_is_too_small(tmp_path):
+    path = saved(tmp_path / "x.png", np.zeros((1, 1, 3), np.uint8))
+    assert "too small (1x1" in assert_one_line(path)
+
+
+def test_folder_named_png_is_one_line(tmp_path):
+    (tmp_path / "x.png").mkdir()
+    assert "Is a directory" in assert_one_line(tmp_path / "x.png")
+
+
+def test_missing_file_is_one_line(tmp_path):
+    assert "No such file" in assert_one_line(tmp_path / "x.png")
+
+
+def test_damaged_gzip_is_one_line(tmp_path, rgb):
+    path = tmp_path / "x.ppm.gz"
+    path.write_bytes(gzip.compress(saved(tmp_path / "x.ppm", rgb).read_bytes())[:-200])
+    assert_one_line(path)
+
+
+def test_name_with_a_newline_is_one_line(tmp_path):
+    (tmp_path / "x\ny.png").write_bytes(b"")
+    assert_one_line(tmp_path / "x\ny.png")
+
+
+def assert_one_line(path) -> str:
+    with pytest.raises(InputError) as caught:
+        images.read_photograph(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith(str(path).replace("\n", "\\n"))
+    return message
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix"),
+    [
+        ("x.png", ".png"),
+        ("x.JPG", ".JPG"),
+        ("im0001.ppm.gz", ".ppm.gz"),
+        ("im0001.ah.ppm", ".ppm"),
+        ("a.b.tiff", ".tiff"),
+        ("x.gz", ""),
+        ("png", ""),
+        ("notes.txt", ""),
+    ],
+)
+def test_image_suffix(name, suffix):
+    assert images.image_suffix(name) == suffix
+    assert images.without_suffix(f"a.png/{name}") == f"a.png/{name.removesuffix(suffix)}"

@@ -1,0 +1,83 @@
+"""The ledger remembers what is finished, whatever instant the process ended at."""
+
+import os
+
+import pytest
+
+from fundusseg.errors import InputError
+from fundusseg.io.files import sha256_of
+from fundusseg.io.ledger import Ledger, SourceStamp, outputs_stand
+
+
+def test_records_come_back(tmp_path):
+    Ledger(tmp_path).add("é\n\udcff", "config", outputs={"x": "1"})
+    assert Ledger(tmp_path).records == {
+        "é\n\udcff": {"key": "é\n\udcff", "config": "config", "outputs": {"x": "1"}}
+    }
+
+
+def test_the_last_record_of_a_key_counts(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.add("a", "config", run=1)
+    ledger.add("a", "config", run=2)
+    assert Ledger(tmp_path).records["a"]["run"] == 2
+
+
+def test_tasks_write_files_of_their_own_and_read_all(tmp_path):
+    Ledger(tmp_path, 0, 2).add("a", "config")
+    Ledger(tmp_path, 1, 2).add("b", "config")
+    assert sorted(os.listdir(tmp_path)) == [".ledger-0-of-2.jsonl", ".ledger-1-of-2.jsonl"]
+    assert set(Ledger(tmp_path).records) == {"a", "b"}
+
+
+@pytest.mark.parametrize("cut", range(1, 34, 3))
+def test_a_torn_last_line_is_passed_over_and_ended(tmp_path, cut):
+    ledger = Ledger(tmp_path)
+    ledger.add("a", "config")
+    ledger.add("b", "config")
+    data = ledger.path.read_bytes()
+    ledger.path.write_bytes(data[:-cut])
+    after = Ledger(tmp_path)
+    assert set(after.records) == ({"a", "b"} if cut == 1 else {"a"})
+    after.add("c", "config")
+    assert {"a", "c"} <= set(Ledger(tmp_path).records)
+
+
+@pytest.mark.parametrize("line", [b"", b"5", b"[1]", b"{}", b"null", b"\xff\xfe", b'{"key": 1'])
+def test_lines_that_are_no_record_are_passed_over(tmp_path, line):
+    ledger = Ledger(tmp_path)
+    ledger.path.write_bytes(line + b"\n")
+    ledger.add("a", "config")
+    assert set(Ledger(tmp_path).records) == {"a"}
+
+
+def test_other_settings_are_refused_naming_force(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.add("a", "old")
+    ledger.require_config("old")
+    with pytest.raises(InputError, match="--force"):
+        Ledger(tmp_path).require_config("new")
+
+
+def test_clear_forgets_all_tasks_on_disk_too(tmp_path):
+    Ledger(tmp_path, 1, 2).add("b", "old")
+    ledger = Ledger(tmp_path)
+    ledger.clear()
+    ledger.require_config("new")
+    assert Ledger(tmp_path).records == {}
+
+
+def test_outputs_stand_only_if_all_are_there(tmp_path):
+    (tmp_path / "x").write_bytes(b"data")
+    sha256 = sha256_of(tmp_path / "x")
+    assert outputs_stand(tmp_path, {"x": sha256}, verify=True)
+    assert outputs_stand(tmp_path, {"x": "other"}, verify=False)
+    assert not outputs_stand(tmp_path, {"x": "other"}, verify=True)
+    assert not outputs_stand(tmp_path, {"x": sha256, "y": sha256}, verify=False)
+
+
+def test_a_stamp_sees_size_and_time(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"data")
+    os.utime(path, ns=(1, 2))
+    assert SourceStamp.of(path).as_list() == [4, 2]

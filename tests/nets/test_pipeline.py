@@ -1,0 +1,94 @@
+"""The batches: their order, their crops, their repeatability."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from fundusseg.config import PIX2PIX, AugmentConfig
+from fundusseg.nets.augment import augmented
+from fundusseg.nets.pipeline import draw_order, stacked, training_batches
+
+UNCHANGED = PIX2PIX.augment
+
+
+@pytest.fixture
+def frames() -> np.ndarray:
+    """Three frames whose channels all hold one smooth picture inside a disc."""
+    yy, xx = np.mgrid[:96, :96]
+    disc = np.hypot(yy - 47.5, xx - 47.5) < 48
+    waves = [128 + 100 * np.sin(yy / (6 + n)) * np.cos(xx / (9 - n)) for n in range(3)]
+    pictures = [np.where(disc, wave, 0).astype(np.uint8) for wave in waves]
+    return np.stack(
+        [stacked(np.stack([p] * 3, -1), p, disc.astype(np.uint8) * 255) for p in pictures]
+    )
+
+
+def test_each_round_takes_every_sample_once():
+    order = draw_order([3, 4], 21, 1.0, seed=5)
+    assert [sorted(order[start : start + 7]) for start in (0, 7, 14)] == [list(range(7))] * 3
+
+
+@pytest.mark.parametrize("balance", [1.0, 0.5])
+def test_a_longer_order_begins_with_the_shorter_one(balance):
+    longer = draw_order([3, 4], 50, balance, seed=5)
+    np.testing.assert_array_equal(draw_order([3, 4], 20, balance, seed=5), longer[:20])
+
+
+def test_balance_zero_gives_data_sets_equal_shares():
+    order = draw_order([10, 90], 20_000, 0.0, seed=5)
+    assert np.mean(order < 10) == pytest.approx(0.5, abs=0.02)
+
+
+def test_without_changes_a_crop_is_the_frame(frames):
+    crop = augmented(frames[0], np.array([1, 2], np.int32), UNCHANGED).numpy()
+    np.testing.assert_allclose(crop, frames[0] / 255, atol=1e-6)
+
+
+def test_photograph_and_mask_are_warped_alike(frames):
+    config = dataclasses.replace(UNCHANGED, crop_px=48, rotate=True, mirror=True, log_scale=0.3)
+    for draw in range(5):
+        crop = augmented(frames[0], np.array([1, draw], np.int32), config).numpy()
+        assert crop.shape == (48, 48, 5)
+        inside = crop[..., 4] == 1
+        np.testing.assert_allclose(crop[inside][:, 0], crop[inside][:, 3], atol=1 / 255)
+
+
+def test_a_rotated_crop_keeps_the_picture(frames):
+    """A quarter of the crops' pixels must come from inside: the warp is not a blank."""
+    config = dataclasses.replace(UNCHANGED, crop_px=48, rotate=True)
+    crops = [augmented(frames[0], np.array([1, d], np.int32), config).numpy() for d in range(8)]
+    assert min(crop[..., 4].mean() for crop in crops) > 0.25
+    assert np.std([crop[..., 3].mean() for crop in crops]) > 0
+
+
+def test_all_changes_stay_in_range_and_leave_the_mask_alone(frames):
+    seeds = [np.array([3, draw], np.int32) for draw in range(20)]
+    config = AugmentConfig(crop_px=64)
+    bare = dataclasses.replace(UNCHANGED, crop_px=64, rotate=True, mirror=True, log_scale=0.35)
+    for seed in seeds:
+        crop = augmented(frames[1], seed, config).numpy()
+        assert crop.min() >= 0 and crop.max() <= 1
+        np.testing.assert_array_equal(
+            crop[..., 3:], augmented(frames[1], seed, bare).numpy()[..., 3:]
+        )
+
+
+def test_the_same_draw_gives_the_same_crop_and_another_draw_another(frames):
+    config = AugmentConfig(crop_px=64)
+    first, again, other = (
+        augmented(frames[1], np.array([3, draw], np.int32), config).numpy() for draw in (7, 7, 8)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("jobs", [1, 3])
+def test_batches_from_the_middle_are_those_of_an_unbroken_run(frames, jobs):
+    config = AugmentConfig(crop_px=64)
+    order = draw_order([3], 20, 1.0, seed=2)
+    whole = list(training_batches(frames, order, 0, 4, config, 2, 1))
+    tail = list(training_batches(frames, order, 3, 4, config, 2, jobs))
+    assert (len(whole), len(tail)) == (5, 2)
+    for one, other in zip(whole[3:], tail, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -1,0 +1,114 @@
+"""A training step, its state, and the learning rate."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from fundusseg.config import PIX2PIX, TrainConfig
+from fundusseg.nets.training import Trainer, learning_rate
+from tests.nets.tiny import tiny_preset
+
+STEPS = 10
+
+
+def batch(number: int) -> np.ndarray:
+    values = np.random.default_rng(number).uniform(0, 1, (2, 64, 64, 5)).astype(np.float32)
+    values[..., 3] = values[..., 3] > 0.9
+    values[..., 4] = 1
+    return values
+
+
+def trainer(preset=None) -> Trainer:
+    keras.utils.set_random_seed(4)
+    return Trainer(preset or tiny_preset(), STEPS, "float32")
+
+
+def test_learning_rate_rises_then_falls_to_zero_along_a_cosine():
+    config = TrainConfig(learning_rate=1.0, warmup_steps=10)
+    rates = [learning_rate(step, 110, config) for step in (0, 4, 10, 60, 109)]
+    assert rates == pytest.approx([0.1, 0.5, 1.0, 0.5, 0.00025], abs=1e-4)
+
+
+def test_constant_learning_rate():
+    assert learning_rate(999, 1000, PIX2PIX.train) == 2e-4
+
+
+def test_losses_fall_on_a_batch_that_repeats():
+    learner = trainer()
+    losses = []
+    for _ in range(STEPS):
+        learner.run_step(batch(0))
+        losses.append(learner.mean_losses(1)["generator_loss"])
+    assert losses[-1] < losses[0]
+
+
+def test_the_discriminator_joins_at_its_fraction_of_the_steps():
+    learner = trainer()
+    judged = []
+    for _ in range(STEPS):
+        learner.run_step(batch(0))
+        judged.append(learner.mean_losses(1)["discriminator_loss"] > 0)
+    assert judged == [False] * 6 + [True] * 4
+
+
+def test_weight_zero_leaves_the_discriminator_alone():
+    preset = tiny_preset()
+    loss = dataclasses.replace(preset.loss, adversarial=0.0)
+    learner = trainer(dataclasses.replace(preset, loss=loss))
+    before = learner.discriminator_weights()
+    for _ in range(STEPS):
+        learner.run_step(batch(0))
+    for name, weights in learner.discriminator_weights().items():
+        np.testing.assert_array_equal(weights, before[name])
+
+
+def test_a_restored_training_goes_on_to_the_last_digit():
+    stop_at = 7  # the discriminator has begun by then
+    unbroken, first, second = trainer(), trainer(), Trainer(tiny_preset(), STEPS, "float32")
+    for step in range(STEPS):
+        unbroken.run_step(batch(step))
+    for step in range(stop_at):
+        first.run_step(batch(step))
+    second.restore(first.state())
+    for step in range(stop_at, STEPS):
+        second.run_step(batch(step))
+    expected = unbroken.state()
+    for name, values in second.state().items():
+        np.testing.assert_array_equal(values, expected[name], err_msg=name)
+
+
+def test_dropout_goes_on_too():
+    """The random state of Pix2Pix's dropout belongs to the saved state."""
+    preset = dataclasses.replace(
+        tiny_preset(),
+        generator=dataclasses.replace(tiny_preset().generator, dropout=(0.5,), residual=False),
+    )
+    unbroken, first, second = trainer(preset), trainer(preset), Trainer(preset, STEPS, "float32")
+    for step in range(4):
+        unbroken.run_step(batch(step))
+    for step in range(2):
+        first.run_step(batch(step))
+    second.restore(first.state())
+    for step in range(2, 4):
+        second.run_step(batch(step))
+    for name, values in unbroken.saved_weights().items():
+        np.testing.assert_array_equal(second.saved_weights()[name], values, err_msg=name)
+
+
+def test_a_state_of_another_network_is_refused():
+    state = trainer().state()
+    del state["average/0000"]
+    with pytest.raises(ValueError, match="another network"):
+        trainer().restore(state)
+
+
+def test_moving_averages_lag_behind_the_weights():
+    learner = trainer()
+    start = learner.saved_weights()["output_upconv/kernel"]
+    for step in range(STEPS):
+        learner.run_step(batch(step))
+    now = learner.generator.get_layer("output_upconv").kernel.numpy()
+    average = learner.saved_weights()["output_upconv/kernel"]
+    assert 0 < np.abs(average - start).sum() < np.abs(now - start).sum()

@@ -1,0 +1,24 @@
+"""A network small enough for tests."""
+
+import dataclasses
+
+from fundusseg.config import PRESETS, AugmentConfig, Preset
+
+FRAME_PX = 96
+
+
+def tiny_preset(**train) -> Preset:
+    """The native preset with a 96-px frame, 4 and 8 filters, and batches of two 64-px crops."""
+    native = PRESETS["native"]
+    return dataclasses.replace(
+        native,
+        frame=dataclasses.replace(native.frame, size_px=FRAME_PX),
+        generator=dataclasses.replace(
+            native.generator, encoder_filters=(4, 8), bottleneck_filters=8
+        ),
+        discriminator=dataclasses.replace(
+            native.discriminator, strided_filters=(4,), last_filters=4
+        ),
+        augment=AugmentConfig(crop_px=64),
+        train=dataclasses.replace(native.train, batch=2, warmup_steps=2, **train),
+    )
