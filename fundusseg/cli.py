@@ -234,6 +234,70 @@ def infer(
 
 
 @app.command()
+def score(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="PRED... TRUTH", help="Map folders; then the truth.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for tables, report and plots.")
+    ] = None,
+    split: Annotated[
+        Literal["default", "train", "validation", "test", "all"],
+        typer.Option("--split", help="default: test where the truth has splits."),
+    ] = "default",
+    threshold: Threshold = None,
+    whole_frame: Annotated[
+        bool, typer.Option("--whole-frame", help="Outside the field of view too.")
+    ] = False,
+    at: Annotated[
+        Literal["native", "prepared"], typer.Option("--at", help="Size that is scored.")
+    ] = "native",
+    fov: FovFolder = None,
+    groups: Annotated[
+        Path | None, typer.Option("--groups", help="TSV with id and columns to group by.")
+    ] = None,
+    floor: Annotated[
+        bool, typer.Option("--floor", help="A row for a filter that learnt nothing.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="JSON on stdout, not Markdown.")] = False,
+    layout: Annotated[Layout, typer.Option("--layout", help="Layout of TRUTH.")] = "auto",
+    subjects: SubjectsFile = None,
+    seed: Seed = 1,
+    jobs: Jobs = 0,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
+) -> int:
+    """Compare maps with masks: a table on stdout, a report with --out.
+
+    Example: fundusseg score maps/ CHASE_DB1/ --out report/
+    """
+    _start(quiet, verbose, log_file)
+    if len(paths) < 2:
+        raise errors.UsageError("score needs at least one folder of maps, and the truth")
+    _require_existing(*paths, fov, groups, subjects)
+    from fundusseg.stages import score as stage
+    from fundusseg.stages.scoring.options import ScoreOptions
+
+    options = ScoreOptions(
+        out=out,
+        split=split,
+        threshold=threshold,
+        whole_frame=whole_frame,
+        at=at,
+        fov=fov,
+        groups=groups,
+        floor=floor,
+        json=json,
+        layout=layout,
+        subjects=subjects,
+        jobs=jobs,
+        seed=seed,
+    )
+    return stage.run_score(paths[:-1], paths[-1], options)
+
+
+@app.command()
 def phantom(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the data set.")],
     count: Annotated[int, typer.Option("--count", min=1, help="Number of photographs.")] = 24,

@@ -52,6 +52,11 @@ class GeneratorConfig:
     norm_momentum: float = 0.9
     initial_stddev: float = 0.0
 
+    @property
+    def stride(self) -> int:
+        """The factor between the frame and the coarsest level, which must divide the frame."""
+        return 2 ** (len(self.encoder_filters) + 1)
+
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:

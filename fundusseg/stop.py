@@ -21,11 +21,19 @@ class Interrupted(BaseException):
 
 
 def install() -> None:
-    """Turn the stop signals into requests, Ctrl-C into `Interrupted`; main thread only."""
+    """Turn the stop signals into requests, Ctrl-C into `Interrupted`; main thread only.
+
+    A signal that the parent has ignored stays ignored: nohup and a shell's `&` mean it so.
+    """
     _received.clear()
-    for number in SIGNALS:
-        signal.signal(number, lambda received, frame: _received.append(received))
-    signal.signal(signal.SIGINT, _interrupt)
+    handlers = dict.fromkeys(SIGNALS, _request) | {signal.SIGINT: _interrupt}
+    for number, handler in handlers.items():
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def _request(received: int, frame) -> None:
+    _received.append(received)
 
 
 def _interrupt(received: int, frame) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.batch import write_photographs, write_tiny_model
 from tests.phantom_sets import FORMS, draw
 
 
@@ -36,3 +37,22 @@ def real_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("FUNDUSSEG_DATA names no folder of real data sets")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory) -> Path:
+    """A model folder with a tiny network's initial weights; not to be changed."""
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def shared_photographs(tmp_path_factory) -> Path:
+    """A small tree of photographs; not to be changed."""
+    root = tmp_path_factory.mktemp("shared") / "photographs"
+    return write_photographs(root, "a.png", "b/c.jpg", "b/d e.tif", "\u00e9.ppm.gz")
+
+
+@pytest.fixture
+def photographs(shared_photographs, tmp_path) -> Path:
+    """A copy of the small tree that the test may change."""
+    return Path(shutil.copytree(shared_photographs, tmp_path / "photographs"))

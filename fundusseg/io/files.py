@@ -26,6 +26,7 @@ TEMPORARY_PREFIX = ".tmp-"
 _TEMPORARY = re.compile(r"\.tmp-(?P<host>.+)\.(?P<pid>\d+)\.[0-9a-f]{8}(\.|$)")
 _FOREIGN_TEMPORARY_MAX_AGE_S = 24 * 3600
 _LOCK_NAME = ".lock"
+_PROBE_BYTES = 4096  # an empty file can be made on a full disk too
 
 _fault_countdown = int(os.environ.get("FUNDUSSEG_KILL_AT", "0"))
 
@@ -137,8 +138,10 @@ def output_folder(path: Path) -> None:
         probe = (
             path / f"{TEMPORARY_PREFIX}{socket.gethostname()}.{os.getpid()}.{secrets.token_hex(4)}"
         )
-        probe.write_bytes(b"")
-        probe.unlink()
+        try:
+            probe.write_bytes(bytes(_PROBE_BYTES))
+        finally:
+            probe.unlink(missing_ok=True)
     except OSError as error:
         problem = f"is no folder that can be written ({error.strerror})"
         raise InputError(path, problem, "choose another output folder") from error

@@ -37,7 +37,8 @@ class FovFolder:
         Raises:
             InputError: if there is none, or several.
         """
-        for name in (id, PurePosixPath(id).name):
+        bare = without_suffix(id)  # --keep-suffix leaves it in the id
+        for name in dict.fromkeys((id, bare, PurePosixPath(id).name, PurePosixPath(bare).name)):
             for ending in ("", *_ENDINGS):
                 found = self.by_name.get(name + ending, [])
                 if len(found) > 1:

@@ -18,6 +18,7 @@ FORMAT = "fundusseg-manifest"
 VERSION = 1
 NAME = "manifest.json"
 PART_NAME = re.compile(r"manifest-(?P<shard>\d+)-of-(?P<total>\d+)\.json")
+_KEYS = {"stage": str, "config": dict, "inputs": dict, "outputs": dict, "failures": dict}
 _PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "h5py", "pillow", "scikit-image")
 
 
@@ -86,7 +87,22 @@ def read_manifest(path: Path) -> dict:
         raise InputError(
             path, f"has version {version}, newer than {VERSION}", "use a newer fundusseg"
         )
+    missing = [key for key in _KEYS if not isinstance(values.get(key), _KEYS[key])]
+    if missing:
+        raise InputError(path, f"is damaged (no {', '.join(missing)})", "run the stage again")
     return values
+
+
+def require_own_folder(folder: Path, stage: str) -> None:
+    """Raise if `folder` is what another stage wrote, which this one would spoil.
+
+    Raises:
+        InputError: naming that stage; or if the manifest there is damaged or newer.
+    """
+    if (folder / NAME).is_file():
+        found = read_manifest(folder / NAME)["stage"]
+        if found != stage:
+            raise InputError(folder, f"is what {found} wrote", "choose another output folder")
 
 
 def merged(manifests: list[dict], paths: list[Path]) -> dict:
@@ -101,7 +117,8 @@ def merged(manifests: list[dict], paths: list[Path]) -> dict:
     for part, path in zip(manifests, paths, strict=True):
         if {key: value for key, value in part.items() if key not in own} != shared:
             problem = f"was made with other settings or versions than {paths[0].name}"
-            raise InputError(path, problem, "run all parts with the same command")
+            remedy = "run all parts with the same command on the same inputs"
+            raise InputError(path, problem, remedy)
         for key, table in joined.items():
             table.update(part[key])
     counts = {

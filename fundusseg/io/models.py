@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from fundusseg.config import Preset, from_dict, to_dict
-from fundusseg.errors import InputError
+from fundusseg.errors import InputError, UsageError
 from fundusseg.io import arrays
-from fundusseg.io.files import atomic, read_json, write_json
+from fundusseg.io.files import atomic, read_json, sha256_of, write_json
 from fundusseg.io.manifest import NAME as MANIFEST
+from fundusseg.io.manifest import manifest, read_manifest, write_manifest
 
 FORMAT = "fundusseg-model"
 VERSION = 1
@@ -57,7 +58,8 @@ def model_folder(name: str) -> Path:
     """The folder that --model names: a path, or a model that ships with the package.
 
     Raises:
-        InputError: if there is neither.
+        UsageError: if there is neither.
+        InputError: if it is a path to something else.
     """
     path = Path(name)
     if (path / CONFIG).is_file():
@@ -65,6 +67,8 @@ def model_folder(name: str) -> Path:
     if "/" not in name and (SHIPPED / name / CONFIG).is_file():
         return SHIPPED / name
     remedy = f"give a folder that train wrote, or one of: {', '.join(shipped_models()) or 'none'}"
+    if not path.exists():
+        raise UsageError(f"{name}: does not exist; {remedy}")
     raise InputError(name, f"is no model folder (no {CONFIG})", remedy)
 
 
@@ -104,14 +108,18 @@ def read_config(folder: Path) -> tuple[Preset, float, Calibration | None]:
     values = read_json(path)
     if values.get("format") != FORMAT:
         raise InputError(path, "is no fundusseg model")
-    if int(values.get("version", 0)) > VERSION:
-        problem = f"has model version {values['version']}, newer than {VERSION}"
-        raise InputError(path, problem, "use a newer fundusseg")
-    preset = from_dict(Preset, values["preset"], str(path))
-    calibration = values["calibration"]
-    if calibration is not None:
-        calibration = from_dict(Calibration, calibration, str(path))
-    return preset, float(values["threshold"]), calibration
+    try:
+        if values["version"] > VERSION:
+            problem = f"has model version {values['version']}, newer than {VERSION}"
+            raise InputError(path, problem, "use a newer fundusseg")
+        preset = from_dict(Preset, values["preset"], str(path))
+        calibration = values["calibration"]
+        if calibration is not None:
+            calibration = from_dict(Calibration, calibration, str(path))
+        return preset, float(values["threshold"]), calibration
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(path, f"is damaged ({reason})", "train anew, or copy it again") from error
 
 
 def read_model(folder: Path) -> Model:
@@ -158,4 +166,26 @@ def read_state(folder: Path) -> tuple[dict[str, np.ndarray], dict] | None:
     if not (folder / STATE).exists():
         return None
     state, _ = arrays.read_arrays(folder / STATE)
-    return state, json.loads(state.pop(_NOTES).tobytes())
+    try:
+        return state, json.loads(state.pop(_NOTES).tobytes())
+    except (KeyError, ValueError) as error:
+        problem = f"is no state of a training ({error})"
+        raise InputError(folder / STATE, problem, "give --force to begin anew") from error
+
+
+def write_shipped(trained: Path, folder: Path) -> None:
+    """Write what `infer` needs of a trained model to `folder`, weights as float16.
+
+    Raises:
+        InputError: if the trained model is not finished or damaged.
+    """
+    model = read_model(trained)
+    values = read_json(trained / CONFIG)
+    small = {name: weights.astype(np.float16) for name, weights in model.weights.items()}
+    write_weights(folder / GENERATOR, small)
+    write_json(folder / CONFIG, values)
+    outputs = {name: sha256_of(folder / name) for name in (CONFIG, GENERATOR)}
+    source = read_manifest(trained / MANIFEST)
+    config = {**source["config"], "stored_as": "float16"}
+    shipped = manifest("train", config, source["inputs"], outputs, {})
+    write_manifest(folder / MANIFEST, {**shipped, "model_sha256": model_sha256(folder)})

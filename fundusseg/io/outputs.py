@@ -1,12 +1,16 @@
 """The files that infer writes for one photograph, as bytes, and their names."""
 
-from collections.abc import Mapping
+import functools
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 
 import h5py
 import numpy as np
 
+from fundusseg.errors import InputError
 from fundusseg.io import arrays
 from fundusseg.io.images import (
     OVERLAY_SUFFIX,
@@ -62,3 +66,27 @@ class OutputKinds:
                 for name, values in found.items():
                     arrays.put(file, name, values, axes="YX")
         return buffer.getvalue()
+
+
+def require_free_names(out: Path, items: Iterable[tuple[str, Path]], kinds: OutputKinds) -> None:
+    """Raise if two files would get one name in `out`, or one of the inputs would be overwritten.
+
+    Args:
+        items: id and path of every input.
+
+    Raises:
+        InputError: naming both inputs, or the one that would be lost.
+    """
+    items = list(items)
+    owners: dict[str, Path] = {}
+    for id, path in items:
+        for name in kinds.names(id):
+            if owners.setdefault(name, path) != path:
+                problem = f"and {path} would both write {name}"
+                raise InputError(owners[name], problem, "give --keep-suffix, or rename one of them")
+    real_folder = functools.cache(os.path.realpath)
+    inputs = {(real_folder(path.parent), path.name) for _, path in items}
+    for name in owners:
+        path = out / name
+        if (real_folder(path.parent), path.name) in inputs:
+            raise InputError(path, "is an input, a map would overwrite it", "choose another OUT")

@@ -3,12 +3,13 @@
 import os
 import sys
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 from fundusseg.errors import InputError, UsageError
 from fundusseg.io.images import image_suffix, without_suffix
 from fundusseg.io.layouts import data_set, recognised, walk
-from fundusseg.io.shards import SampleRef, ShardFolder, shard_files
+from fundusseg.io.shards import SampleRef, ShardFolder
 
 
 @dataclass(frozen=True)
@@ -48,16 +49,18 @@ def sources(
         null_separated: the list is separated by NUL, not by newline.
 
     Raises:
-        UsageError: if there is no such path.
+        UsageError: if there is no such path, or it is the output folder.
         InputError: if there is nothing in it, or two inputs would write one output.
     """
     path = Path(given)
     if given == "-":
         found = _listed(keep_suffix, null_separated)
-    elif path.is_dir() and next(shard_files(path), None) is not None:
-        found = _sharded(path, split)
     elif path.is_dir():
-        found = _walked(path, out, layout, keep_suffix)
+        if os.path.realpath(path) == os.path.realpath(out):
+            raise UsageError(f"{given}: is IN and OUT; choose another output folder")
+        paths = walk(path, leave_out=out)
+        sharded = _are_shards(paths)
+        found = _sharded(path, split) if sharded else _walked(path, out, paths, layout, keep_suffix)
     elif path.is_file():
         found = Sources((Source(_id(path.name, keep_suffix), path),))
     else:
@@ -71,9 +74,16 @@ def sources(
     return Sources(tuple(ordered), found.shards, found.left_out)
 
 
-def _walked(root: Path, out: Path, layout: str, keep_suffix: bool) -> Sources:
+def _are_shards(paths: list[str]) -> bool:
+    """Whether a folder's files are what prep writes: shard-*.h5, or .npz and no picture."""
+    if any(fnmatch(path, "shard-*.h5") and "/" not in path for path in paths):
+        return True
+    has_arrays = any(path.endswith(".npz") for path in paths)
+    return has_arrays and not any(image_suffix(PurePosixPath(path).name) for path in paths)
+
+
+def _walked(root: Path, out: Path, paths: list[str], layout: str, keep_suffix: bool) -> Sources:
     """Photographs of a folder; of a data set only its photographs, not its masks."""
-    paths = walk(root, leave_out=out)
     pictures = [path for path in paths if image_suffix(PurePosixPath(path).name)]
     taken = pictures
     if layout != "none":
@@ -106,13 +116,11 @@ def _listed(keep_suffix: bool, null_separated: bool) -> Sources:
     separator = b"\0" if null_separated else b"\n"
     lines = [line for line in sys.stdin.buffer.read().split(separator) if line]
     found = []
-    for name in dict.fromkeys(os.fsdecode(line) for line in lines):
-        parts = [part for part in PurePosixPath(name).parts if part not in ("/", ".")]
-        if ".." in parts:
-            reason = "has .. in its path; give it without"
-            found.append(Source(_id(name, keep_suffix), Path(name), refusal=reason))
-        else:
-            found.append(Source(_id("/".join(parts), keep_suffix), Path(name)))
+    for path in dict.fromkeys(Path(os.fsdecode(line)) for line in lines):
+        parts = path.relative_to(path.anchor).parts
+        refusal = "has .. in its path; give it without" if ".." in parts else ""
+        name = str(path) if refusal else "/".join(parts)
+        found.append(Source(_id(name, keep_suffix), path, refusal=refusal))
     return Sources(tuple(found))
 
 

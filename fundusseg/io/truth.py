@@ -101,7 +101,11 @@ class DataSetTruth:
         mask2 = None if entry.mask2 is None else _mask_like(self.root / entry.mask2, mask)
         if entry.fov is not None:
             fov = _mask_like(self.root / entry.fov, mask)
-            return _native(self.root / entry.fov, mask, mask2, fov, "given")
+            if not fov.any():
+                problem = "is an empty field of view"
+                raise InputError(self.root / entry.fov, problem, "remove it to have one found")
+            diameter_px = field_of_view_of_mask(fov).diameter_px
+            return TruthImage(mask, mask2, fov, diameter_px, "given")
         path = self.root / entry.photograph
         field_of_view, fov = found_field_of_view(images.read_photograph(path).pixels)
         _require_like(path, fov, mask)
@@ -119,8 +123,11 @@ class DataSetTruth:
         return [self.root / name for name in names if name is not None]
 
     def source_sha256(self, ref: TruthRef) -> str:
-        """SHA-256 of the photograph's file."""
-        return sha256_of(self.root / self.entries[ref.id].photograph)
+        """SHA-256 of the photograph's file; "" if it cannot be read."""
+        try:
+            return sha256_of(self.root / self.entries[ref.id].photograph)
+        except OSError:
+            return ""
 
 
 class ShardTruth:
@@ -143,14 +150,25 @@ class ShardTruth:
     def read(self, ref: TruthRef) -> TruthImage:
         """The masks of one photograph; InputError if the shard is damaged."""
         found = self.folder.read(self.samples[ref.id], native=self.at == "native")
+        field_of_view = found.field_of_view
         if self.at == "native":
-            method, path = found.field_of_view.method, self.root / ref.id
-            return _native(path, found.native_mask, found.native_mask2, found.native_fov, method)
+            return TruthImage(
+                found.native_mask,
+                found.native_mask2,
+                found.native_fov,
+                field_of_view.diameter_px,
+                field_of_view.method,
+            )
         mask2 = None if found.mask2 is None else _covered(found.mask2)
         fov = _covered(found.fov)
-        diameter_px = field_of_view_of_mask(fov).diameter_px
-        method = found.field_of_view.method
-        return TruthImage(_covered(found.mask), mask2, fov, diameter_px, method, found.geometry)
+        return TruthImage(
+            _covered(found.mask),
+            mask2,
+            fov,
+            field_of_view_of_mask(fov).diameter_px,
+            field_of_view.method,
+            found.geometry,
+        )
 
     def view(self, ref: TruthRef) -> View:
         """The photograph in its frame; InputError if the shard is damaged."""
@@ -304,14 +322,6 @@ def _listed(id: str, subjects: dict[str, str], root: Path) -> str:
     if id not in subjects:
         raise InputError(root / id, "has no row in the subjects file", f"add {id}")
     return subjects[id]
-
-
-def _native(
-    path: Path, mask: np.ndarray, mask2: np.ndarray | None, fov: np.ndarray, method: str
-) -> TruthImage:
-    if not fov.any():
-        raise InputError(path, "is an empty field of view", "remove it to have one found")
-    return TruthImage(mask, mask2, fov, field_of_view_of_mask(fov).diameter_px, method)
 
 
 def _mask_like(path: Path, mask: np.ndarray) -> np.ndarray:

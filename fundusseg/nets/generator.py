@@ -20,7 +20,7 @@ def build_generator(
 ) -> keras.Model:
     """The generator as a Keras model: (N, Y, X, C) float32 to (N, Y, X, 1) float32.
 
-    Y and X must be multiples of `stride(config)`. size_px fixes them (for `--summary`).
+    Y and X must be multiples of `config.stride`. size_px fixes them (for `--summary`).
     """
     make = LayerMaker(policy, config)
     inputs = keras.Input((size_px, size_px, INPUT_CHANNELS[config.inputs]), name="photograph")
@@ -37,11 +37,6 @@ def build_generator(
     activation = "tanh" if config.output == "tanh" else "linear"
     x = layers.Activation(activation, dtype="float32", name="map")(x)
     return keras.Model(inputs, x, name="generator")
-
-
-def stride(config: GeneratorConfig) -> int:
-    """The factor between the frame and the coarsest level."""
-    return 2 ** (len(config.encoder_filters) + 1)
 
 
 class LayerMaker:

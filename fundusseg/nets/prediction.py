@@ -6,7 +6,7 @@ import tensorflow as tf
 from fundusseg.config import TILE_OVERLAP_PX, WHOLE_FRAME_MAX_PX, Preset
 from fundusseg.fundus.tiles import tile_corners, tiled, untiled
 from fundusseg.nets.contrast import network_input
-from fundusseg.nets.generator import build_generator, stride
+from fundusseg.nets.generator import build_generator
 from fundusseg.nets.runtime import policy
 
 
@@ -37,8 +37,8 @@ class Predictor:
         self.batch = batch
         frame_px = preset.frame.size_px
         self.tile_px = min(tile_px or WHOLE_FRAME_MAX_PX, frame_px)
-        if self.tile_px % stride(preset.generator):
-            raise ValueError(f"tiles must be multiples of {stride(preset.generator)} pixels")
+        if self.tile_px % preset.generator.stride:
+            raise ValueError(f"tiles must be multiples of {preset.generator.stride} pixels")
         self.corners = tile_corners(frame_px, self.tile_px, min(TILE_OVERLAP_PX, self.tile_px // 2))
         self.generator = build_generator(preset.generator, policy(precision))
         assign_weights(self.generator, weights)

@@ -11,6 +11,7 @@ from fundusseg.report.png import drawable, png
 DPI = 100
 GAP_PX = 6
 TITLE_PX = 22
+TITLE_GAP_PX = 7  # below the letters' feet
 # Told apart by colour-blind readers too: hit white, false vessel orange, missed vessel blue.
 HIT, FALSE, MISSED = (255, 255, 255), (230, 110, 0), (70, 160, 255)
 OUTSIDE = 40
@@ -19,7 +20,7 @@ LEGEND = "white: hit, orange: false, blue: missed"
 
 @dataclass(frozen=True)
 class GalleryRow:
-    """One image, all panels uint8 (S, S, 3), S the same in all rows.
+    """One image, all panels uint8 (Y, X, 3) of one size.
 
     photograph: None where there is none.
     """
@@ -60,17 +61,19 @@ def gallery(rows: Sequence[GalleryRow]) -> bytes:
     if not rows:
         raise ValueError("a gallery needs at least one row")
     panels = [_panels(row) for row in rows]
-    size_px = rows[0].truth.shape[0]
-    pitch = size_px + TITLE_PX + GAP_PX
-    height, width = pitch * len(rows) + GAP_PX, (size_px + GAP_PX) * len(panels[0]) + GAP_PX
+    panel_px = max(row.truth.shape[1] for row in rows)
+    height = sum(TITLE_PX + row.truth.shape[0] + GAP_PX for row in rows)
+    width = GAP_PX + (panel_px + GAP_PX) * max(map(len, panels))
     canvas = np.full((height, width, 3), 255, np.uint8)
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
-    for number, (row, shown) in enumerate(zip(rows, panels, strict=True)):
-        top = number * pitch + TITLE_PX
+    top = 0
+    for row, shown in zip(rows, panels, strict=True):
+        top += TITLE_PX
+        _write(figure, row.title, GAP_PX / width, 1 - (top - TITLE_GAP_PX) / height)
         for column, panel in enumerate(shown):
-            left = GAP_PX + column * (size_px + GAP_PX)
-            canvas[top : top + size_px, left : left + size_px] = panel
-        _write(figure, row.title, GAP_PX / width, 1 - (top - 7) / height)
+            left = GAP_PX + column * (panel_px + GAP_PX)
+            canvas[top : top + panel.shape[0], left : left + panel.shape[1]] = panel
+        top += row.truth.shape[0] + GAP_PX
     figure.figimage(canvas)
     return png(figure)
 

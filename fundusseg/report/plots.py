@@ -1,7 +1,8 @@
 """Plots of scores as PNG bytes: ROC, precision-recall, reliability, Dice of each image.
 
 Figures are drawn through matplotlib's objects, without pyplot's global state, and carry
-no date or version: the same numbers give the same bytes.
+no date or version: the same numbers give the same bytes. Whose maps are shown has a number
+from 0, which gives it one colour and one mark in all plots.
 """
 
 from collections.abc import Sequence
@@ -27,44 +28,47 @@ _MARKERS = "osD^vPX"
 class OperatingPoint:
     """Where a binary map stands among the curves; the rates are in [0, 1]."""
 
+    number: int
     label: str
     false_positive_rate: float
     sensitivity: float
     precision: float
 
 
-def roc_plot(curves: Sequence[tuple[str, RocCurve]], points: Sequence[OperatingPoint]) -> bytes:
+def roc_plot(
+    curves: Sequence[tuple[int, str, RocCurve]], points: Sequence[OperatingPoint]
+) -> bytes:
     """ROC curves with the operating points."""
     figure, axes = _square("false positive rate", "sensitivity", "ROC, pooled over pixels")
     axes.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
-    for number, (label, curve) in enumerate(curves):
+    for number, label, curve in curves:
         _curve(axes, curve.false_positive_rate, curve.sensitivity, label, number)
-    for number, point in enumerate(points):
-        _point(axes, point.false_positive_rate, point.sensitivity, point.label, number)
+    for point in points:
+        _point(axes, point.false_positive_rate, point.sensitivity, point)
     return _finished(figure, axes)
 
 
 def precision_recall_plot(
-    curves: Sequence[tuple[str, PrecisionRecallCurve]], points: Sequence[OperatingPoint]
+    curves: Sequence[tuple[int, str, PrecisionRecallCurve]], points: Sequence[OperatingPoint]
 ) -> bytes:
     """Precision-recall curves with the operating points."""
     figure, axes = _square(
         "sensitivity (recall)", "precision", "precision and recall, pooled over pixels"
     )
-    for number, (label, curve) in enumerate(curves):
+    for number, label, curve in curves:
         _curve(axes, curve.sensitivity, curve.precision, label, number)
-    for number, point in enumerate(points):
-        _point(axes, point.sensitivity, point.precision, point.label, number)
+    for point in points:
+        _point(axes, point.sensitivity, point.precision, point)
     return _finished(figure, axes)
 
 
-def reliability_plot(curves: Sequence[tuple[str, ReliabilityCurve]]) -> bytes:
+def reliability_plot(curves: Sequence[tuple[int, str, ReliabilityCurve]]) -> bytes:
     """Observed vessel fraction against predicted probability; marks grow with the pixels."""
     figure, axes = _square(
         "mean predicted probability", "vessel fraction", "reliability, pooled over pixels"
     )
     axes.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
-    for number, (label, curve) in enumerate(curves):
+    for number, label, curve in curves:
         colour = COLOURS[number % len(COLOURS)]
         sizes = 12 + 60 * np.sqrt(curve.n_px / max(1, curve.n_px.max(initial=1)))
         axes.plot(
@@ -113,16 +117,18 @@ def _square(x_label: str, y_label: str, title: str) -> tuple[Figure, Axes]:
 
 
 def _curve(axes: Axes, x: np.ndarray, y: np.ndarray, label: str, number: int) -> None:
+    if np.isnan(x).any() or np.isnan(y).any():  # a class without a pixel
+        return
     kept = _thinned(x, y)
     colour = COLOURS[number % len(COLOURS)]
     axes.plot(x[kept], y[kept], color=colour, linewidth=1.4, label=drawable(label))
 
 
-def _point(axes: Axes, x: float, y: float, label: str, number: int) -> None:
-    colour, marker = COLOURS[number % len(COLOURS)], _MARKERS[number % len(_MARKERS)]
-    axes.plot(
-        [x], [y], marker, color=colour, markeredgecolor="black", markersize=7, label=drawable(label)
-    )
+def _point(axes: Axes, x: float, y: float, point: OperatingPoint) -> None:
+    colour = COLOURS[point.number % len(COLOURS)]
+    marker = _MARKERS[point.number % len(_MARKERS)]
+    look = {"color": colour, "markeredgecolor": "black", "markersize": 7}
+    axes.plot([x], [y], marker, label=drawable(point.label), **look)
 
 
 def _thinned(x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -34,56 +34,39 @@ def faults(folder: Path) -> Iterator[str]:
     """The faults of one folder, a line each: files that are missing, changed or damaged."""
     try:
         found = read_manifest(folder / MANIFEST)
+        changed = list(_changed_outputs(folder, found["outputs"]))
+        yield from changed
+        if found["stage"] == "infer":
+            yield from _row_faults(folder, found)
+        elif found["stage"] == "prep" and not changed:  # what has changed says so once
+            ShardFolder(folder)
+        elif found["stage"] == "train" and not changed:
+            models.read_model(folder)
     except FundussegError as error:
         yield str(error)
-        return
-    for name, sha256 in found["outputs"].items():
+
+
+def _changed_outputs(folder: Path, outputs: dict[str, str]) -> Iterator[str]:
+    for name, sha256 in outputs.items():
         path = folder / unescaped(name)
         if not path.is_file():
-            yield f"{folder / name}: is missing"
+            yield f"{path}: is missing"
         elif sha256_of(path) != sha256:
-            yield f"{folder / name}: has changed since it was written"
-    yield from _CHECKS.get(found["stage"], _no_more)(folder, found)
+            yield f"{path}: has changed since it was written"
 
 
-def _no_more(folder: Path, found: dict) -> Iterator[str]:
-    yield from ()
-
-
-def _infer_faults(folder: Path, found: dict) -> Iterator[str]:
+def _row_faults(folder: Path, found: dict) -> Iterator[str]:
     """The status table has one row for each input, ok or failed as the manifest says."""
-    try:
-        rows = read_status(folder / status_name())
-    except FundussegError as error:
-        yield str(error)
-        return
-    states = {escaped(row.id): row.status for row in rows}
+    table = folder / status_name()
+    rows = read_status(table)
+    states = {row.id: row.status for row in rows}
     if len(states) != len(rows):
-        yield f"{folder / status_name()}: has two rows of one id"
-    for id in found["inputs"]:
+        yield f"{table}: has two rows of one id"
+    for id in map(unescaped, found["inputs"]):
         if states.pop(id, None) != OK:
-            yield f"{folder / status_name()}: has no row ok for {id}"
-    for id in found["failures"]:
+            yield f"{table}: has no row ok for {id}"
+    for id in map(unescaped, found["failures"]):
         if states.pop(id, OK) == OK:
-            yield f"{folder / status_name()}: has no row failed for {id}"
+            yield f"{table}: has no row failed for {id}"
     for id in states:
-        yield f"{folder / status_name()}: has a row for {id}, which the manifest does not know"
-
-
-def _prep_faults(folder: Path, found: dict) -> Iterator[str]:
-    """The shards open and belong together."""
-    try:
-        ShardFolder(folder)
-    except FundussegError as error:
-        yield str(error)
-
-
-def _train_faults(folder: Path, found: dict) -> Iterator[str]:
-    """The model's configuration and weights can be read."""
-    try:
-        models.read_model(folder)
-    except FundussegError as error:
-        yield str(error)
-
-
-_CHECKS = {"infer": _infer_faults, "prep": _prep_faults, "train": _train_faults}
+        yield f"{table}: has a row for {id}, which the manifest does not know"

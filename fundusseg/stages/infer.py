@@ -1,6 +1,9 @@
 """infer: photographs become vessel maps, one row of status.tsv for each."""
 
+import errno
+import functools
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -8,23 +11,22 @@ from pathlib import Path
 import numpy as np
 
 from fundusseg import stop, ui
-from fundusseg.config import DEFAULT_MODEL, FrameConfig, Preset, config_hash
+from fundusseg.config import DEFAULT_MODEL, Preset, config_hash
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError, UsageError
-from fundusseg.fundus.field_of_view import FieldOfView
-from fundusseg.fundus.framing import framed
-from fundusseg.fundus.geometry import Geometry, from_frame
+from fundusseg.fundus.geometry import from_frame
 from fundusseg.fundus.overlay import outlined
-from fundusseg.io import images, models
+from fundusseg.io import models
 from fundusseg.io.files import output_folder, sha256_of, sweep, write_bytes
 from fundusseg.io.fov_folder import FovFolder
 from fundusseg.io.ledger import Ledger, SourceStamp, outputs_stand
-from fundusseg.io.manifest import manifest, manifest_name, write_manifest
-from fundusseg.io.outputs import OutputKinds
+from fundusseg.io.manifest import NAME, manifest, manifest_name, require_own_folder, write_manifest
+from fundusseg.io.outputs import OutputKinds, require_free_names
 from fundusseg.io.shards import ShardFolder
 from fundusseg.io.sources import Source, Sources, sources
-from fundusseg.io.status import FAILED, OK, StatusRow, status_name, write_status
+from fundusseg.io.status import FAILED, OK, StatusRow, escaped, status_name, write_status
 from fundusseg.metrics.expected import expected_dice
 from fundusseg.parallel import free_cores, ordered_map
+from fundusseg.stages.infer_inputs import Prepared, from_file, from_shard
 from fundusseg.stages.segmenting import ready_predictor
 
 
@@ -50,23 +52,6 @@ class InferOptions:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """A photograph in the canonical frame, and what the way back needs.
-
-    image: uint8 (S, S, 3). fov: uint8 (S, S) coverage. pixels: the photograph itself,
-    uint8 (Y, X, 3), None from a shard.
-    """
-
-    source: Source
-    image: np.ndarray
-    fov: np.ndarray
-    geometry: Geometry
-    field_of_view: FieldOfView
-    source_sha256: str
-    pixels: np.ndarray | None
-
-
-@dataclass(frozen=True)
 class Failure:
     """A source that gave no map, and why."""
 
@@ -85,17 +70,20 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
     Raises:
         FundussegError: if inputs, model or output folder are wrong, or a stop is asked for.
     """
-    folder = models.model_folder(options.model)
-    preset, threshold, calibration = models.read_config(folder)
+    model = models.read_model(models.model_folder(options.model))
+    _require_fitting_tile(options.tile_px, model.preset)
     found = sources(
         given, out, options.layout, options.split, options.keep_suffix, options.null_separated
     )
-    _require_fitting_shards(found.shards, preset, folder, options)
-    job = _Job(found, out, options, folder, preset, threshold, calibration)
+    _require_fitting_shards(found.shards, model, options)
+    to_write = [(item.id, item.path) for item in found.items if not item.refusal]
+    require_free_names(out, to_write, options.outputs)
+    require_own_folder(out, "infer")
+    job = _Job(found, out, options, model)
     output_folder(out)
     job.open_ledger()
     for count, what, first in found.left_out:
-        ui.log.info("%s: %d %s are left out, the first is %s", given, count, what, first)
+        ui.log.info("%s: %d %s are left out, the first is %s", given, count, what, escaped(first))
     todo = job.unfinished()
     ui.log.info(
         "%s: %d photographs, %d of them finished before",
@@ -111,31 +99,22 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
 class _Job:
     """One run over this task's sources: what is done, what is left, what failed."""
 
-    def __init__(
-        self,
-        found: Sources,
-        out: Path,
-        options: InferOptions,
-        folder: Path,
-        preset: Preset,
-        threshold: float,
-        calibration: models.Calibration | None,
-    ):
-        self.found, self.out, self.options = found, out, options
-        self.folder, self.preset, self.calibration = folder, preset, calibration
-        self.threshold = threshold if options.threshold is None else options.threshold
+    def __init__(self, found: Sources, out: Path, options: InferOptions, model: models.Model):
+        self.found, self.out, self.options, self.model = found, out, options, model
+        self.frame = model.preset.frame
+        self.threshold = model.threshold if options.threshold is None else options.threshold
         self.mine = found.items[options.shard :: options.num_shards]
         self.given_fovs = FovFolder(options.fov) if options.fov else None
-        self.model_sha256 = models.model_sha256(folder)
         self.config = {
-            "frame_px": preset.frame.size_px,
-            "frame": preset.frame.kind,
+            "frame_px": self.frame.size_px,
+            "frame": self.frame.kind,
             "threshold": self.threshold,
             "tile_px": options.tile_px,
             "fov": "given" if options.fov else "found",
         }
-        self.config_sha256 = config_hash({**self.config, "model": self.model_sha256})
+        self.config_sha256 = config_hash({**self.config, "model": model.sha256})
         self.failures: dict[str, Failure] = {}
+        self._sha256_of = functools.cache(sha256_of)  # one shard holds many sources
 
     def open_ledger(self) -> None:
         """Read what earlier runs finished in the output folder."""
@@ -154,9 +133,8 @@ class _Job:
         Raises:
             Stopped: between two photographs, if a stop was asked for.
         """
-        (self.out / manifest_name(self.options.shard, self.options.num_shards)).unlink(
-            missing_ok=True
-        )
+        for name in {NAME, manifest_name(self.options.shard, self.options.num_shards)}:
+            (self.out / name).unlink(missing_ok=True)
         for parent in {(self.out / source.id).parent for source in todo} - {self.out}:
             if parent.is_dir():
                 sweep(parent)
@@ -189,9 +167,10 @@ class _Job:
             inputs,
             outputs,
             failures,
-            model_sha256=self.model_sha256,
+            model_sha256=self.model.sha256,
             threshold=self.threshold,
             threshold_source="the model" if self.options.threshold is None else "--threshold",
+            ids_sha256=self._ids_sha256(),
         )
         write_manifest(self.out / manifest_name(*task), values)
         ui.log.info("%s: %d maps, %d failed", self.out, len(inputs), len(failures))
@@ -206,20 +185,25 @@ class _Job:
         if not outputs_stand(self.out, wanted, self.options.verify):
             return False
         try:
-            stamps = self._stamps(source)
-            if stamps == record["stamps"] and not self.options.verify:
+            if not self.options.verify and self._stamps(source) == record["stamps"]:
                 return True
-            same = source.ref is None and self.given_fovs is None
-            return same and sha256_of(source.path) == StatusRow(*record["row"]).source_sha256
+            return list(map(self._sha256_of, self._paths(source))) == record.get("inputs")
         except (OSError, InputError):
             return False
 
+    def _paths(self, source: Source) -> list[Path]:
+        """The files that a map is made from: photograph (or shard), and given field of view."""
+        if self.given_fovs is None:
+            return [source.path]
+        return [source.path, self.given_fovs.path_of(source.id)]
+
     def _stamps(self, source: Source) -> list[list[int]]:
-        """Size and time of the photograph (or shard), and of its given field of view."""
-        paths = [source.path]
-        if self.given_fovs is not None:
-            paths.append(self.given_fovs.path_of(source.id))
-        return [SourceStamp.of(path).as_list() for path in paths]
+        return [SourceStamp.of(path).as_list() for path in self._paths(source)]
+
+    def _ids_sha256(self) -> str:
+        """Over the ids of all parts: parts that saw different inputs must not be merged."""
+        ids = b"\0".join(os.fsencode(source.id) for source in self.found.items)
+        return hashlib.sha256(ids).hexdigest()
 
     def _names(self, source: Source) -> tuple[str, ...]:
         return self.options.outputs.names(source.id)
@@ -234,22 +218,26 @@ class _Job:
                 return Failure(source, source.refusal)
             stamps = self._stamps(source)
             if source.ref is not None:
-                return _from_shard(source, self.found.shards), stamps
-            return _from_file(source, self.preset.frame, self.given_fovs), stamps
+                return from_shard(source, self.found.shards), stamps
+            return from_file(source, self.frame, self.given_fovs), stamps
         except InputError as error:
             return Failure(source, error.reason)
         except OSError as error:
             return Failure(source, f"cannot be read ({error.strerror})")
 
     def _segmented(self, prepared: Iterable) -> Iterator:
-        """Put each frame through the network, in the main thread."""
-        options = self.options
-        predictor = ready_predictor(self.folder, options.precision, options.tile_px, options.jobs)
+        """Put each frame through the network, in the main thread.
+
+        The network is loaded at the first frame: if all that is left fails again, never.
+        """
+        options, model = self.options, self.model
+        settings = (options.precision, options.tile_px, options.jobs)
         for result in prepared:
             if isinstance(result, Failure):
                 yield result
                 continue
             item, stamps = result
+            predictor = ready_predictor(model.folder, model.sha256, *settings)
             frame = predictor.probabilities(item.image[np.newaxis], item.fov[np.newaxis])[0]
             yield item, stamps, frame
 
@@ -263,68 +251,66 @@ class _Job:
         kinds = self.options.outputs
         overlay = outlined(item.pixels, vessels) if kinds.overlay else None
         contents = kinds.encoded(item.source.id, vessels, probability, overlay)
-        for name, data in contents.items():
-            write_bytes(self.out / name, data)
-        row = _row(item, self._expected_dice(frame, item.fov))
-        hashes = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
-        return item.source, {"row": list(astuple(row)), "outputs": hashes, "stamps": stamps}
+        try:
+            for name, data in contents.items():
+                write_bytes(self.out / name, data)
+        except InputError as error:
+            if getattr(error.__cause__, "errno", None) == errno.ENAMETOOLONG:
+                return Failure(item.source, f"its map {error.reason}")
+            raise
+        record = {
+            "row": list(astuple(_row(item, self._expected_dice(frame, item.fov)))),
+            "outputs": {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()},
+            "stamps": stamps,
+            "inputs": self._input_hashes(item),
+        }
+        return item.source, record
+
+    def _input_hashes(self, item: Prepared) -> list[str]:
+        """The hashes of `_paths`; the photograph's is known from reading it."""
+        first, *others = self._paths(item.source)
+        of_first = item.source_sha256 if item.source.ref is None else self._sha256_of(first)
+        return [of_first, *map(self._sha256_of, others)]
 
     def _expected_dice(self, frame: np.ndarray, fov: np.ndarray) -> float | None:
-        if self.calibration is None:
+        calibration = self.model.calibration
+        if calibration is None:
             return None
         scores = frame[fov > 127]
-        slope, intercept = self.calibration.slope, self.calibration.intercept
-        return expected_dice(scores, scores >= self.threshold, slope, intercept)
+        vessels = scores >= self.threshold
+        return expected_dice(scores, vessels, calibration.slope, calibration.intercept)
 
     def _note(self, result) -> None:
         if isinstance(result, Failure):
-            ui.log.warning("%s: %s", result.source.path, result.reason)
-            self.failures[result.source.id] = result
+            self._note_failure(result)
         else:
             source, record = result
             self.ledger.add(source.id, self.config_sha256, **record)
 
+    def _note_failure(self, failure: Failure) -> None:
+        """A map of what the photograph was before must not pass for its map now."""
+        id = failure.source.id
+        for name in self.ledger.records.get(id, {}).get("outputs", {}):
+            (self.out / name).unlink(missing_ok=True)
+        ui.log.warning("%s: %s", escaped(str(failure.source.path)), failure.reason)
+        self.failures[id] = failure
+
+
+def _require_fitting_tile(tile_px: int, preset: Preset) -> None:
+    if tile_px % preset.generator.stride:
+        raise UsageError(f"--tile must be a multiple of {preset.generator.stride} for this model")
+
 
 def _require_fitting_shards(
-    shards: ShardFolder | None, preset: Preset, folder: Path, options: InferOptions
+    shards: ShardFolder | None, model: models.Model, options: InferOptions
 ) -> None:
     if shards is None:
         return
     if options.outputs.overlay or options.fov:
         raise UsageError("shards hold no photograph: --overlay and --fov go with photographs")
-    if shards.header.frame != preset.frame:
-        problem = f"was prepared with another frame than the model {folder} has"
-        raise InputError(shards.root, problem, f"prepare it with --preset {preset.name}")
-
-
-def _from_file(source: Source, frame: FrameConfig, given_fovs: FovFolder | None) -> Prepared:
-    photograph = images.read_photograph(source.path)
-    given = None
-    if given_fovs is not None:
-        given = given_fovs.mask_of(source.id, photograph.pixels.shape[:2])
-    found = framed(photograph.pixels, given, frame.kind, frame.size_px)
-    return Prepared(
-        source,
-        found.image,
-        found.fov,
-        found.geometry,
-        found.field_of_view,
-        photograph.sha256,
-        photograph.pixels,
-    )
-
-
-def _from_shard(source: Source, shards: ShardFolder) -> Prepared:
-    sample = shards.read(source.ref)
-    return Prepared(
-        source,
-        sample.image,
-        sample.fov,
-        sample.geometry,
-        sample.field_of_view,
-        sample.source_sha256,
-        None,
-    )
+    if shards.header.frame != model.preset.frame:
+        problem = f"was prepared with another frame than the model {model.folder} has"
+        raise InputError(shards.root, problem, f"prepare it with --preset {model.preset.name}")
 
 
 def _row(item: Prepared, dice: float | None) -> StatusRow:

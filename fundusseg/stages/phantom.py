@@ -1,17 +1,19 @@
 """phantom: a synthetic data set whose truth is known exactly."""
 
 import hashlib
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator
+from dataclasses import asdict, astuple, dataclass, field
 from pathlib import Path
 
 from fundusseg import stop, ui
 from fundusseg.config import config_hash
 from fundusseg.errors import EXIT_OK, InputError
 from fundusseg.fundus.phantom import Phantom, PhantomConfig, phantom
-from fundusseg.io.files import output_folder, write_bytes, write_json
+from fundusseg.io.files import output_folder, sha256_of, sweep, write_bytes, write_json
 from fundusseg.io.images import without_suffix
+from fundusseg.io.ledger import outputs_stand
 from fundusseg.io.manifest import NAME as MANIFEST
-from fundusseg.io.manifest import manifest, read_manifest, write_manifest
+from fundusseg.io.manifest import manifest, read_manifest, require_own_folder, write_manifest
 from fundusseg.io.phantom_set import phantom_names, picture_bytes
 from fundusseg.parallel import free_cores, ordered_map
 
@@ -43,11 +45,15 @@ def run_phantom(out: Path, options: PhantomOptions) -> int:
         "drawing": asdict(options.drawing),
     }
     config["sha256"] = config_hash(config)
+    require_own_folder(out, "phantom")
     output_folder(out)
     if not options.force and _is_finished(out, config["sha256"]):
         ui.log.info("%s is finished", out)
         return EXIT_OK
     (out / MANIFEST).unlink(missing_ok=True)
+    for folder in {path.parent for path in _paths(out, options)} - {out}:
+        if folder.is_dir():
+            sweep(folder)
     truths, hashes = {}, {}
 
     def drawn(number: int) -> tuple[str, dict, dict[str, str]]:
@@ -64,8 +70,15 @@ def run_phantom(out: Path, options: PhantomOptions) -> int:
             bar.advance()
             stop.check()
     write_json(out / TRUTH, truths)
+    hashes[TRUTH] = sha256_of(out / TRUTH)
     write_manifest(out / MANIFEST, manifest("phantom", config, {}, hashes, {}))
     return EXIT_OK
+
+
+def _paths(out: Path, options: PhantomOptions) -> Iterator[Path]:
+    for number in range(options.count):
+        names = phantom_names(options.layout, number, options.count)
+        yield from (out / name for name in astuple(names) if name is not None)
 
 
 def _write(out: Path, names, made: Phantom) -> dict[str, str]:
@@ -86,7 +99,8 @@ def _write(out: Path, names, made: Phantom) -> dict[str, str]:
 def _is_finished(out: Path, config_sha256: str) -> bool:
     if not (out / MANIFEST).is_file():
         return False
-    if read_manifest(out / MANIFEST)["config"].get("sha256") != config_sha256:
+    found = read_manifest(out / MANIFEST)
+    if found["config"].get("sha256") != config_sha256:
         problem = "holds phantoms drawn with other settings"
         raise InputError(out, problem, "choose another folder, or give --force")
-    return True
+    return outputs_stand(out, found["outputs"], verify=False)

@@ -14,7 +14,7 @@ from fundusseg.fundus.framing import coverage, framed
 from fundusseg.io import images, layouts, shards, splits
 from fundusseg.io.files import output_folder, sha256_of, sweep
 from fundusseg.io.ledger import Ledger, SourceStamp, outputs_stand
-from fundusseg.io.manifest import NAME, manifest, manifest_name, write_manifest
+from fundusseg.io.manifest import NAME, manifest, manifest_name, require_own_folder, write_manifest
 from fundusseg.io.status import escaped
 from fundusseg.io.tables import read_subjects
 from fundusseg.parallel import free_cores, ordered_map
@@ -62,6 +62,7 @@ def run_prep(src: Path, out: Path, options: PrepOptions) -> int:
         FundussegError: if the data set or the output folder is wrong, or a stop is asked for.
     """
     plan = planned(src, out, options)
+    require_own_folder(out, "prep")
     output_folder(out)
     task = (options.shard or 0, options.num_shards if options.shard is not None else 1)
     ledger = Ledger(out, *task)
@@ -238,6 +239,9 @@ def _write_part(plan: Plan, part: int, out: Path, ledger: Ledger, options: PrepO
         for sample in samples:
             names.append(f"{sample.id}.npz")
             shards.write_sample(out / names[-1], plan.header, sample)
+    before = ledger.records.get(str(part), {}).get("outputs", {})
+    for name in before.keys() - set(names):  # of a photograph that can no longer be read
+        (out / name).unlink(missing_ok=True)
     ledger.add(
         str(part),
         _ledger_key(plan),
@@ -260,7 +264,8 @@ def _prepared(
         except InputError as error:
             return error
 
-    for entry, result in zip(plan.parts[part], ordered_map(prepared, plan.parts[part], jobs)):
+    results = ordered_map(prepared, plan.parts[part], jobs)
+    for entry, result in zip(plan.parts[part], results, strict=True):
         if isinstance(result, InputError):
             ui.log.warning("%s", result)
             failures[entry.id] = result.reason

@@ -33,14 +33,17 @@ def segment(photograph: np.ndarray, model: str = DEFAULT_MODEL) -> np.ndarray:
     folder = models.model_folder(model)
     frame = models.read_config(folder)[0].frame
     found = framed(photograph, None, frame.kind, frame.size_px)
-    predictor = ready_predictor(folder, "auto", 0, 0)
+    predictor = ready_predictor(folder, models.model_sha256(folder), "auto", 0, 0)
     probability = predictor.probabilities(found.image[np.newaxis], found.fov[np.newaxis])[0]
     return from_frame(probability, found.geometry)
 
 
 @functools.lru_cache(maxsize=1)
-def ready_predictor(folder: Path, precision: str, tile_px: int, threads: int):
+def ready_predictor(folder: Path, sha256: str, precision: str, tile_px: int, threads: int):
     """Load tensorflow and the model in `folder`; see `nets.prediction.Predictor`.
+
+    Args:
+        sha256: of the model, so that a model trained anew is loaded anew.
 
     Raises:
         InputError: if the model is not finished, damaged, or does not fit its configuration.

@@ -13,7 +13,7 @@ from fundusseg.io import models
 from fundusseg.io.files import locked, output_folder, read_json, sha256_of
 from fundusseg.io.history import History
 from fundusseg.io.manifest import NAME as MANIFEST
-from fundusseg.io.manifest import manifest, read_manifest, write_manifest
+from fundusseg.io.manifest import manifest, read_manifest, require_own_folder, write_manifest
 from fundusseg.io.shards import Sample, ShardFolder
 from fundusseg.metrics.curves import ScoreHistogram
 from fundusseg.metrics.validation import Validation, platt_calibration, validation
@@ -57,6 +57,7 @@ def run_train(shard_folders: list[Path], out: Path, options: TrainOptions) -> in
     """
     folders = [ShardFolder(path) for path in shard_folders]
     preset = configured(folders, options)
+    require_own_folder(out, "train")
     output_folder(out)
     with locked(out):
         inputs = _input_hashes(folders)
@@ -84,7 +85,8 @@ def configured(folders: list[ShardFolder], options: TrainOptions) -> Preset:
     """The preset that the shards carry, with what the command line and --config change.
 
     Raises:
-        InputError: if the shards were prepared with different presets or frames.
+        FundussegError: if the shards were prepared with different presets or frames, or the
+            network does not fit the frame or the crops.
     """
     first = folders[0]
     for folder in folders[1:]:
@@ -103,7 +105,18 @@ def configured(folders: list[ShardFolder], options: TrainOptions) -> Preset:
     if options.adversarial_weight is not None:
         loss = dataclasses.replace(preset.loss, adversarial=options.adversarial_weight)
         preset = dataclasses.replace(preset, loss=loss)
+    _require_fitting_sizes(preset)
     return preset
+
+
+def _require_fitting_sizes(preset: Preset) -> None:
+    stride = preset.generator.stride
+    for name, size_px in (("frame", preset.frame.size_px), ("crops", preset.augment.crop_px)):
+        if size_px % stride:
+            raise FundussegError(
+                f"the {name} of {size_px} pixels cannot be halved {stride.bit_length() - 1} times, "
+                f"as this network does; give multiples of {stride}"
+            )
 
 
 def training_data(folders: list[ShardFolder], split: str, inputs: dict[str, str]) -> TrainingData:
@@ -183,7 +196,7 @@ class Training:
                     self.history.add(step, step / self.batches_per_epoch, row)
                 if last or step % train.checkpoint_every == 0 or stop.requested():
                     self._save()
-                stop.check()
+                    stop.check()
 
     def _batches(self):
         from fundusseg.nets.pipeline import draw_order, training_batches
@@ -267,15 +280,15 @@ class Training:
             save_whole_model(self.predictor.generator, self.out / models.KERAS_GENERATOR)
 
     def _save(self) -> None:
-        """Write everything that a resume needs; the history on disk follows."""
-        notes = {"config": self.config_sha256, "best": self.best, "history": self.history.rows}
-        models.write_state(self.out, self.trainer.state(), notes)
+        """Write where the training stands; the state last, since a resume believes it."""
         self.history.write()
         if self.trainer.step == self.steps:
             models.write_weights(self.out / models.GENERATOR_LAST, self.trainer.saved_weights())
             models.write_weights(
                 self.out / models.DISCRIMINATOR, self.trainer.discriminator_weights()
             )
+        notes = {"config": self.config_sha256, "best": self.best, "history": self.history.rows}
+        models.write_state(self.out, self.trainer.state(), notes)
 
     def _restore(self) -> None:
         saved = models.read_state(self.out)
@@ -291,20 +304,29 @@ class Training:
 
 
 def _input_hashes(folders: list[ShardFolder]) -> dict[str, str]:
-    """SHA-256 of every shard file, by the name of its data set and its own."""
-    return {
-        f"{folder.header.data_set}/{path.relative_to(folder.root)}": sha256_of(path)
-        for folder in folders
-        for path in sorted({ref.path for ref in folder.refs})
-    }
+    """SHA-256 of every shard file, by the name of its data set and its own.
+
+    Data sets of one name are numbered from the second on.
+    """
+    found: dict[str, str] = {}
+    for number, folder in enumerate(folders, start=1):
+        for path in sorted({ref.path for ref in folder.refs}):
+            name = f"{folder.header.data_set}/{path.relative_to(folder.root)}"
+            found[f"{number}/{name}" if name in found else name] = sha256_of(path)
+    return found
 
 
 def _is_finished(out: Path, config_sha256: str) -> bool:
     if not (out / MANIFEST).is_file():
         return False
-    if read_manifest(out / MANIFEST)["config"]["sha256"] != config_sha256:
+    found = read_manifest(out / MANIFEST)
+    if found["config"].get("sha256") != config_sha256:
         _refuse(out)
-    return all((out / name).is_file() for name in (models.CONFIG, models.GENERATOR))
+    missing = [name for name in found["outputs"] if not (out / name).is_file()]
+    if missing:
+        problem = f"is missing {', '.join(missing)} of a finished training"
+        raise InputError(out, problem, "put it back, or give --force to train anew")
+    return True
 
 
 def _refuse(out: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from fundusseg.config import PIX2PIX, PRESETS
 from fundusseg.nets.discriminator import build_discriminator
-from fundusseg.nets.generator import build_generator, stride
+from fundusseg.nets.generator import build_generator
 from fundusseg.nets.runtime import policy
 
 FLOAT32 = policy("float32")
@@ -77,7 +77,7 @@ def test_pix2pix_discriminator_judges_patches():
 def test_native_generator_keeps_the_frame_size_and_has_no_full_resolution_convolution():
     config = PRESETS["native"].generator
     generator = build_generator(config, FLOAT32)
-    frame = np.zeros((1, 2 * stride(config), 3 * stride(config), 3), np.float32)
+    frame = np.zeros((1, 2 * config.stride, 3 * config.stride, 3), np.float32)
     assert generator(frame).shape == (*frame.shape[:3], 1)
     full_size = [
         layer.name

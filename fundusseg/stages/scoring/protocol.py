@@ -5,10 +5,10 @@ from collections import Counter
 from fundusseg.io.manifest import package_versions
 from fundusseg.io.status import escaped
 from fundusseg.report.markdown import plain
-from fundusseg.stages.score_image import TOLERANCE_DIAMETER_PX
-from fundusseg.stages.score_inputs import Pairing
-from fundusseg.stages.score_run import Collected
-from fundusseg.stages.score_summary import ORACLE
+from fundusseg.stages.scoring.image import TOLERANCE_DIAMETER_PX
+from fundusseg.stages.scoring.inputs import Pairing
+from fundusseg.stages.scoring.run import Collected
+from fundusseg.stages.scoring.summary import ORACLE
 
 MOST_SIZES = 3
 
@@ -110,8 +110,8 @@ def _definitions(results: Collected) -> dict[str, str]:
         "ECE": "of the vessel probability, 15 bins of equal width",
         "MSE, SSIM, PSNR": (
             f"whole maps resampled to {size_px}x{size_px} with averaging, in [-1, 1] (data range "
-            "2); SSIM with a Gaussian window of 1.5 px, its borders left out; not figures of merit of "
-            "a segmentation, kept to compare with image translation"
+            "2); SSIM with a Gaussian window of 1.5 px, its borders left out; no measure of a "
+            "segmentation, kept to compare with image translation"
         ),
     }
 

@@ -13,25 +13,11 @@ from fundusseg.io.maps import VesselMap
 from fundusseg.io.truth import GivenFields, Truth, TruthImage, TruthRef
 from fundusseg.metrics.curves import ScoreHistogram
 from fundusseg.parallel import free_cores, ordered_map
-from fundusseg.stages.score_floor import Floor, floor_map
-from fundusseg.stages.score_image import ImageScore, Reference, image_score
-from fundusseg.stages.score_inputs import Pairing, read_map
-from fundusseg.stages.score_options import ScoreOptions
-from fundusseg.stages.score_summary import FLOOR, MAPS, SECOND, Cohort, System, oracle
-
-
-@dataclass(frozen=True)
-class ImageResult:
-    """What came of one image.
-
-    scored: the score and the histogram (None for binary maps) by (role, label). faults: why
-    there is none, by PRED's label. image: None if the truth itself is at fault; without its
-    arrays.
-    """
-
-    scored: dict[tuple[str, str], tuple[ImageScore, ScoreHistogram | None]]
-    faults: dict[str, str]
-    size: "ImageSize | None"
+from fundusseg.stages.scoring.floor import Floor, floor_map
+from fundusseg.stages.scoring.image import ImageScore, Reference, image_score
+from fundusseg.stages.scoring.inputs import Pairing, read_map
+from fundusseg.stages.scoring.options import ScoreOptions
+from fundusseg.stages.scoring.summary import FLOOR, MAPS, SECOND, Cohort, System, oracle
 
 
 @dataclass(frozen=True)
@@ -42,6 +28,19 @@ class ImageSize:
     height_px: int
     fov_diameter_px: float
     fov_method: str
+
+
+@dataclass(frozen=True)
+class ImageResult:
+    """What came of one image.
+
+    scored: the score and the histogram (None for binary maps) by (role, label). faults: why
+    there is none, by PRED's label. size: None if the truth itself is at fault.
+    """
+
+    scored: dict[tuple[str, str], tuple[ImageScore, ScoreHistogram | None]]
+    faults: dict[str, str]
+    size: ImageSize | None
 
 
 @dataclass(frozen=True)

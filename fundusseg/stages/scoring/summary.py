@@ -14,7 +14,7 @@ from fundusseg.metrics.calibration import ReliabilityBins
 from fundusseg.metrics.centreline import CentrelineCounts, cldice
 from fundusseg.metrics.curves import ScoreHistogram
 from fundusseg.metrics.overlap import Counts
-from fundusseg.stages.score_image import (
+from fundusseg.stages.scoring.image import (
     CALIBRATION,
     OVERLAP,
     RANKING,
@@ -201,8 +201,12 @@ def table_rows(systems: Sequence[System], cohort: Cohort) -> list[Row]:
 def stratum_rows(
     systems: Sequence[System], strata: dict[str, list[str]], cohort: Cohort
 ) -> list[StratumRow]:
-    """The figures that strata are compared by, for every stratum of every grouping."""
+    """The figures that strata are compared by, for every stratum of every grouping.
+
+    Oracles are left out: they are bounds for the whole set.
+    """
     rows = []
+    shown = [system for system in systems if system.role != ORACLE]
     for grouping, of_image in strata.items():
         for stratum in sorted(set(of_image)):
             members = tuple(
@@ -210,7 +214,7 @@ def stratum_rows(
                 for is_counted, name in zip(cohort.counted, of_image, strict=True)
             )
             part = Cohort(members, cohort.subjects, cohort.seed)
-            rows += [_stratum_row(grouping, stratum, system, part) for system in systems]
+            rows += [_stratum_row(grouping, stratum, system, part) for system in shown]
     return rows
 
 

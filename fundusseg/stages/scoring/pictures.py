@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from fundusseg.fundus.field_of_view import FieldOfView
-from fundusseg.fundus.geometry import Geometry, canonical_geometry, to_frame
+from fundusseg.fundus.geometry import canonical_geometry, to_frame
 from fundusseg.io.status import escaped
 from fundusseg.io.truth import TruthRef
-from fundusseg.metrics.calibration import ReliabilityBins, reliability_curve
+from fundusseg.metrics.calibration import ReliabilityBins, ReliabilityCurve, reliability_curve
 from fundusseg.metrics.curves import precision_recall_curve, roc_curve
 from fundusseg.report.gallery import LEGEND, GalleryRow, error_colours, gallery, grey_panel
+from fundusseg.report.markdown import number
 from fundusseg.report.plots import (
     OperatingPoint,
     dice_plot,
@@ -19,9 +20,9 @@ from fundusseg.report.plots import (
     reliability_plot,
     roc_plot,
 )
-from fundusseg.stages.score_inputs import Pairing
-from fundusseg.stages.score_run import Collected, Scorer
-from fundusseg.stages.score_summary import FLOOR, MAPS, ORACLE, System
+from fundusseg.stages.scoring.inputs import Pairing
+from fundusseg.stages.scoring.run import Collected, Scorer
+from fundusseg.stages.scoring.summary import FLOOR, MAPS, ORACLE, System
 
 MOST_IMAGES = 5  # in a gallery
 PANEL_PX = 384
@@ -38,43 +39,36 @@ class Picture:
 
 def plots(results: Collected) -> Iterator[Picture]:
     """ROC, precision-recall, reliability (where there are probabilities) and Dice per image."""
-    systems = [system for system in results.systems if system.role != ORACLE]
-    ranked = [system for system in systems if system.pool.histogram is not None]
-    points = [_operating_point(system) for system in systems if system.pool.counts.n_px]
-    roc = [(_legend(system, "auroc"), roc_curve(system.pool.histogram)) for system in ranked]
+    shown = [system for system in results.systems if system.role != ORACLE]
+    points = [_operating_point(*item) for item in enumerate(shown) if item[1].pool.counts.n_px]
+    ranked = [item for item in enumerate(shown) if item[1].pool.histogram is not None]
+    roc = [(n, _legend(one, "auroc"), roc_curve(one.pool.histogram)) for n, one in ranked]
     yield Picture("roc.png", "ROC curves", roc_plot(roc, points))
     recall = [
-        (_legend(system, "auprc"), precision_recall_curve(system.pool.histogram))
-        for system in ranked
+        (n, _legend(one, "auprc"), precision_recall_curve(one.pool.histogram)) for n, one in ranked
     ]
-    yield Picture(
-        "precision-recall.png", "Precision-recall curves", precision_recall_plot(recall, points)
-    )
+    title = "Precision-recall curves"
+    yield Picture("precision-recall.png", title, precision_recall_plot(recall, points))
     calibrated = [
-        (
-            _legend(system, "ece"),
-            reliability_curve(ReliabilityBins.of_histogram(system.pool.histogram)),
-        )
-        for system in ranked
-        if system.role != FLOOR
+        (n, _legend(one, "ece"), _reliability(one)) for n, one in ranked if one.role != FLOOR
     ]
     if calibrated:
         yield Picture("reliability.png", "Reliability diagram", reliability_plot(calibrated))
     if any(results.cohort.counted):
-        yield Picture("dice.png", "Dice of each image", _dice_plot(results, systems))
+        yield Picture("dice.png", "Dice of each image", _dice_plot(results, shown))
 
 
 def galleries(results: Collected) -> Iterator[Picture]:
     """The worst and the best images of each PRED by Dice; none of them twice."""
     maps = [system for system in results.systems if system.role == MAPS]
-    for number, (system, pairing) in enumerate(zip(maps, results.scorer.pairings, strict=True), 1):
+    for place, (system, pairing) in enumerate(zip(maps, results.scorer.pairings, strict=True), 1):
         ranked = _by_dice(results, system)
         n_best = min(MOST_IMAGES, len(ranked) // 2)
         chosen = {
             "worst": ranked[: min(MOST_IMAGES, len(ranked) - n_best)],
             "best": ranked[len(ranked) - n_best :][::-1],
         }
-        ending = f"-{number}" if len(maps) > 1 else ""
+        ending = f"-{place}" if len(maps) > 1 else ""
         for which, images in chosen.items():
             if images:
                 rows = [_gallery_row(results.scorer, pairing, *image) for image in images]
@@ -82,16 +76,20 @@ def galleries(results: Collected) -> Iterator[Picture]:
                 yield Picture(f"gallery-{which}{ending}.png", title, gallery(rows))
 
 
-def _operating_point(system: System) -> OperatingPoint:
+def _operating_point(place: int, system: System) -> OperatingPoint:
     figures = system.pooled
     label = f"{escaped(system.label)}, Dice {figures['dice']:.3f}"
-    return OperatingPoint(
-        label, 1 - figures["specificity"], figures["sensitivity"], figures["precision"]
-    )
+    false_positive_rate = 1 - figures["specificity"]
+    rates = (false_positive_rate, figures["sensitivity"], figures["precision"])
+    return OperatingPoint(place, label, *rates)
+
+
+def _reliability(system: System) -> ReliabilityCurve:
+    return reliability_curve(ReliabilityBins.of_histogram(system.pool.histogram))
 
 
 def _legend(system: System, key: str) -> str:
-    return f"{escaped(system.label)}, {key.upper()} {system.pooled[key]:.4f}"
+    return f"{escaped(system.label)}, {key.upper()} {number(system.pooled[key], 4)}"
 
 
 def _dice_plot(results: Collected, systems: list[System]) -> bytes:
@@ -128,7 +126,7 @@ def _gallery_row(scorer: Scorer, pairing: Pairing, ref: TruthRef, dice: float) -
     frame = view.geometry if view is not None and image.geometry is None else None
 
     def panel(values: np.ndarray) -> np.ndarray:
-        return _square_panel(values if frame is None else to_frame(values, frame))
+        return _panel(values if frame is None else to_frame(values, frame))
 
     hit, false, missed = (
         panel(part & inside)
@@ -136,7 +134,7 @@ def _gallery_row(scorer: Scorer, pairing: Pairing, ref: TruthRef, dice: float) -
     )
     photograph = None
     if view is not None:
-        photograph = np.clip(np.rint(_square_panel(view.pixels)), 0, 255).astype(np.uint8)
+        photograph = np.clip(np.rint(_panel(view.pixels)), 0, 255).astype(np.uint8)
     return GalleryRow(
         f"{escaped(ref.id)}   Dice {dice:.4f}",
         photograph,
@@ -146,9 +144,13 @@ def _gallery_row(scorer: Scorer, pairing: Pairing, ref: TruthRef, dice: float) -
     )
 
 
-def _square_panel(values: np.ndarray) -> np.ndarray:
-    """Resample (Y, X[, C]) into a square of `PANEL_PX`, its aspect kept, black beside it."""
+def _panel(values: np.ndarray) -> np.ndarray:
+    """Resample (Y, X[, C]), its aspect kept, so that the larger side is `PANEL_PX`."""
     height, width = values.shape[:2]
-    middle = FieldOfView(height / 2, width / 2, float(max(height, width)), "frame")
-    square: Geometry = canonical_geometry("field-of-view", PANEL_PX, (height, width), middle)
-    return to_frame(values, square)
+    side = max(height, width)
+    middle = FieldOfView(height / 2, width / 2, float(side), "frame")
+    square = to_frame(
+        values, canonical_geometry("field-of-view", PANEL_PX, (height, width), middle)
+    )
+    beside_y, beside_x = (round(PANEL_PX * (side - size) / side / 2) for size in (height, width))
+    return square[beside_y : PANEL_PX - beside_y, beside_x : PANEL_PX - beside_x]

@@ -1,0 +1,1 @@
+"""The steps of score, from matching maps to masks to writing the report."""

@@ -1,0 +1,121 @@
+"""Commands run as a user runs them, and what they leave: for the tests of the batch contract."""
+
+import json
+import os
+import signal
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import h5py
+import numpy as np
+from PIL import Image
+
+from fundusseg import cli
+from fundusseg.fundus.phantom import PhantomConfig, phantom
+from fundusseg.io import models
+from fundusseg.io.files import sha256_of
+from fundusseg.io.manifest import NAME, write_manifest
+from fundusseg.io.manifest import manifest as manifest_of
+from tests.nets.tiny import tiny_preset
+from tests.phantom_sets import encoded
+
+PROGRAM = Path(__file__).parent.parent / "bin" / "fundusseg"
+
+
+def run(*words) -> int:
+    """Run a command line in this process; its exit code."""
+    return cli.main([*map(os.fspath, map(_word, words))])
+
+
+def _word(word) -> str | Path:
+    return word if isinstance(word, str | Path) else str(word)
+
+
+def started(*words, stdin=None, **environment: str) -> subprocess.Popen:
+    """Start a command line as a process of its own, which Ctrl-C reaches, on one core."""
+
+    def prepare() -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    return subprocess.Popen(
+        [PROGRAM, *map(_word, words)],
+        env={**os.environ, **environment},
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=prepare,
+    )
+
+
+def finished(*words, stdin=None, **environment: str) -> tuple[int, str, str]:
+    """Run a command line as a process of its own: exit code, stdout, stderr."""
+    process = started(*words, stdin=stdin, **environment)
+    out, error = process.communicate()
+    return process.returncode, out.decode(), error.decode()
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """The bytes of every file below a folder by relative path; no dot files."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+def temporaries(folder: Path) -> list[str]:
+    """The names of temporary files anywhere below a folder."""
+    return sorted(path.name for path in folder.rglob(".tmp-*"))
+
+
+def require_whole_files(folder: Path) -> None:
+    """Open every file that stands under a final name; a half one raises."""
+    for path in folder.rglob("*"):
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        if path.suffix == ".png":
+            with Image.open(path) as image:
+                image.load()
+        elif path.suffix == ".h5":
+            with h5py.File(path) as file:
+                file.visititems(lambda _, item: item[()] if hasattr(item, "shape") else None)
+        elif path.suffix == ".npz":
+            with np.load(path) as file:
+                _ = {name: file[name] for name in file.files}
+        elif path.suffix == ".json":
+            json.loads(path.read_text())
+        elif path.suffix in (".tsv", ".csv"):
+            assert path.read_text().endswith("\n"), path
+
+
+@cache
+def photograph(seed: int) -> np.ndarray:
+    """A phantom's photograph, uint8 (Y, X, 3), 96 pixels wide."""
+    return phantom(PhantomConfig(size_px=96), seed).photograph
+
+
+def write_photographs(root: Path, *names: str) -> Path:
+    """Write a photograph under each of the names, no two alike; `root`."""
+    for seed, name in enumerate(names):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encoded(photograph(seed), name))
+    return root
+
+
+def write_tiny_model(folder: Path, seed: int = 3, manifest: bool = True) -> Path:
+    """A model of a tiny network with its initial weights; `folder`."""
+    from fundusseg.nets import runtime
+    from fundusseg.nets.generator import build_generator
+
+    preset = tiny_preset()
+    runtime.keras.utils.set_random_seed(seed)
+    generator = build_generator(preset.generator, runtime.policy("float32"))
+    weights = {weight.path: weight.numpy() for weight in generator.weights}
+    models.write_weights(folder / models.GENERATOR, weights)
+    models.write_config(folder, preset, 0.5, models.Calibration(1.5, -0.25), {})
+    if manifest:
+        hashes = {name: sha256_of(folder / name) for name in (models.CONFIG, models.GENERATOR)}
+        write_manifest(folder / NAME, manifest_of("train", {"sha256": "0" * 64}, {}, hashes, {}))
+    return folder

@@ -1,0 +1,1 @@
+"""`make bench`: time and memory of real runs, as tables in docs/bench.md. Not collected by pytest."""

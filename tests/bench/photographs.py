@@ -1,0 +1,62 @@
+"""The photographs that are measured on: real ones where FUNDUSSEG_DATA is, else phantoms."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from fundusseg.fundus.phantom import PhantomConfig, phantom
+from fundusseg.io.phantom_set import phantom_names, picture_bytes
+
+SIZES = {"CHASE_DB1": (960, 999 / 960), "HRF": (2336, 1.5)}
+
+
+def data_set(name: str, work: Path, count: int) -> tuple[Path, str]:
+    """A data set folder of CHASE_DB1's or HRF's size, and what it is made of."""
+    real = Path(os.environ.get("FUNDUSSEG_DATA", "")) / name
+    if os.environ.get("FUNDUSSEG_DATA") and real.is_dir():
+        return real, f"{name}"
+    height, aspect = SIZES[name]
+    folder = work / f"{name}-phantoms"
+    for number in range(count):
+        names = phantom_names("pairs", number, count)
+        drawn = phantom(PhantomConfig(size_px=height, aspect=aspect), number)
+        for file, pixels in (
+            (names.photograph.replace(".png", ".jpg"), drawn.photograph),
+            (names.mask, drawn.mask),
+            (names.fov, drawn.fov),
+        ):
+            path = folder / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(picture_bytes(pixels, file))
+    return folder, f"phantoms of {name}'s size"
+
+
+def photographs_of(folder: Path, count: int) -> list[Path]:
+    """The first photographs of a data set folder."""
+    from fundusseg.io.layouts import data_set as read
+
+    return [folder / entry.photograph for entry in read(folder).entries[:count]]
+
+
+def noisy_maps(folder: Path, out: Path) -> Path:
+    """Maps to score: the masks with a twentieth of their pixels flipped near the vessels."""
+    from scipy import ndimage
+
+    from fundusseg.io import images
+    from fundusseg.io.layouts import data_set as read
+
+    generator = np.random.default_rng(1)
+    for entry in read(folder).entries:
+        mask = images.read_mask(folder / entry.mask)
+        near = ndimage.binary_dilation(mask, iterations=2)
+        noisy = mask ^ (near & (generator.random(mask.shape) < 0.05))
+        probability = np.clip(ndimage.uniform_filter(noisy.astype(np.float32), 3), 0, 1)
+        for suffix, data in (
+            (".png", images.map_png(probability >= 0.5)),
+            (images.PROBABILITY_SUFFIX, images.probability_png(probability)),
+        ):
+            path = out / (entry.id + suffix)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+    return out

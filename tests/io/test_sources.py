@@ -1,0 +1,205 @@
+"""What infer is given becomes one list of sources, with ids that no two share."""
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from fundusseg.errors import InputError, UsageError
+from fundusseg.io.sources import sources
+from tests.batch import write_photographs
+
+
+def found(given, out="out", layout="auto", split="all", keep_suffix=False, null=False):
+    return sources(str(given), Path(out), layout, split, keep_suffix, null)
+
+
+def ids(*arguments, **options) -> list[str]:
+    return [source.id for source in found(*arguments, **options).items]
+
+
+@pytest.fixture
+def stdin(monkeypatch):
+    """Put bytes on stdin."""
+
+    def put(data: bytes) -> None:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+    return put
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+    return root
+
+
+def test_ids_are_paths_without_suffix_in_byte_order(tmp_path):
+    """Ids: the path relative to SRC without the suffix, / kept."""
+    touch(tmp_path, "b/c/x.JPEG", "b/c.ppm.gz", "B.tif", "a.b.png", "\u00e9.webp")
+    assert ids(tmp_path) == ["B", "a.b", "b/c", "b/c/x", "\u00e9"]
+
+
+def test_two_inputs_of_one_id_are_refused_naming_both(tmp_path):
+    """Two inputs that would write one output: exit 1, naming both and --keep-suffix."""
+    touch(tmp_path, "d/a.jpg", "d/a.png")
+    with pytest.raises(InputError, match=r"a\.jpg.*a\.png.*--keep-suffix"):
+        found(tmp_path)
+    assert ids(tmp_path, keep_suffix=True) == ["d/a.jpg", "d/a.png"]
+
+
+def test_dot_files_are_not_walked(tmp_path):
+    """OUT inside IN and dot files are not walked."""
+    touch(tmp_path, "a.png", ".b.png", ".git/c.png", "d/.e/f.png", "d/.tmp-x.png")
+    assert ids(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("out", ["maps", "deep/maps", "maps/../maps"])
+def test_out_inside_in_is_not_walked(tmp_path, out):
+    """OUT inside IN and dot files are not walked."""
+    touch(tmp_path, "a.png", "maps/a.png", "deep/maps/b.png", "deep/c.png")
+    assert "a" in ids(tmp_path, tmp_path / out)
+    assert not [id for id in ids(tmp_path, tmp_path / out) if id.startswith(os.path.normpath(out))]
+
+
+def test_out_through_a_link_is_not_walked(tmp_path):
+    """OUT inside IN is not walked, however it is named."""
+    touch(tmp_path / "in", "a.png", "maps/a.png")
+    (tmp_path / "link").symlink_to(tmp_path / "in" / "maps")
+    assert ids(tmp_path / "in", tmp_path / "link") == ["a"]
+
+
+def test_in_as_out_is_a_wrong_command_line(tmp_path):
+    """Exit 2: maps beside their photographs would be photographs to the next run."""
+    touch(tmp_path, "a.jpg")
+    with pytest.raises(UsageError, match="IN and OUT"):
+        found(tmp_path, tmp_path)
+
+
+def test_files_of_unknown_suffix_are_counted_once(tmp_path):
+    """Files of unknown suffix are counted in one line."""
+    touch(tmp_path, "a.png", "b.dcm", "c.txt", "README")
+    assert found(tmp_path).left_out == ((3, "files of unknown suffix", "README"),)
+
+
+def test_a_data_set_gives_its_photographs_only(phantom_set):
+    """infer's output: in a data set folder only its photographs are taken."""
+    root = phantom_set("pairs")
+    assert set(ids(root)) == {
+        "train/images/p1 left",
+        "train/images/p1 right",
+        "train/images/p2_OD",
+        "test/images/p3_OS",
+    }
+    ((count, what, first),) = found(root).left_out
+    assert count == 12 and "--layout none" in what and first == "test/fov/p3_OS.png"
+
+
+def test_layout_none_takes_every_picture(phantom_set):
+    assert len(ids(phantom_set("pairs"), layout="none")) == 16
+
+
+def test_photographs_of_one_stem_in_a_data_set_are_a_collision_too(own_set):
+    root = own_set("pairs")
+    (root / "train/images/p2_OD.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match="--keep-suffix"):
+        found(root)
+
+
+def test_an_empty_folder_is_an_input_error(tmp_path):
+    """Exit 1: an empty folder, or one without a photograph."""
+    with pytest.raises(InputError, match="no photograph"):
+        found(tmp_path)
+    touch(tmp_path, "notes.txt")
+    with pytest.raises(InputError, match="no photograph"):
+        found(tmp_path)
+
+
+def test_a_missing_path_is_a_usage_error(tmp_path):
+    """Exit 2: a missing path."""
+    with pytest.raises(UsageError, match="does not exist"):
+        found(tmp_path / "missing")
+
+
+def test_a_single_file_is_named_without_its_folder(tmp_path):
+    (source,) = found(touch(tmp_path, "d/a.png") / "d/a.png").items
+    assert (source.id, source.path) == ("a", tmp_path / "d/a.png")
+
+
+def test_arrays_beside_photographs_do_not_make_a_folder_of_shards(tmp_path):
+    """IN that holds an older OUT with .npz maps is still a folder of photographs."""
+    touch(tmp_path, "a.png", "old/a.npz", "old/manifest.json")
+    assert ids(tmp_path) == ["a"]
+
+
+def test_arrays_alone_are_shards(tmp_path):
+    touch(tmp_path, "d/a.npz", "manifest.json")
+    with pytest.raises(InputError, match=r"a\.npz"):  # an empty one is damaged, but it is read
+        found(tmp_path)
+
+
+LIST = b"/abs/x.png\nrel/y.jpg\n./rel//z.png\n\nup/../w.png\n"
+
+
+def test_a_list_keeps_relative_paths_and_strips_absolute_ones(stdin):
+    """On a list, relative paths are kept, absolute ones lose the leading /."""
+    stdin(LIST)
+    items = found("-").items
+    assert [(s.id, str(s.path)) for s in items if not s.refusal] == [
+        ("abs/x", "/abs/x.png"),
+        ("rel/y", "rel/y.jpg"),
+        ("rel/z", "rel/z.png"),
+    ]
+
+
+def test_two_dots_on_a_list_are_refused_as_a_row(stdin):
+    """On a list, a `..` makes a failed row."""
+    stdin(LIST)
+    (refused,) = [source for source in found("-").items if source.refusal]
+    assert refused.id == "up/../w" and ".." in refused.refusal
+
+
+def test_a_path_that_is_listed_twice_is_one_input(stdin):
+    """Lists: duplicates count once, in whatever spelling."""
+    stdin(b"a.png\na.png\n./a.png\n")
+    assert ids("-") == ["a"]
+
+
+def test_an_absolute_path_that_meets_a_relative_one_is_a_collision(stdin):
+    """Two inputs that would write one output: exit 1."""
+    stdin(b"a.png\n/a.png\n")
+    with pytest.raises(InputError, match="would write one output"):
+        found("-")
+
+
+def test_null_separates_names_with_newlines(stdin):
+    """--null: NUL-separated."""
+    stdin(b"a\nb.png\0\xff.png\0")
+    assert ids("-", null=True) == ["a\nb", os.fsdecode(b"\xff")]
+
+
+def test_a_list_without_the_last_newline_is_read_whole(stdin):
+    stdin(b"a.png\nb.png")
+    assert ids("-") == ["a", "b"]
+
+
+def test_an_empty_list_is_an_input_error(stdin):
+    """Exit 1: nothing on stdin."""
+    stdin(b"\n")
+    with pytest.raises(InputError, match="no photograph"):
+        found("-")
+
+
+def test_the_order_on_the_list_does_not_matter(stdin):
+    """Same bytes: whatever the order of files."""
+    stdin(b"b.png\na.png\nC.png\n")
+    assert ids("-") == ["C", "a", "b"]
+
+
+def test_real_photographs_are_found_whatever_the_cwd(tmp_path, monkeypatch):
+    write_photographs(tmp_path / "in", "a.png")
+    monkeypatch.chdir(tmp_path)
+    (source,) = found("in").items
+    assert source.path.is_file()

@@ -1,0 +1,161 @@
+"""Empty masks, missing, failed and lonely maps: each is counted and said, none is dropped."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError
+from fundusseg.io.images import map_png
+from fundusseg.io.manifest import read_manifest
+from fundusseg.io.status import StatusRow, write_status
+from fundusseg.stages.score import ScoreOptions, run_score
+from tests.stages.score_sets import figure, guesses, scored, write_maps
+
+SHAPE = (40, 48)
+EMPTY = np.zeros(SHAPE, bool)
+PIXEL = EMPTY.copy()
+PIXEL[20, 20] = True
+BAR = EMPTY.copy()
+BAR[10:13, 5:40] = True
+
+
+def _one(capsys, tmp_path, vessels, truth, **options):
+    write_maps(tmp_path / "maps", {"x": vessels})
+    write_maps(tmp_path / "truth", {"x": truth})
+    return scored(capsys, tmp_path / "maps", tmp_path / "truth", **options)
+
+
+@pytest.mark.parametrize(
+    ("vessels", "truth", "expected"),
+    [
+        (EMPTY, EMPTY, {"dice": 1, "cldice": 1, "nsd_1px": 1, "hausdorff_95_px": 0, "mcc": 0}),
+        (PIXEL, EMPTY, {"dice": 0, "cldice": 0, "nsd_1px": 0, "hausdorff_95_px": "inf"}),
+        (EMPTY, BAR, {"dice": 0, "cldice": 0, "nsd_1px": 0, "hausdorff_95_px": "inf"}),
+        (PIXEL, PIXEL, {"dice": 1, "cldice": 1, "nsd_1px": 1, "hausdorff_95_px": 0, "parts": 1}),
+        (BAR, BAR, {"dice": 1, "iou": 1, "precision": 1, "mcc": 1, "specificity": 1}),
+    ],
+)
+def test_empty_masks_and_single_pixels(capsys, tmp_path, vessels, truth, expected):
+    code, found = _one(capsys, tmp_path, vessels, truth)
+    assert code == EXIT_OK
+    assert {key: figure(found, key)["mean"] for key in expected} == expected
+
+
+def test_undefined_figures_are_counted_and_said(capsys, tmp_path):
+    _, found = _one(capsys, tmp_path, EMPTY, EMPTY)
+    row = figure(found, "sensitivity")
+    assert (row["mean"], row["n_images"], row["n_undefined"]) == (None, 0, 1)
+    run_score([tmp_path / "maps"], tmp_path / "truth", ScoreOptions(out=tmp_path / "out"))
+    text = capsys.readouterr().out + (tmp_path / "out/metrics.tsv").read_text()
+    assert "n/a" in text and "nan" not in text.lower()
+
+
+def test_undefined_probability_figures_do_not_break_the_plots(capsys, tmp_path):
+    code, found = _one(capsys, tmp_path, 0.9 * BAR, EMPTY, out=tmp_path / "out")
+    assert code == EXIT_OK
+    assert figure(found, "auroc")["mean"] is None
+    assert figure(found, "brier")["mean"] == pytest.approx(0.81 * BAR.mean(), abs=1e-4)
+    assert (tmp_path / "out/roc.png").stat().st_size > 0
+
+
+def test_an_empty_field_of_view_fails_its_image(capsys, own_set, tmp_path):
+    root = own_set("pairs")
+    maps = write_maps(tmp_path / "maps", guesses(root))
+    (root / "test/fov/p3_OS.png").write_bytes(map_png(np.zeros((128, 128), bool)))
+    code, found = scored(capsys, maps, root)
+    assert code == EXIT_SOME_FAILED
+    (reason,) = found["failures"]["maps"].values()
+    assert reason.startswith("failed: p3_OS.png is an empty field of view")
+    assert figure(found, "dice")["n_images"] == 3
+
+
+def test_a_map_of_another_size_fails_alone(capsys, phantom_set, tmp_path):
+    root = phantom_set("pairs")
+    maps = guesses(root)
+    maps["test/images/p3_OS"] = maps["test/images/p3_OS"][:64]
+    code, found = scored(capsys, write_maps(tmp_path / "maps", maps), root)
+    assert code == EXIT_SOME_FAILED
+    assert found["failures"]["maps"] == {
+        "test/images/p3_OS": "failed: p3_OS.png is 128x64, its truth 128x128; "
+        "maps must have their photograph's size"
+    }
+
+
+def test_a_missing_map_is_a_row_and_exit_3(capsys, phantom_set, tmp_path):
+    root = phantom_set("pairs")
+    maps = guesses(root)
+    del maps["test/images/p3_OS"]
+    folder = write_maps(tmp_path / "maps", maps)
+    code, found = scored(capsys, folder, root, out=tmp_path / "out")
+    assert code == EXIT_SOME_FAILED
+    assert figure(found, "dice")["n_images"] == 3
+    assert "1 more are left out" in found["protocol"]["images"]
+    text = (tmp_path / "out/report.md").read_text()
+    (line,) = [line for line in text.splitlines() if line.startswith("| test/images/p3_OS")]
+    assert line.split(" | ")[1:] == ["maps", "missing: there is no map of it |"]
+    with (tmp_path / "out/metrics.tsv").open(newline="") as file:
+        rows = {(row["id"], row["role"]): row for row in csv.DictReader(file, delimiter="\t")}
+    missing = rows["test/images/p3_OS", "maps"]
+    assert (missing["status"], missing["in_means"], missing["dice"]) == ("missing", "no", "")
+    failures = read_manifest(tmp_path / "out/manifest.json")["failures"]
+    assert failures == {"maps/test/images/p3_OS": "missing: there is no map of it"}
+
+
+def test_all_folders_are_scored_on_the_images_that_all_have(capsys, phantom_set, tmp_path):
+    root = phantom_set("pairs")
+    maps = guesses(root)
+    one = write_maps(tmp_path / "one", maps)
+    del maps["test/images/p3_OS"]
+    two = write_maps(tmp_path / "two", maps)
+    code, found = scored(capsys, [one, two], root)
+    assert code == EXIT_SOME_FAILED
+    assert {figure(found, "dice", label)["n_images"] for label in ("one", "two")} == {3}
+    assert figure(found, "dice", "two - one", "difference")["mean"] == 0
+
+
+def test_what_infer_failed_on_is_told_with_its_reason(capsys, phantom_set, tmp_path):
+    root = phantom_set("pairs")
+    folder = write_maps(tmp_path / "maps", guesses(root))
+    (folder / "test/images/p3_OS.png").unlink()
+    write_status(folder / "status.tsv", [StatusRow("images/p3_OS", "failed", "is no image")])
+    code, found = scored(capsys, folder, root)
+    assert code == EXIT_SOME_FAILED
+    assert found["failures"]["maps"] == {"test/images/p3_OS": "failed: is no image"}
+
+
+def test_a_folder_of_which_all_failed_still_gets_its_report(capsys, phantom_set, tmp_path):
+    (tmp_path / "maps").mkdir()
+    write_status(tmp_path / "maps/status.tsv", [StatusRow("p3_OS", "failed", "is no image")])
+    code, found = scored(
+        capsys, tmp_path / "maps", phantom_set("pairs"), split="test", out=tmp_path / "out"
+    )
+    assert code == EXIT_SOME_FAILED
+    assert figure(found, "dice")["mean"] is None
+    assert (tmp_path / "out/report.md").is_file()
+
+
+def test_maps_without_a_truth_are_named(capsys, caplog, phantom_set, tmp_path):
+    root = phantom_set("pairs")
+    maps = {**guesses(root), "stranger|1": np.ones((128, 128), bool)}
+    code, found = scored(
+        capsys, write_maps(tmp_path / "maps", maps), root, split="test", out=tmp_path / "out"
+    )
+    assert code == EXIT_OK  # the maps of the train part have a truth, though it is not scored
+    assert found["maps_without_truth"] == {"maps": ["stranger|1"]}
+    assert "1 not scored: stranger\\|1" in (tmp_path / "out/report.md").read_text()
+
+
+def test_names_that_are_no_text_are_escaped(capsys, tmp_path):
+    for folder in ("maps", "truth"):
+        write_maps(tmp_path / folder, {"x\udcff\t|": BAR})
+    code, _ = scored(capsys, tmp_path / "maps", tmp_path / "truth", out=tmp_path / "out")
+    assert code == EXIT_OK
+    lines = (tmp_path / "out/metrics.tsv").read_text().splitlines()
+    assert lines[1].startswith("x\\xff\\t|\t")
+
+
+def test_a_folder_without_any_map_of_the_truth_is_refused(capsys, phantom_set, tmp_path):
+    folder = write_maps(tmp_path / "maps", {"stranger": BAR})
+    with pytest.raises(InputError, match="no map of any of the 4 images"):
+        scored(capsys, folder, phantom_set("pairs"))

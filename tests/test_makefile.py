@@ -1,0 +1,125 @@
+"""The Makefile chains the stages by their manifests. A stub in place of fundusseg notes the calls."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+STUB = """#!/bin/sh
+# Notes its arguments, one line a call, and leaves what the stage would leave.
+line=
+for word in "$@"; do line="$line[$word]"; done
+echo "$line" >> "$CALLS"
+stage=$1
+case $stage in
+  phantom) out=$2 ;;
+  score) out=$(echo "$@" | sed 's/.*--out \\([^ ]*\\).*/\\1/') ;;
+  *) out=$3 ;;
+esac
+mkdir -p "$out"
+[ $stage = score ] && printf '![plot](roc.png)\\n\\n| a |\\n|---|\\n| 1 |\\n' > "$out/report.md"
+[ "$stage" = "$KILLED" ] && exit 75
+echo $stage > "$out/manifest.json"
+[ "$stage" = "$SOME_FAILED" ] && exit 3
+exit 0
+"""
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Run make with the stub; returns its exit code and the stages called."""
+    if shutil.which("make") is None:
+        pytest.skip("no make here")
+    stub = tmp_path / "stub"
+    stub.write_text(STUB)
+    stub.chmod(0o755)
+    calls = tmp_path / "calls"
+
+    def run(*words: str, **environment: str) -> tuple[int, list[str]]:
+        calls.write_text("")
+        ready = tmp_path / "ready"
+        ready.touch()
+        names = [f"FUNDUSSEG={stub}", f"RUN={tmp_path / 'run'}", f"READY={ready}"]
+        done = subprocess.run(
+            ["make", "--no-print-directory", *names, *words],
+            cwd=ROOT,
+            env={**os.environ, "CALLS": str(calls), **environment},
+            capture_output=True,
+            text=True,
+        )
+        return done.returncode, calls.read_text().splitlines()
+
+    return run
+
+
+def stages(calls: list[str]) -> list[str]:
+    return [call.split("]")[0].removeprefix("[") for call in calls]
+
+
+@pytest.mark.parametrize("jobs", ["-j1", "-j4"])
+def test_all_runs_the_stages_in_order_then_nothing(make, jobs):
+    code, calls = make("all", jobs)
+    assert (code, stages(calls)) == (0, ["phantom", "prep", "train", "infer", "score"])
+    assert make("all", jobs) == (0, [])
+
+
+def test_a_changed_parameter_redoes_what_depends_on_it_and_nothing_else(make):
+    make("all")
+    assert stages(make("all", "STEPS=7")[1]) == ["train", "infer", "score"]
+    assert stages(make("all", "STEPS=7", "PRESET=pix2pix")[1]) == [
+        "prep",
+        "train",
+        "infer",
+        "score",
+    ]
+    assert make("all", "STEPS=7", "PRESET=pix2pix") == (0, [])
+
+
+def test_data_with_blanks_reaches_prep_as_one_word(make):
+    code, calls = make("all", "DATA=/some where/it's here")
+    assert code == 0
+    assert "[/some where/it's here]" in calls[0]
+    assert stages(calls) == ["prep", "train", "infer", "score"]
+
+
+def test_failed_photographs_let_the_report_be_made_and_make_fail(make, tmp_path):
+    code, calls = make("all", SOME_FAILED="infer")
+    assert code != 0
+    assert stages(calls)[-1] == "score"
+    assert (tmp_path / "run" / "report.md").exists()
+    assert make("all")[0] != 0
+
+
+def test_a_stopped_stage_goes_on_and_what_is_done_stays(make, tmp_path):
+    code, calls = make("all", KILLED="train")
+    assert code != 0 and stages(calls)[-1] == "train"
+    left = tmp_path / "run" / "model" / "state"
+    left.write_text("step 37")
+    code, calls = make("all")
+    assert (code, stages(calls)) == (0, ["train", "infer", "score"])
+    assert left.exists()
+
+
+def test_other_settings_begin_the_stage_anew(make, tmp_path):
+    make("all")
+    left = tmp_path / "run" / "model" / "state"
+    left.write_text("of 400 steps")
+    make("all", "STEPS=7")
+    assert not left.exists()
+
+
+def test_pictures_of_the_report_are_found_from_the_run_folder(make, tmp_path):
+    make("all")
+    report = (tmp_path / "run" / "report.md").read_text()
+    assert "![plot](score/roc.png)" in report
+    assert report.rstrip().endswith("| 1 |")
+
+
+def test_help_lists_every_target(make):
+    done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True)
+    for target in ("all", "prep", "train", "infer", "score", "test", "lint", "bench", "clean"):
+        assert f"make {target}" in done.stdout
