@@ -95,7 +95,7 @@ $(RUN)/report.md: $(RUN)/score/manifest.json
 	sed 's#\](\([^)]*\.png\))#](score/\1)#g' $(<D)/report.md > $@
 
 test: $(READY) ## the tests (FUNDUSSEG_DATA names a folder of real data sets, if there is one)
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest -n auto
 
 lint: $(READY) ## style and errors that can be seen without running
 	.venv/bin/ruff format --check $(STYLE) $(LINTED)

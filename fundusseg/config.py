@@ -70,6 +70,9 @@ class DiscriminatorConfig:
 class LossConfig:
     """Weights of the generator's loss terms; a term of weight 0 is not computed.
 
+    adversarial: of the discriminator's judgement; at 0 there is no discriminator. On six
+        real data sets, weight 0.01 from step 9,600 of 16,000 on lowered the validation AUROC
+        from 0.975 to 0.966 and Dice from 0.742 to 0.736 within 2,000 steps (one seed).
     adversarial_from: fraction of the steps after which the discriminator is trained and
         its term counts; before, the generator learns from the masks alone.
     """
@@ -77,7 +80,7 @@ class LossConfig:
     cross_entropy: float = 1.0
     dice: float = 0.5
     l1: float = 0.0
-    adversarial: float = 0.01
+    adversarial: float = 0.0
     adversarial_from: float = 0.6
 
 

@@ -2,8 +2,12 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -15,9 +19,8 @@ from fundusseg import cli
 from fundusseg.fundus.phantom import PhantomConfig, phantom
 from fundusseg.io import models
 from fundusseg.io.files import sha256_of
-from fundusseg.io.manifest import NAME, write_manifest
-from fundusseg.io.manifest import manifest as manifest_of
-from tests.nets.tiny import tiny_preset
+from fundusseg.io.manifest import NAME, manifest, write_manifest
+from tests.nets.tiny import FRAME_PX, tiny_preset
 from tests.phantom_sets import encoded
 
 PROGRAM = Path(__file__).parent.parent / "bin" / "fundusseg"
@@ -89,6 +92,26 @@ def require_whole_files(folder: Path) -> None:
             assert path.read_text().endswith("\n"), path
 
 
+def flip_byte(path: Path, position: int) -> None:
+    """Change one bit of a file."""
+    data = bytearray(path.read_bytes())
+    data[position] ^= 1
+    path.write_bytes(data)
+
+
+@contextmanager
+def small_disk(limit_bytes: int) -> Iterator[None]:
+    """No file of this process may grow beyond a limit: as a disk that fills up."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+
+
 @cache
 def photograph(seed: int) -> np.ndarray:
     """A phantom's photograph, uint8 (Y, X, 3), 96 pixels wide."""
@@ -104,18 +127,18 @@ def write_photographs(root: Path, *names: str) -> Path:
     return root
 
 
-def write_tiny_model(folder: Path, seed: int = 3, manifest: bool = True) -> Path:
+def write_tiny_model(folder: Path, seed: int = 3, frame_px: int = FRAME_PX) -> Path:
     """A model of a tiny network with its initial weights; `folder`."""
     from fundusseg.nets import runtime
     from fundusseg.nets.generator import build_generator
 
     preset = tiny_preset()
+    preset = replace(preset, frame=replace(preset.frame, size_px=frame_px))
     runtime.keras.utils.set_random_seed(seed)
     generator = build_generator(preset.generator, runtime.policy("float32"))
     weights = {weight.path: weight.numpy() for weight in generator.weights}
     models.write_weights(folder / models.GENERATOR, weights)
     models.write_config(folder, preset, 0.5, models.Calibration(1.5, -0.25), {})
-    if manifest:
-        hashes = {name: sha256_of(folder / name) for name in (models.CONFIG, models.GENERATOR)}
-        write_manifest(folder / NAME, manifest_of("train", {"sha256": "0" * 64}, {}, hashes, {}))
+    hashes = {name: sha256_of(folder / name) for name in (models.CONFIG, models.GENERATOR)}
+    write_manifest(folder / NAME, manifest("train", {"sha256": "0" * 64}, {}, hashes, {}))
     return folder

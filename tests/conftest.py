@@ -1,5 +1,6 @@
 """Fixtures that tests of all packages share."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -7,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.batch import write_photographs, write_tiny_model
+from fundusseg import config
+from tests.batch import run, write_photographs, write_tiny_model
+from tests.nets.tiny import tiny_preset
 from tests.phantom_sets import FORMS, draw
 
 
@@ -56,3 +59,24 @@ def shared_photographs(tmp_path_factory) -> Path:
 def photographs(shared_photographs, tmp_path) -> Path:
     """A copy of the small tree that the test may change."""
     return Path(shutil.copytree(shared_photographs, tmp_path / "photographs"))
+
+
+@pytest.fixture(scope="session")
+def tiny_shards(phantom_set, tmp_path_factory) -> Path:
+    """A data set prepared for the tiny network; not to be changed."""
+    out = tmp_path_factory.mktemp("prepared") / "shards"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(config.PRESETS, "native", tiny_preset())
+        assert run("prep", phantom_set("chase-flat"), out) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def tiny_settings(tmp_path_factory) -> Path:
+    """A --config file: the tiny network, and something to save every few steps."""
+    values = config.to_dict(tiny_preset(log_every=5, validate_every=8, checkpoint_every=10))
+    del values["frame"]  # the shards carry it
+    values["generator"]["residual"] = False  # halves the time until the first step
+    path = tmp_path_factory.mktemp("settings") / "tiny.json"
+    path.write_text(json.dumps(values))
+    return path

@@ -3,9 +3,10 @@
 Found so: the brightness (largest of the channels) is thresholded a little above the level
 of the dark frame; the largest connected part is taken, so that a burnt-in date outside
 the disc does not count, and its convex hull. A circle is fitted to the hull's outline
-where it does not run along the edge of the picture. If circle and hull agree, the field of view is
-the circle, cut at the picture's edges; else it is the hull itself. A photograph without
-a dark frame is its own field of view.
+where it does not run along the edge of the picture. If circle and hull agree, the field of
+view is the circle, cut where the hull is cut straight (at the picture's edges, or by the
+camera's own mask before them); else it is the hull itself. A photograph without a dark frame
+is its own field of view.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ DARK_FRACTION = 0.06  # of the range between frame and bright parts, above which
 DARK_STEP = 8.0  # least number of grey levels above the frame
 FRAMELESS_FRACTION = 0.97  # lit part of a photograph that has no dark frame
 CIRCLE_AGREEMENT = 0.95  # intersection over union of circle and hull
+STRAIGHT_FRACTION = 0.85  # of a circle's chord: a hull that ends so wide is cut there
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,10 @@ def found_field_of_view(photograph: np.ndarray) -> tuple[FieldOfView, np.ndarray
     if circle is not None:
         y, x, radius = (value * stride for value in circle)
         mask = _disc(shape, y, x, radius)
+        for axis, (first, last) in enumerate(_straight_cuts(hull, *circle)):
+            lines = np.moveaxis(mask, axis, 0)
+            lines[: first * stride] = False
+            lines[last * stride :] = False
         return FieldOfView(y, x, 2 * radius, "circle"), mask
     mask = np.kron(hull, np.ones((stride, stride), bool))
     mask = np.pad(mask, [(0, max(0, s - m)) for s, m in zip(shape, mask.shape)], mode="edge")
@@ -121,6 +127,28 @@ def _outline_circle(hull: np.ndarray) -> tuple[float, float, float] | None:
     disc = _disc(hull.shape, y, x, radius)
     agreement = (disc & hull).sum() / max(1, (disc | hull).sum())
     return (y, x, radius) if agreement >= CIRCLE_AGREEMENT else None
+
+
+def _straight_cuts(
+    hull: np.ndarray, y: float, x: float, radius: float
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First and last (exclusive) row, then column, between which the circle is seen.
+
+    Where the hull ends more than two pixels before the circle and the picture, nearly as
+    wide as the circle is there, the camera cut it; where it ends narrower, it is only dark.
+    """
+    cuts = []
+    for lengths, centre in ((hull.sum(axis=1), y), (hull.sum(axis=0), x)):
+        distances = np.arange(lengths.size) + 0.5 - centre
+        chords = 2 * np.sqrt(np.maximum(radius**2 - distances**2, 1.0))
+        is_wide = lengths >= STRAIGHT_FRACTION * chords
+        lit = np.flatnonzero(lengths)
+        first, last = int(lit[0]), int(lit[-1]) + 1
+        starts = first > max(centre - radius, 0) + 2 and is_wide[first : first + 4].any()
+        end = min(centre + radius, lengths.size)
+        ends = last < end - 2 and is_wide[last - 4 : last].any()
+        cuts.append((first if starts else 0, last if ends else lengths.size))
+    return cuts[0], cuts[1]
 
 
 def _fitted_circle(points: np.ndarray) -> tuple[float, float, float]:

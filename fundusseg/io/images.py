@@ -8,6 +8,7 @@ colour in separate planes. One read of the file serves the decoder and the hash.
 import gzip
 import hashlib
 import logging
+import re
 import sys
 import warnings
 from dataclasses import dataclass
@@ -158,7 +159,9 @@ def _decoded(data: bytes, path: Path, mode: str | None = None) -> np.ndarray:
             return _first_page(iio.imread(data, plugin="tifffile", index=0))
     # Decoders raise whatever they like on a damaged file: it must cost this image only.
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
+        # An object's address in the message would make each run's status table differ.
+        reason = re.sub(r"<[^>]*>", "", str(error))
+        reason = " ".join(reason.split()) or type(error).__name__
         raise InputError(path, f"is no image that can be decoded ({reason[:120]})") from error
 
 

@@ -6,6 +6,7 @@ the mean is over images, so a subject with more images weighs more, as it does i
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,17 +21,14 @@ _DRAWS_PER_BATCH = 2**20
 class Interval:
     """The mean of a figure over images, with its percentile interval.
 
-    Attributes
-    ----------
-    mean : float
-        Mean over the images; NaN if there are none.
-    low, high : float
-        Bounds of the interval; NaN with fewer than two subjects, which say nothing of the spread
-        between subjects.
-    n_images, n_subjects : int
-        Images that the mean is over, and the subjects they come from.
-    n_undefined : int
-        Images left out because their value is NaN.
+    Attributes:
+        mean: over the images; NaN if there are none.
+        low: lower bound; NaN with fewer than two subjects, which say nothing of the spread
+            between subjects.
+        high: upper bound; NaN likewise.
+        n_images: images that the mean is over.
+        n_subjects: the subjects that these come from.
+        n_undefined: images left out because their value is NaN.
     """
 
     mean: float
@@ -41,38 +39,34 @@ class Interval:
     n_undefined: int
 
 
-def mean_interval(values, subjects, *, seed, n_resamples=10_000, level=0.95):
+def mean_interval(
+    values: Sequence[float] | np.ndarray,
+    subjects: Sequence[str] | Sequence[int] | np.ndarray,
+    *,
+    seed: int,
+    n_resamples: int = 10_000,
+    level: float = 0.95,
+) -> Interval:
     """Percentile bootstrap interval of the mean over images.
 
-    Parameters
-    ----------
-    values : sequence (N,) of float
-        One figure per image; NaN where it is undefined, which leaves the image out. Infinity is a
-        value: it makes the mean infinite.
-    subjects : sequence (N,) of str or int
-        The subject of each image.
-    seed : int
-        Seed of the draws; the same arguments give the same interval.
-    n_resamples : int
-        Number of draws, at least 1.
-    level : float
-        Coverage of the interval, in (0, 1).
+    Args:
+        values: (N,), one figure per image; NaN where it is undefined, which leaves the image
+            out. Infinity is a value: it makes the mean infinite.
+        subjects: (N,), the subject of each image.
+        seed: of the draws; the same arguments give the same interval.
+        n_resamples: number of draws, at least 1.
+        level: coverage of the interval, in (0, 1).
 
-    Returns
-    -------
-    Interval
+    Returns:
         NaN with n_images 0 if there is no value, or none but NaN. NaN also where infinities of
         both signs meet.
 
-    Raises
-    ------
-    ValueError
-        If the lengths differ.
+    Raises:
+        ValueError: if the lengths differ.
 
-    References
-    ----------
-    Efron and Tibshirani, An Introduction to the Bootstrap (1993), doi:10.1201/9780429246593
-    Field and Welsh, J. R. Statist. Soc. B 69 (2007), doi:10.1111/j.1467-9868.2007.00593.x
+    References:
+        Efron and Tibshirani, An Introduction to the Bootstrap (1993), doi:10.1201/9780429246593
+        Field and Welsh, J. R. Statist. Soc. B 69 (2007), doi:10.1111/j.1467-9868.2007.00593.x
     """
     values, subjects = np.asarray(values, float), np.asarray(subjects)
     check_same_shape(values=values, subjects=subjects)
@@ -90,32 +84,29 @@ def mean_interval(values, subjects, *, seed, n_resamples=10_000, level=0.95):
     return Interval(mean, low, high, n_images, len(names), len(values) - n_images)
 
 
-def paired_interval(first, second, subjects, *, seed, n_resamples=10_000, level=0.95):
+def paired_interval(
+    first: Sequence[float] | np.ndarray,
+    second: Sequence[float] | np.ndarray,
+    subjects: Sequence[str] | Sequence[int] | np.ndarray,
+    *,
+    seed: int,
+    n_resamples: int = 10_000,
+    level: float = 0.95,
+) -> Interval:
     """Percentile bootstrap interval of the mean difference, first minus second, on the same images.
 
-    Parameters
-    ----------
-    first, second : sequence (N,) of float
-        The same figure of two models, image by image; an image where either is NaN is left out,
-        and one where both are the same infinity.
-    subjects : sequence (N,) of str or int
-        The subject of each image.
-    seed, n_resamples, level
-        As in `mean_interval`.
+    Other arguments and references as in `mean_interval`.
 
-    Returns
-    -------
-    Interval
+    Args:
+        first: (N,), a figure of one model, image by image.
+        second: (N,), the same figure of another. An image where either is NaN is left out, and
+            one where both are the same infinity.
+
+    Returns:
         Of the differences; NaN with n_images 0 if no image has both values.
 
-    Raises
-    ------
-    ValueError
-        If the lengths differ.
-
-    References
-    ----------
-    As in `mean_interval`.
+    Raises:
+        ValueError: if the lengths differ.
     """
     first, second = np.asarray(first, float), np.asarray(second, float)
     check_same_shape(first=first, second=second, subjects=np.asarray(subjects))
@@ -125,10 +116,14 @@ def paired_interval(first, second, subjects, *, seed, n_resamples=10_000, level=
     return mean_interval(difference, subjects, seed=seed, n_resamples=n_resamples, level=level)
 
 
-def _resampled_means(sums, sizes, n_resamples, seed):
+def _resampled_means(
+    sums: np.ndarray, sizes: np.ndarray, n_resamples: int, seed: int
+) -> np.ndarray:
     """Means (n_resamples,) over the images of subjects drawn with replacement.
 
-    sums, sizes: (S,) the sum of the values and the number of images of each subject.
+    Args:
+        sums: (S,), the sum of the values of each subject.
+        sizes: (S,), the number of its images.
     """
     rng = np.random.default_rng(seed)
     n_subjects = len(sums)
@@ -141,7 +136,7 @@ def _resampled_means(sums, sizes, n_resamples, seed):
     return np.concatenate(means)
 
 
-def _percentiles(means, level):
+def _percentiles(means: np.ndarray, level: float) -> tuple[float, float]:
     """Lower and upper percentile, as order statistics: interpolation fails beside infinity."""
     means = np.sort(means)
     low = math.floor((1 - level) / 2 * len(means))

@@ -33,17 +33,13 @@ _CONTOUR_LENGTH_PX = np.array(
 class SurfaceDistances:
     """The surface points of two masks: how far from the other surface, and how much contour.
 
-    Attributes
-    ----------
-    prediction_to_truth_px : array (N,) of float64
-        Distance of each point of the prediction's surface to the truth's, ascending; infinity if
-        the truth has no surface.
-    prediction_length_px : array (N,) of float64
-        Length of contour that each of these points stands for.
-    truth_to_prediction_px, truth_length_px : array (M,) of float64
-        The same, the other way round.
-    n_px : int
-        The number of pixels of the field of view.
+    Attributes:
+        prediction_to_truth_px: float64 (N,), distance of each point of the prediction's surface
+            to the truth's, ascending; infinity if the truth has no surface.
+        prediction_length_px: float64 (N,), length of contour that each of these stands for.
+        truth_to_prediction_px: float64 (M,), the distances the other way round.
+        truth_length_px: float64 (M,), the lengths that belong to them.
+        n_px: number of pixels of the field of view.
     """
 
     prediction_to_truth_px: np.ndarray
@@ -53,27 +49,20 @@ class SurfaceDistances:
     n_px: int
 
     @classmethod
-    def of(cls, prediction, truth, where=None):
-        """Measure the surfaces of one image.
+    def of(
+        cls, prediction: np.ndarray, truth: np.ndarray, where: np.ndarray | None = None
+    ) -> "SurfaceDistances":
+        """Measure the surfaces of one image; an empty mask has no points.
 
-        Parameters
-        ----------
-        prediction, truth : array (Y, X) of bool
-            True is vessel.
-        where : array (Y, X) of bool, or None
-            The field of view, to which both masks are cut; None is the whole frame.
+        Args:
+            prediction: bool (Y, X), True is vessel.
+            truth: bool (Y, X), likewise.
+            where: bool (Y, X), the field of view, to which both masks are cut; None is the whole
+                frame.
 
-        Returns
-        -------
-        SurfaceDistances
-            With no points for an empty mask.
-
-        Raises
-        ------
-        TypeError
-            If an array is not of dtype bool.
-        ValueError
-            If two shapes differ.
+        Raises:
+            TypeError: if an array is not of dtype bool.
+            ValueError: if two shapes differ.
         """
         prediction, truth, n_px = cut_to(where, prediction, truth)
         prediction_points, prediction_lengths = _surface(prediction)
@@ -85,30 +74,22 @@ class SurfaceDistances:
         )
 
 
-def normalised_surface_distance(distances, tolerance_px):
+def normalised_surface_distance(distances: SurfaceDistances, tolerance_px: float) -> float:
     """Normalised surface distance (NSD, surface Dice) at a tolerance.
 
     The part of both contours that lies within the tolerance of the other one.
 
-    Parameters
-    ----------
-    distances : SurfaceDistances
-    tolerance_px : float
-        At least 0; the caller scales it to the diameter of the field of view.
+    Args:
+        distances: of one image.
+        tolerance_px: at least 0; the caller scales it to the diameter of the field of view.
 
-    Returns
-    -------
-    float
+    Returns:
         In [0, 1]; 1.0 if both masks are empty, 0.0 if one is, NaN if no pixel was compared.
 
-    Raises
-    ------
-    ValueError
-        If the tolerance is negative or NaN.
+    Raises:
+        ValueError: if the tolerance is negative or NaN.
 
-    References
-    ----------
-    Nikolov et al., Journal of Medical Internet Research 23 (2021), doi:10.2196/26151
+    Reference: Nikolov et al., Journal of Medical Internet Research 23 (2021), doi:10.2196/26151
     """
     if not tolerance_px >= 0:
         raise ValueError(f"tolerance_px is {tolerance_px}; it must be at least 0")
@@ -122,25 +103,18 @@ def normalised_surface_distance(distances, tolerance_px):
     return float(within / total) if total else 1.0
 
 
-def hausdorff_95(distances):
+def hausdorff_95(distances: SurfaceDistances) -> float:
     """Hausdorff 95: the distance within which 95 % of each contour lies from the other one.
 
     The larger of the two directed 95th percentiles, each weighted by contour length.
 
-    Parameters
-    ----------
-    distances : SurfaceDistances
-
-    Returns
-    -------
-    float
+    Returns:
         In px, at least 0; 0.0 if both masks are empty, infinity if one is, NaN if no pixel was
         compared.
 
-    References
-    ----------
-    Huttenlocher et al., IEEE TPAMI 15 (1993), doi:10.1109/34.232073
-    Nikolov et al., Journal of Medical Internet Research 23 (2021), doi:10.2196/26151
+    References:
+        Huttenlocher et al., IEEE TPAMI 15 (1993), doi:10.1109/34.232073
+        Nikolov et al., Journal of Medical Internet Research 23 (2021), doi:10.2196/26151
     """
     if distances.n_px == 0:
         return math.nan
@@ -150,7 +124,7 @@ def hausdorff_95(distances):
     )
 
 
-def _surface(mask):
+def _surface(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Corners (N, 2) on the surface of a mask (Y, X), and their contour lengths (N,) in px."""
     bits = np.pad(mask, 1).view(np.uint8)
     codes = bits[:-1, :-1] << 3
@@ -161,7 +135,9 @@ def _surface(mask):
     return points, _CONTOUR_LENGTH_PX[codes[points[:, 0], points[:, 1]]]
 
 
-def _nearest(points, lengths_px, others):
+def _nearest(
+    points: np.ndarray, lengths_px: np.ndarray, others: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Distances (N,) from each point to the nearest other, ascending, with the points' lengths."""
     if len(others) == 0:
         return np.full(len(points), np.inf), lengths_px
@@ -170,7 +146,7 @@ def _nearest(points, lengths_px, others):
     return distances_px[order], lengths_px[order]
 
 
-def _percentile_95(distances_px, lengths_px):
+def _percentile_95(distances_px: np.ndarray, lengths_px: np.ndarray) -> float:
     """The first of the ascending distances at which 95 % of the length is reached."""
     if len(distances_px) == 0:
         return 0.0

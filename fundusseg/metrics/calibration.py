@@ -15,16 +15,11 @@ class ReliabilityBins:
 
     Bin b holds the probabilities in (b / B, (b + 1) / B]; the first one holds 0 as well.
 
-    Attributes
-    ----------
-    n_px : array (B,) of int64
-        Pixels.
-    n_vessel_px : array (B,) of int64
-        Pixels that the truth calls vessel.
-    probability_sum : array (B,) of float64
-        Sum of the probabilities.
-    squared_error_sum : float
-        Sum over all bins of (probability - truth) squared.
+    Attributes:
+        n_px: int64 (B,), pixels.
+        n_vessel_px: int64 (B,), pixels that the truth calls vessel.
+        probability_sum: float64 (B,), sum of the probabilities.
+        squared_error_sum: sum over all bins of (probability - truth) squared.
     """
 
     n_px: np.ndarray
@@ -33,54 +28,41 @@ class ReliabilityBins:
     squared_error_sum: float
 
     @classmethod
-    def of(cls, probability, truth, where=None, *, n_bins=15):
-        """Sum over the pixels of one image.
+    def of(
+        cls,
+        probability: np.ndarray,
+        truth: np.ndarray,
+        where: np.ndarray | None = None,
+        *,
+        n_bins: int = 15,
+    ) -> "ReliabilityBins":
+        """Sum over the pixels of one image; all zero if `where` is empty.
 
-        Parameters
-        ----------
-        probability : array of floating point in [0, 1] or of uint16, any one shape
-            Rounded to the nearest 65535th, as in `ScoreHistogram`.
-        truth : array of bool, same shape
-            True is vessel.
-        where : array of bool, same shape, or None
-            The field of view; None is the whole frame.
-        n_bins : int
-            Number of bins, at least 1.
+        Args:
+            probability: of any one shape, floating point in [0, 1] or uint16; rounded to the
+                nearest 65535th, as in `ScoreHistogram`.
+            truth: bool, same shape, True is vessel.
+            where: bool, same shape, the field of view; None is the whole frame.
+            n_bins: at least 1.
 
-        Returns
-        -------
-        ReliabilityBins
-            All zero if `where` is empty.
-
-        Raises
-        ------
-        TypeError
-            If the probability is neither floating point nor uint16, or a mask is not bool.
-        ValueError
-            If two shapes differ, a probability inside `where` is NaN or not in [0, 1], or n_bins
-            is below 1.
+        Raises:
+            TypeError: if the probability is neither floating point nor uint16, or a mask is not
+                bool.
+            ValueError: if two shapes differ, a probability inside `where` is NaN or not in
+                [0, 1], or n_bins is below 1.
         """
         return cls.of_histogram(ScoreHistogram.of(probability, truth, where), n_bins=n_bins)
 
     @classmethod
-    def of_histogram(cls, histogram, *, n_bins=15):
+    def of_histogram(cls, histogram: ScoreHistogram, *, n_bins: int = 15) -> "ReliabilityBins":
         """Sum over the pixels of a histogram of scores, which costs next to nothing.
 
-        Parameters
-        ----------
-        histogram : ScoreHistogram
-        n_bins : int
-            Number of bins, at least 1.
+        Args:
+            histogram: one without pixels gives bins that are all zero.
+            n_bins: at least 1.
 
-        Returns
-        -------
-        ReliabilityBins
-            All zero for a histogram without pixels.
-
-        Raises
-        ------
-        ValueError
-            If n_bins is below 1.
+        Raises:
+            ValueError: if n_bins is below 1.
         """
         if n_bins < 1:
             raise ValueError(f"n_bins is {n_bins}; it must be at least 1")
@@ -94,8 +76,12 @@ class ReliabilityBins:
             squared_error_sum=float(positives @ (1 - LEVELS) ** 2 + negatives @ LEVELS**2),
         )
 
-    def __add__(self, other):
-        """The bins of two images together; ValueError if their numbers of bins differ."""
+    def __add__(self, other: "ReliabilityBins") -> "ReliabilityBins":
+        """The bins of two images together.
+
+        Raises:
+            ValueError: if their numbers of bins differ.
+        """
         if len(self.n_px) != len(other.n_px):
             raise ValueError(f"{len(self.n_px)} bins cannot be added to {len(other.n_px)}")
         return ReliabilityBins(
@@ -109,14 +95,10 @@ class ReliabilityBins:
 class ReliabilityCurve(NamedTuple):
     """What a reliability diagram shows, one entry for every bin that has a pixel.
 
-    Attributes
-    ----------
-    mean_probability : array (R,) of float64
-        Mean probability of the bin's pixels, in [0, 1], ascending.
-    vessel_fraction : array (R,) of float64
-        Part of them that the truth calls vessel, in [0, 1].
-    n_px : array (R,) of int64
-        Their number.
+    Attributes:
+        mean_probability: float64 (R,), mean probability of the bin's pixels, in [0, 1], ascending.
+        vessel_fraction: float64 (R,), part of them that the truth calls vessel, in [0, 1].
+        n_px: int64 (R,), their number.
     """
 
     mean_probability: np.ndarray
@@ -124,21 +106,10 @@ class ReliabilityCurve(NamedTuple):
     n_px: np.ndarray
 
 
-def reliability_curve(bins):
-    """Reliability curve: observed vessel fraction against predicted probability.
+def reliability_curve(bins: ReliabilityBins) -> ReliabilityCurve:
+    """Observed vessel fraction against predicted probability; no entry if no pixel was compared.
 
-    Parameters
-    ----------
-    bins : ReliabilityBins
-
-    Returns
-    -------
-    ReliabilityCurve
-        Without an entry if no pixel was compared.
-
-    References
-    ----------
-    Guo et al., ICML 2017, doi:10.48550/arXiv.1706.04599
+    Reference: Guo et al., ICML 2017, doi:10.48550/arXiv.1706.04599
     """
     filled = bins.n_px > 0
     n_px = bins.n_px[filled]
@@ -147,24 +118,16 @@ def reliability_curve(bins):
     )
 
 
-def expected_calibration_error(bins):
+def expected_calibration_error(bins: ReliabilityBins) -> float:
     """Expected calibration error (ECE) of the vessel probability.
 
     The mean over the pixels of the gap between the observed vessel fraction and the mean
     probability of their bin.
 
-    Parameters
-    ----------
-    bins : ReliabilityBins
-
-    Returns
-    -------
-    float
+    Returns:
         In [0, 1]; NaN if no pixel was compared.
 
-    References
-    ----------
-    Guo et al., ICML 2017, doi:10.48550/arXiv.1706.04599
+    Reference: Guo et al., ICML 2017, doi:10.48550/arXiv.1706.04599
     """
     total = bins.n_px.sum()
     if total == 0:
@@ -172,31 +135,24 @@ def expected_calibration_error(bins):
     return float(np.abs(bins.n_vessel_px - bins.probability_sum).sum() / total)
 
 
-def brier(bins):
+def brier(bins: ReliabilityBins) -> float:
     """Brier score: mean of (probability - truth) squared.
 
-    Parameters
-    ----------
-    bins : ReliabilityBins
-
-    Returns
-    -------
-    float
+    Returns:
         In [0, 1], 0 is best; NaN if no pixel was compared.
 
-    References
-    ----------
-    Brier, Monthly Weather Review 78 (1950), doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2
+    Reference: Brier, Monthly Weather Review 78 (1950),
+    doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2
     """
     total = bins.n_px.sum()
     return float(bins.squared_error_sum / total) if total else math.nan
 
 
-def _bin_of_level(n_bins):
+def _bin_of_level(n_bins: int) -> np.ndarray:
     """The bin (65536,) of each level, in integers: an edge k / B is often a level itself."""
     top = N_LEVELS - 1
     return np.maximum(-(-np.arange(N_LEVELS) * n_bins // top) - 1, 0)
 
 
-def _sums(bins, values, n_bins):
+def _sums(bins: np.ndarray, values: np.ndarray, n_bins: int) -> np.ndarray:
     return np.bincount(bins, weights=values, minlength=n_bins)

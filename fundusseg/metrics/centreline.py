@@ -10,33 +10,24 @@ from skimage.morphology import skeletonize
 from fundusseg.metrics.checks import check_masks, cut_to
 
 
-def skeleton(mask, where=None):
+def skeleton(mask: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:
     """Skeleton of a mask, one pixel wide.
 
     The mask is cut to the field of view first and thinned afterwards, so that the skeleton of
     a vessel that crosses the rim ends at the rim.
 
-    Parameters
-    ----------
-    mask : array (Y, X) of bool
-    where : array (Y, X) of bool, or None
-        The field of view; None is the whole frame.
+    Args:
+        mask: bool (Y, X).
+        where: bool (Y, X), the field of view; None is the whole frame.
 
-    Returns
-    -------
-    array (Y, X) of bool
-        Empty exactly if the mask is empty inside `where`.
+    Returns:
+        bool (Y, X), empty exactly if the mask is empty inside `where`.
 
-    Raises
-    ------
-    TypeError
-        If an array is not of dtype bool.
-    ValueError
-        If two shapes differ.
+    Raises:
+        TypeError: if an array is not of dtype bool.
+        ValueError: if two shapes differ.
 
-    References
-    ----------
-    Zhang and Suen, Communications of the ACM 27 (1984), doi:10.1145/357994.358023
+    Reference: Zhang and Suen, Communications of the ACM 27 (1984), doi:10.1145/357994.358023
     """
     check_masks(mask=mask, where=where)
     inside = mask if where is None else mask & where
@@ -47,14 +38,12 @@ def skeleton(mask, where=None):
 class CentrelineCounts:
     """Skeleton pixels of a prediction and of the truth, and how many lie in the other mask.
 
-    Attributes
-    ----------
-    prediction_hits, prediction_length : int
-        Pixels of the prediction's skeleton inside the true vessel, and in all.
-    truth_hits, truth_length : int
-        Pixels of the truth's skeleton inside the predicted vessel, and in all.
-    n_px : int
-        The number of pixels of the field of view.
+    Attributes:
+        prediction_hits: pixels of the prediction's skeleton inside the true vessel.
+        prediction_length: pixels of the prediction's skeleton in all.
+        truth_hits: pixels of the truth's skeleton inside the predicted vessel.
+        truth_length: pixels of the truth's skeleton in all.
+        n_px: number of pixels of the field of view.
     """
 
     prediction_hits: int
@@ -64,29 +53,29 @@ class CentrelineCounts:
     n_px: int
 
     @classmethod
-    def of(cls, prediction, truth, where=None, *, prediction_skeleton=None, truth_skeleton=None):
-        """Count the skeleton pixels of one image.
+    def of(
+        cls,
+        prediction: np.ndarray,
+        truth: np.ndarray,
+        where: np.ndarray | None = None,
+        *,
+        prediction_skeleton: np.ndarray | None = None,
+        truth_skeleton: np.ndarray | None = None,
+    ) -> "CentrelineCounts":
+        """Count the skeleton pixels of one image; all zero if `where` is empty.
 
-        Parameters
-        ----------
-        prediction, truth : array (Y, X) of bool
-            True is vessel.
-        where : array (Y, X) of bool, or None
-            The field of view, to which both masks are cut before they are thinned.
-        prediction_skeleton, truth_skeleton : array (Y, X) of bool, or None
-            What `skeleton(mask, where)` gives, if the caller has it already.
+        Args:
+            prediction: bool (Y, X), True is vessel.
+            truth: bool (Y, X), likewise.
+            where: bool (Y, X), the field of view, to which both masks are cut before they are
+                thinned; None is the whole frame.
+            prediction_skeleton: bool (Y, X), what `skeleton(prediction, where)` gives, if the
+                caller has it already.
+            truth_skeleton: bool (Y, X), likewise of the truth.
 
-        Returns
-        -------
-        CentrelineCounts
-            All zero if `where` is empty.
-
-        Raises
-        ------
-        TypeError
-            If an array is not of dtype bool.
-        ValueError
-            If two shapes differ, or if a skeleton leaves its mask or the field of view.
+        Raises:
+            TypeError: if an array is not of dtype bool.
+            ValueError: if two shapes differ, or a skeleton leaves its mask or the field of view.
         """
         prediction, truth, n_px = cut_to(where, prediction, truth)
         if prediction_skeleton is None:
@@ -103,7 +92,7 @@ class CentrelineCounts:
             n_px=n_px,
         )
 
-    def __add__(self, other):
+    def __add__(self, other: "CentrelineCounts") -> "CentrelineCounts":
         """The counts of two images together."""
         return CentrelineCounts(
             self.prediction_hits + other.prediction_hits,
@@ -114,62 +103,38 @@ class CentrelineCounts:
         )
 
 
-def topology_precision(counts):
+def topology_precision(counts: CentrelineCounts) -> float:
     """Topology precision: the part of the prediction's skeleton that lies in the true vessel.
 
-    Parameters
-    ----------
-    counts : CentrelineCounts
-
-    Returns
-    -------
-    float
+    Returns:
         In [0, 1]; NaN if the prediction has no vessel.
 
-    References
-    ----------
-    Shit et al., CVPR 2021, doi:10.1109/CVPR46437.2021.01629
+    Reference: Shit et al., CVPR 2021, doi:10.1109/CVPR46437.2021.01629
     """
     length = counts.prediction_length
     return counts.prediction_hits / length if length else math.nan
 
 
-def topology_sensitivity(counts):
+def topology_sensitivity(counts: CentrelineCounts) -> float:
     """Topology sensitivity: the part of the truth's skeleton that lies in the predicted vessel.
 
-    Parameters
-    ----------
-    counts : CentrelineCounts
-
-    Returns
-    -------
-    float
+    Returns:
         In [0, 1]; NaN if the truth has no vessel.
 
-    References
-    ----------
-    Shit et al., CVPR 2021, doi:10.1109/CVPR46437.2021.01629
+    Reference: Shit et al., CVPR 2021, doi:10.1109/CVPR46437.2021.01629
     """
     length = counts.truth_length
     return counts.truth_hits / length if length else math.nan
 
 
-def cldice(counts):
+def cldice(counts: CentrelineCounts) -> float:
     """Centreline Dice (clDice): the harmonic mean of topology precision and sensitivity.
 
-    Parameters
-    ----------
-    counts : CentrelineCounts
-
-    Returns
-    -------
-    float
+    Returns:
         In [0, 1]; 1.0 if both masks are empty, 0.0 if one is, or if neither skeleton meets the
         other mask; NaN if no pixel was compared.
 
-    References
-    ----------
-    Shit et al., CVPR 2021, doi:10.1109/CVPR46437.2021.01629
+    Reference: Shit et al., CVPR 2021, doi:10.1109/CVPR46437.2021.01629
     """
     if counts.n_px == 0:
         return math.nan
@@ -180,29 +145,20 @@ def cldice(counts):
     return 2 * precision * sensitivity / total if total else 0.0
 
 
-def connected_parts(mask):
-    """Number of connected parts of a mask, with eight neighbours to a pixel.
+def connected_parts(mask: np.ndarray) -> int:
+    """Number of connected parts of a mask, with eight neighbours to a pixel; 0 if it is empty.
 
-    Parameters
-    ----------
-    mask : array (Y, X) of bool
-        Cut it to the field of view first.
+    Args:
+        mask: bool (Y, X), cut to the field of view.
 
-    Returns
-    -------
-    int
-        0 for an empty mask.
-
-    Raises
-    ------
-    TypeError
-        If the mask is not of dtype bool.
+    Raises:
+        TypeError: if the mask is not of dtype bool.
     """
     check_masks(mask=mask)
     return int(label(mask, connectivity=2, return_num=True)[1]) if mask.any() else 0
 
 
-def _check_skeleton(name, skeleton_of_mask, mask):
+def _check_skeleton(name: str, skeleton_of_mask: np.ndarray, mask: np.ndarray) -> None:
     """Refuse a skeleton that was not thinned from this mask inside this field of view."""
     check_masks(**{name: skeleton_of_mask, "mask": mask})
     if np.any(skeleton_of_mask & ~mask):

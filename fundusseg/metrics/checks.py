@@ -3,18 +3,14 @@
 import numpy as np
 
 
-def check_same_shape(**arrays):
+def check_same_shape(**arrays: np.ndarray | None) -> None:
     """Refuse arrays of different shapes.
 
-    Parameters
-    ----------
-    **arrays : array or None
-        The arrays under the names that the message shall use; None is passed over.
+    Args:
+        **arrays: under the names that the message shall use; None is passed over.
 
-    Raises
-    ------
-    ValueError
-        If two shapes differ; the message has every name with its shape.
+    Raises:
+        ValueError: if two shapes differ; the message has every name with its shape.
     """
     shapes = {name: array.shape for name, array in arrays.items() if array is not None}
     if len(set(shapes.values())) > 1:
@@ -22,20 +18,16 @@ def check_same_shape(**arrays):
         raise ValueError(f"arrays differ in shape: {listed}")
 
 
-def check_masks(**masks):
+def check_masks(**masks: np.ndarray | None) -> None:
     """Refuse masks that are not boolean or differ in shape.
 
-    Parameters
-    ----------
-    **masks : array or None
-        The masks under the names that the message shall use; None is passed over.
+    Args:
+        **masks: under the names that the message shall use; None is passed over.
 
-    Raises
-    ------
-    TypeError
-        If a mask is not of dtype bool. (0 and 255 are no masks: `&` would compare their bits.)
-    ValueError
-        If two shapes differ; the message has every name with its shape.
+    Raises:
+        TypeError: if a mask is not of dtype bool. (0 and 255 are no masks: `&` would compare
+            their bits.)
+        ValueError: if two shapes differ; the message has every name with its shape.
     """
     for name, mask in masks.items():
         if mask is not None and mask.dtype != bool:
@@ -43,29 +35,24 @@ def check_masks(**masks):
     check_same_shape(**masks)
 
 
-def cut_to(where, prediction, truth):
+def cut_to(
+    where: np.ndarray | None, prediction: np.ndarray, truth: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, int]:
     """Two masks with everything outside the field of view set to background.
 
-    Parameters
-    ----------
-    where : array (Y, X) of bool, or None
-        The field of view; None is the whole frame.
-    prediction, truth : array (Y, X) of bool
-        The masks.
+    Args:
+        where: bool (Y, X), the field of view; None is the whole frame.
+        prediction: bool (Y, X).
+        truth: bool (Y, X).
 
-    Returns
-    -------
-    prediction, truth : array (Y, X) of bool
-        The masks inside `where`; the arguments themselves if it is None.
-    n_px : int
-        The number of pixels compared; 0 for an empty `where` or an array without pixels.
+    Returns:
+        Prediction and truth, bool (Y, X), inside `where` (the arguments themselves if it is
+        None), and the number of pixels compared: 0 for an empty `where` or an array without
+        pixels.
 
-    Raises
-    ------
-    TypeError
-        If an array is not of dtype bool.
-    ValueError
-        If two shapes differ.
+    Raises:
+        TypeError: if an array is not of dtype bool.
+        ValueError: if two shapes differ.
     """
     check_masks(prediction=prediction, truth=truth, where=where)
     if where is None:

@@ -22,43 +22,34 @@ LEVELS.flags.writeable = False
 
 @dataclass(frozen=True, eq=False)
 class ScoreHistogram:
-    """Vessel and background pixels per level of probability.
+    """Vessel and background pixels per level of probability; index k is probability k / 65535.
 
-    Attributes
-    ----------
-    positives, negatives : array (65536,) of int64
-        Pixels that the truth calls vessel, and background; index k is probability k / 65535.
+    Attributes:
+        positives: int64 (65536,), pixels that the truth calls vessel.
+        negatives: int64 (65536,), pixels that it calls background.
     """
 
     positives: np.ndarray
     negatives: np.ndarray
 
     @classmethod
-    def of(cls, probability, truth, where=None):
-        """Count the scores of one image.
+    def of(
+        cls, probability: np.ndarray, truth: np.ndarray, where: np.ndarray | None = None
+    ) -> "ScoreHistogram":
+        """Count the scores of one image; all zero if `where` is empty.
 
-        Parameters
-        ----------
-        probability : array of floating point in [0, 1] or of uint16, any one shape
-            Floating point is rounded to the nearest 65535th; uint16 is 65535 times the
-            probability.
-        truth : array of bool, same shape
-            True is vessel.
-        where : array of bool, same shape, or None
-            The field of view: what lies outside it is neither counted nor looked at. None counts
-            the whole frame.
+        Args:
+            probability: of any one shape, floating point in [0, 1], rounded to the nearest
+                65535th, or uint16, 65535 times the probability.
+            truth: bool, same shape, True is vessel.
+            where: bool, same shape, the field of view: what lies outside it is neither counted
+                nor looked at. None counts the whole frame.
 
-        Returns
-        -------
-        ScoreHistogram
-            All zero if `where` is empty.
-
-        Raises
-        ------
-        TypeError
-            If the probability is neither floating point nor uint16, or a mask is not bool.
-        ValueError
-            If two shapes differ, or if a probability inside `where` is NaN or not in [0, 1].
+        Raises:
+            TypeError: if the probability is neither floating point nor uint16, or a mask is not
+                bool.
+            ValueError: if two shapes differ, or a probability inside `where` is NaN or not in
+                [0, 1].
         """
         check_masks(truth=truth, where=where)
         check_same_shape(probability=probability, truth=truth, where=where)
@@ -69,22 +60,15 @@ class ScoreHistogram:
         counts = np.bincount(index, minlength=2 * N_LEVELS)
         return cls(positives=counts[N_LEVELS:], negatives=counts[:N_LEVELS])
 
-    def __add__(self, other):
+    def __add__(self, other: "ScoreHistogram") -> "ScoreHistogram":
         """The histogram of two images together."""
         return ScoreHistogram(self.positives + other.positives, self.negatives + other.negatives)
 
-    def counts_at(self, threshold):
-        """The pixel counts of the mask `probability >= threshold`.
+    def counts_at(self, threshold: float) -> Counts:
+        """The pixel counts of the mask `probability >= threshold`; all zero without pixels.
 
-        Parameters
-        ----------
-        threshold : float
-            0 calls every pixel vessel, anything above 1 none.
-
-        Returns
-        -------
-        Counts
-            All zero for a histogram without pixels.
+        Args:
+            threshold: 0 calls every pixel vessel, anything above 1 none.
         """
         level = int(np.searchsorted(LEVELS, threshold))
         return Counts(
@@ -98,12 +82,13 @@ class ScoreHistogram:
 class RocCurve(NamedTuple):
     """Receiver operating characteristic, from the highest threshold to the lowest.
 
-    Attributes
-    ----------
-    false_positive_rate, sensitivity : array (T,) of float64
-        In [0, 1], ascending from 0; NaN throughout where the class has no pixel.
-    threshold : array (T,) of float64
-        Descending; infinity (nothing is called vessel), then every probability that occurs.
+    Attributes:
+        false_positive_rate: float64 (T,), in [0, 1], ascending from 0; NaN throughout where there
+            is no background pixel.
+        sensitivity: float64 (T,), in [0, 1], ascending from 0; NaN throughout where there is no
+            vessel pixel.
+        threshold: float64 (T,), descending; infinity (nothing is called vessel), then every
+            probability that occurs.
     """
 
     false_positive_rate: np.ndarray
@@ -114,14 +99,12 @@ class RocCurve(NamedTuple):
 class PrecisionRecallCurve(NamedTuple):
     """Precision against sensitivity (recall), from the highest threshold to the lowest.
 
-    Attributes
-    ----------
-    precision : array (T,) of float64
-        In [0, 1]; 1 at the first point, by convention, where nothing is called vessel.
-    sensitivity : array (T,) of float64
-        In [0, 1], ascending from 0; NaN throughout where there is no vessel pixel.
-    threshold : array (T,) of float64
-        Descending; infinity, then every probability that occurs.
+    Attributes:
+        precision: float64 (T,), in [0, 1]; 1 at the first point, by convention, where nothing is
+            called vessel.
+        sensitivity: float64 (T,), in [0, 1], ascending from 0; NaN throughout where there is no
+            vessel pixel.
+        threshold: float64 (T,), descending; infinity, then every probability that occurs.
     """
 
     precision: np.ndarray
@@ -129,37 +112,16 @@ class PrecisionRecallCurve(NamedTuple):
     threshold: np.ndarray
 
 
-def roc_curve(histogram):
-    """ROC curve of a histogram of scores.
-
-    Parameters
-    ----------
-    histogram : ScoreHistogram
-
-    Returns
-    -------
-    RocCurve
-        One point, at threshold infinity, for a histogram without pixels.
-    """
+def roc_curve(histogram: ScoreHistogram) -> RocCurve:
+    """ROC curve of a histogram of scores; without pixels, one point at threshold infinity."""
     tp, fp, threshold = _cumulative(histogram)
     return RocCurve(_share(fp, fp[-1]), _share(tp, tp[-1]), threshold)
 
 
-def precision_recall_curve(histogram):
-    """Precision-recall curve of a histogram of scores.
+def precision_recall_curve(histogram: ScoreHistogram) -> PrecisionRecallCurve:
+    """Precision-recall curve of a histogram; without pixels, one point at threshold infinity.
 
-    Parameters
-    ----------
-    histogram : ScoreHistogram
-
-    Returns
-    -------
-    PrecisionRecallCurve
-        One point, at threshold infinity, for a histogram without pixels.
-
-    References
-    ----------
-    Davis and Goadrich, ICML 2006, doi:10.1145/1143844.1143874
+    Reference: Davis and Goadrich, ICML 2006, doi:10.1145/1143844.1143874
     """
     tp, fp, threshold = _cumulative(histogram)
     precision = np.ones(len(tp))
@@ -167,23 +129,15 @@ def precision_recall_curve(histogram):
     return PrecisionRecallCurve(precision, _share(tp, tp[-1]), threshold)
 
 
-def auroc(histogram):
+def auroc(histogram: ScoreHistogram) -> float:
     """Area under the ROC curve: how often a vessel pixel scores above a background pixel.
 
     Ties count one half.
 
-    Parameters
-    ----------
-    histogram : ScoreHistogram
-
-    Returns
-    -------
-    float
+    Returns:
         In [0, 1]; NaN if vessel or background has no pixel.
 
-    References
-    ----------
-    Hanley and McNeil, Radiology 143 (1982), doi:10.1148/radiology.143.1.7063747
+    Reference: Hanley and McNeil, Radiology 143 (1982), doi:10.1148/radiology.143.1.7063747
     """
     n_pairs = float(histogram.positives.sum()) * float(histogram.negatives.sum())
     if n_pairs == 0:
@@ -194,23 +148,15 @@ def auroc(histogram):
     return float(wins / n_pairs)
 
 
-def auprc(histogram):
+def auprc(histogram: ScoreHistogram) -> float:
     """Area under the precision-recall curve, as average precision.
 
     The sum of precision times the step in sensitivity, without interpolation.
 
-    Parameters
-    ----------
-    histogram : ScoreHistogram
-
-    Returns
-    -------
-    float
+    Returns:
         In [0, 1]; 1.0 if every pixel is vessel, NaN if none is.
 
-    References
-    ----------
-    Davis and Goadrich, ICML 2006, doi:10.1145/1143844.1143874
+    Reference: Davis and Goadrich, ICML 2006, doi:10.1145/1143844.1143874
     """
     if not _has_vessel(histogram):
         return math.nan
@@ -218,18 +164,12 @@ def auprc(histogram):
     return float(np.sum(np.diff(curve.sensitivity) * curve.precision[1:]))
 
 
-def best_dice_threshold(histogram):
+def best_dice_threshold(histogram: ScoreHistogram) -> float:
     """The threshold with the highest Dice.
 
     On the scored set itself this is an oracle, never a result.
 
-    Parameters
-    ----------
-    histogram : ScoreHistogram
-
-    Returns
-    -------
-    float
+    Returns:
         In [0, 1]. Between two probabilities that occur every threshold gives the same mask, so
         the middle of the best such range is returned (of the lowest one, if several are best).
         NaN if there is no vessel pixel.
@@ -244,8 +184,13 @@ def best_dice_threshold(histogram):
     return float(LEVELS[(lowest + occupied[best]) // 2])
 
 
-def _levels(probability):
-    """Levels 0..65535 (intp) of probabilities (N,), which are refused outside [0, 1]."""
+def _levels(probability: np.ndarray) -> np.ndarray:
+    """Levels 0..65535, intp (N,), of probabilities (N,).
+
+    Raises:
+        TypeError: if they are neither floating point nor uint16.
+        ValueError: if one is NaN or outside [0, 1].
+    """
     if probability.dtype == np.uint16:
         return probability.astype(np.intp)
     if not np.issubdtype(probability.dtype, np.floating):
@@ -260,23 +205,23 @@ def _levels(probability):
     return np.rint(probability * np.float32(N_LEVELS - 1)).astype(np.intp)
 
 
-def _from_above(counts):
+def _from_above(counts: np.ndarray) -> np.ndarray:
     """Sums of counts (65536,) from each level to the highest."""
     return np.cumsum(counts[::-1])[::-1]
 
 
-def _cumulative(histogram):
-    """True positives, false positives and thresholds (T,) at infinity and at each occupied level."""
+def _cumulative(histogram: ScoreHistogram) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """True and false positives and thresholds (T,) at infinity and at each occupied level."""
     occupied = np.flatnonzero(histogram.positives + histogram.negatives)[::-1]
     tp = np.cumsum(histogram.positives[occupied])
     fp = np.cumsum(histogram.negatives[occupied])
     return np.append(0, tp), np.append(0, fp), np.append(np.inf, LEVELS[occupied])
 
 
-def _share(counts, total):
+def _share(counts: np.ndarray, total: int) -> np.ndarray:
     """Counts over their total, NaN throughout if it is zero."""
     return counts / total if total else np.full(len(counts), np.nan)
 
 
-def _has_vessel(histogram):
+def _has_vessel(histogram: ScoreHistogram) -> bool:
     return bool(histogram.positives.any())

@@ -16,24 +16,19 @@ SSIM_SIGMA_PX = 1.5
 SSIM_WINDOW_PX = 11
 
 
-def mse(prediction, truth):
+def mse(prediction: np.ndarray, truth: np.ndarray) -> float:
     """Mean squared error.
 
-    Parameters
-    ----------
-    prediction, truth : array (Y, X) of floating point in [-1, 1]
+    Args:
+        prediction: floating point (Y, X) in [-1, 1].
+        truth: likewise.
 
-    Returns
-    -------
-    float
+    Returns:
         In [0, 4]; NaN for arrays without pixels.
 
-    Raises
-    ------
-    TypeError
-        If a map is not of floating point.
-    ValueError
-        If the shapes differ.
+    Raises:
+        TypeError: if a map is not of floating point.
+        ValueError: if the shapes differ.
     """
     _check_maps(prediction=prediction, truth=truth)
     if truth.size == 0:
@@ -41,55 +36,43 @@ def mse(prediction, truth):
     return float(np.mean(np.square(prediction - truth), dtype=np.float64))
 
 
-def psnr(prediction, truth):
+def psnr(prediction: np.ndarray, truth: np.ndarray) -> float:
     """Peak signal-to-noise ratio, 10 log10(2^2 / MSE), in dB.
 
-    Parameters
-    ----------
-    prediction, truth : array (Y, X) of floating point in [-1, 1]
+    Args:
+        prediction: floating point (Y, X) in [-1, 1].
+        truth: likewise.
 
-    Returns
-    -------
-    float
+    Returns:
         In dB, at least 0; infinity for equal maps, NaN for arrays without pixels.
 
-    Raises
-    ------
-    TypeError
-        If a map is not of floating point.
-    ValueError
-        If the shapes differ.
+    Raises:
+        TypeError: if a map is not of floating point.
+        ValueError: if the shapes differ.
     """
     error = mse(prediction, truth)
     return math.inf if error == 0 else 10 * math.log10(DATA_RANGE**2 / error)
 
 
-def ssim(prediction, truth):
+def ssim(prediction: np.ndarray, truth: np.ndarray) -> float:
     """Structural similarity (SSIM), the variant of its authors.
 
     Gaussian window of sigma 1.5 px, population covariance, K1 0.01, K2 0.03, data range 2, mean
-    over the pixels whose window lies inside the frame.
+    over the pixels whose window lies inside the frame. Computed in the maps' own precision.
 
-    Parameters
-    ----------
-    prediction, truth : array (Y, X) of floating point in [-1, 1]
-        Computed in their own precision.
+    Args:
+        prediction: floating point (Y, X) in [-1, 1].
+        truth: likewise.
 
-    Returns
-    -------
-    float
+    Returns:
         In [-1, 1]; NaN if a side is shorter than the window of 11 px.
 
-    Raises
-    ------
-    TypeError
-        If a map is not of floating point.
-    ValueError
-        If the shapes differ.
+    Raises:
+        TypeError: if a map is not of floating point.
+        ValueError: if the shapes differ.
 
-    References
-    ----------
-    Wang et al., IEEE Transactions on Image Processing 13 (2004), doi:10.1109/TIP.2003.819861
+    Reference: Wang et al., IEEE Transactions on Image Processing 13 (2004),
+    doi:10.1109/TIP.2003.819861
     """
     _check_maps(prediction=prediction, truth=truth)
     if min(truth.shape) < SSIM_WINDOW_PX:
@@ -105,7 +88,7 @@ def ssim(prediction, truth):
     return float(similarity)
 
 
-def _check_maps(**maps):
+def _check_maps(**maps: np.ndarray) -> None:
     """Refuse integers, whose differences wrap around, and maps that differ in shape."""
     for name, values in maps.items():
         if not np.issubdtype(values.dtype, np.floating):

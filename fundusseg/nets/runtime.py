@@ -33,17 +33,22 @@ with _native_chatter_silenced():
     _GPUS = tf.config.list_physical_devices("GPU")
 
 
-def start(threads: int = 0, seed: int | None = None) -> None:
+def start(
+    threads_per_operation: int, operations_at_once: int | None = None, seed: int | None = None
+) -> None:
     """Set tensorflow up; call before the first tensor.
 
     Args:
-        threads: threads per operation; 0: one per core that is really free, since more
-            threads than cores make small networks several times slower.
+        threads_per_operation: more than there are free cores make small networks several
+            times slower. How an operation is cut up for them changes the last digits.
+        operations_at_once: 2 at most unless given.
         seed: if given, all random numbers follow from it and operations are deterministic.
     """
     try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads or free_cores())
-        tf.config.threading.set_inter_op_parallelism_threads(min(2, free_cores()))
+        tf.config.threading.set_intra_op_parallelism_threads(threads_per_operation)
+        tf.config.threading.set_inter_op_parallelism_threads(
+            operations_at_once or min(2, free_cores())
+        )
         for device in _GPUS:
             tf.config.experimental.set_memory_growth(device, True)
     except RuntimeError:

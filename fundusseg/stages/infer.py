@@ -113,6 +113,7 @@ class _Job:
             "fov": "given" if options.fov else "found",
         }
         self.config_sha256 = config_hash({**self.config, "model": model.sha256})
+        self.jobs = options.jobs or free_cores()
         self.failures: dict[str, Failure] = {}
         self._sha256_of = functools.cache(sha256_of)  # one shard holds many sources
 
@@ -139,9 +140,8 @@ class _Job:
             if parent.is_dir():
                 sweep(parent)
         with ui.progress(f"infer {self.out}", len(todo), "photographs") as bar:
-            jobs = self._jobs()
-            segmented = self._segmented(ordered_map(self._prepared, todo, jobs))
-            for result in ordered_map(self._written, segmented, jobs):
+            prepared = ordered_map(self._prepared, todo, self.jobs)
+            for result in ordered_map(self._written, self._with_network(prepared), self.jobs):
                 self._note(result)
                 bar.advance()
                 stop.check()
@@ -208,9 +208,6 @@ class _Job:
     def _names(self, source: Source) -> tuple[str, ...]:
         return self.options.outputs.names(source.id)
 
-    def _jobs(self) -> int:
-        return self.options.jobs or free_cores()
-
     def _prepared(self, source: Source) -> tuple[Prepared, list] | Failure:
         """Decode a photograph and bring it to the frame; in a thread of its own."""
         try:
@@ -225,27 +222,25 @@ class _Job:
         except OSError as error:
             return Failure(source, f"cannot be read ({error.strerror})")
 
-    def _segmented(self, prepared: Iterable) -> Iterator:
-        """Put each frame through the network, in the main thread.
+    def _with_network(self, prepared: Iterable) -> Iterator:
+        """Load the network at the first frame: if all that is left fails again, never.
 
-        The network is loaded at the first frame: if all that is left fails again, never.
+        Not in a thread: while tensorflow is imported, nothing can be said on stderr.
         """
         options, model = self.options, self.model
-        settings = (options.precision, options.tile_px, options.jobs)
         for result in prepared:
-            if isinstance(result, Failure):
-                yield result
-                continue
-            item, stamps = result
-            predictor = ready_predictor(model.folder, model.sha256, *settings)
-            frame = predictor.probabilities(item.image[np.newaxis], item.fov[np.newaxis])[0]
-            yield item, stamps, frame
+            if not isinstance(result, Failure):
+                self.predictor = ready_predictor(
+                    model.folder, model.sha256, options.precision, options.tile_px, self.jobs
+                )
+            yield result
 
     def _written(self, result) -> Failure | tuple[Source, dict]:
-        """Bring the probabilities back to the source's size and write the files."""
+        """Put a frame through the network, bring the probabilities back, write the files."""
         if isinstance(result, Failure):
             return result
-        item, stamps, frame = result
+        item, stamps = result
+        frame = self.predictor.probabilities(item.image[np.newaxis], item.fov[np.newaxis])[0]
         probability = from_frame(frame, item.geometry)
         vessels = probability >= self.threshold
         kinds = self.options.outputs

@@ -11,6 +11,7 @@ from fundusseg.errors import InputError
 from fundusseg.fundus.framing import framed
 from fundusseg.fundus.geometry import from_frame
 from fundusseg.io import images, models
+from fundusseg.parallel import free_cores
 
 
 def segment(photograph: np.ndarray, model: str = DEFAULT_MODEL) -> np.ndarray:
@@ -33,14 +34,17 @@ def segment(photograph: np.ndarray, model: str = DEFAULT_MODEL) -> np.ndarray:
     folder = models.model_folder(model)
     frame = models.read_config(folder)[0].frame
     found = framed(photograph, None, frame.kind, frame.size_px)
-    predictor = ready_predictor(folder, models.model_sha256(folder), "auto", 0, 0)
+    predictor = ready_predictor(folder, models.model_sha256(folder), "auto", 0, free_cores())
     probability = predictor.probabilities(found.image[np.newaxis], found.fov[np.newaxis])[0]
     return from_frame(probability, found.geometry)
 
 
 @functools.lru_cache(maxsize=1)
-def ready_predictor(folder: Path, sha256: str, precision: str, tile_px: int, threads: int):
+def ready_predictor(folder: Path, sha256: str, precision: str, tile_px: int, jobs: int):
     """Load tensorflow and the model in `folder`; see `nets.prediction.Predictor`.
+
+    A frame goes through the network in one thread, since how operations are cut up for
+    several changes the last digits; `jobs` frames may do so at once.
 
     Args:
         sha256: of the model, so that a model trained anew is loaded anew.
@@ -52,7 +56,7 @@ def ready_predictor(folder: Path, sha256: str, precision: str, tile_px: int, thr
     from fundusseg.nets.prediction import Predictor
 
     model = models.read_model(folder)
-    runtime.start(threads)
+    runtime.start(threads_per_operation=1, operations_at_once=jobs)
     chosen = runtime.chosen_precision(precision)
     ui.log.info("model %s, precision %s", folder, chosen)
     try:

@@ -157,8 +157,8 @@ class Training:
         from fundusseg.nets.prediction import Predictor
         from fundusseg.nets.training import Trainer
 
-        runtime.start(threads=options.jobs, seed=preset.train.seed)
         self.jobs = options.jobs or free_cores()
+        runtime.start(self.jobs, seed=preset.train.seed)
         precision = runtime.chosen_precision(options.precision)
         ui.log.info("precision %s, %d threads", precision, self.jobs)
         self.preset, self.data, self.out, self.config_sha256 = preset, data, out, config_sha256

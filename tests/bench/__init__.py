@@ -1,1 +1,1 @@
-"""`make bench`: time and memory of real runs, as tables in docs/bench.md. Not collected by pytest."""
+"""`make bench`: time and memory of real runs, as tables in docs/bench.md."""

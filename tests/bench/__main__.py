@@ -13,12 +13,16 @@ import numpy as np
 
 from fundusseg.fundus.framing import framed
 from fundusseg.fundus.geometry import from_frame
+from fundusseg.fundus.phantom import PhantomConfig, phantom
 from fundusseg.io import images, models
 from fundusseg.io.manifest import package_versions
+from fundusseg.io.phantom_set import picture_bytes
+from fundusseg.nets import runtime
+from fundusseg.nets.prediction import Predictor
 from fundusseg.parallel import free_cores
+from tests.batch import write_tiny_model
 from tests.bench.photographs import data_set, noisy_maps, photographs_of
 from tests.bench.processes import ROOT, import_seconds, measured
-from tests.tiny_model import write_tiny_model
 
 STAGE_IMAGES = 8
 SMALL_IMAGES = 10_000
@@ -90,12 +94,9 @@ def infer_table(name: str, work: Path) -> str:
 
 def alone(paths: list[Path]) -> dict[str, float]:
     """Processor seconds per image of every step of infer, each alone, one thread."""
-    from fundusseg.nets import runtime
-    from fundusseg.nets.prediction import Predictor
-
     model = models.read_model(models.model_folder("default"))
     frame = model.preset.frame
-    runtime.start(threads=1)
+    runtime.start(threads_per_operation=1)
     predictor = Predictor(model.preset, model.weights, runtime.chosen_precision("auto"))
     decoded, decode_s = timed(lambda path: images.read_photograph(path).pixels, paths)
     frames, geometry_s = timed(lambda p: framed(p, None, frame.kind, frame.size_px), decoded)
@@ -143,9 +144,6 @@ def growth_table(work: Path) -> str:
     """Tiny photographs through a tiny model: what the batch contract costs per image."""
     model = write_tiny_model(work / "tiny-model")
     small = work / "small"
-    from fundusseg.fundus.phantom import PhantomConfig, phantom
-    from fundusseg.io.phantom_set import picture_bytes
-
     small.mkdir()
     originals = []
     for number in range(4):

@@ -4,8 +4,10 @@ import os
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
 from fundusseg.fundus.phantom import PhantomConfig, phantom
+from fundusseg.io import images, layouts
 from fundusseg.io.phantom_set import phantom_names, picture_bytes
 
 SIZES = {"CHASE_DB1": (960, 999 / 960), "HRF": (2336, 1.5)}
@@ -34,20 +36,13 @@ def data_set(name: str, work: Path, count: int) -> tuple[Path, str]:
 
 def photographs_of(folder: Path, count: int) -> list[Path]:
     """The first photographs of a data set folder."""
-    from fundusseg.io.layouts import data_set as read
-
-    return [folder / entry.photograph for entry in read(folder).entries[:count]]
+    return [folder / entry.photograph for entry in layouts.data_set(folder).entries[:count]]
 
 
 def noisy_maps(folder: Path, out: Path) -> Path:
     """Maps to score: the masks with a twentieth of their pixels flipped near the vessels."""
-    from scipy import ndimage
-
-    from fundusseg.io import images
-    from fundusseg.io.layouts import data_set as read
-
     generator = np.random.default_rng(1)
-    for entry in read(folder).entries:
+    for entry in layouts.data_set(folder).entries:
         mask = images.read_mask(folder / entry.mask)
         near = ndimage.binary_dilation(mask, iterations=2)
         noisy = mask ^ (near & (generator.random(mask.shape) < 0.05))

@@ -63,6 +63,14 @@ def test_nothing_stands_under_the_final_name_before_the_end(tmp_path):
     assert (tmp_path / "x.png").read_bytes() == b"half"
 
 
+def test_the_final_file_is_the_temporary_one_renamed(tmp_path):
+    (tmp_path / "x").write_bytes(b"old")
+    with files.atomic(tmp_path / "x") as temporary:
+        temporary.write_bytes(b"new")
+        written = temporary.stat().st_ino
+    assert (tmp_path / "x").stat().st_ino == written
+
+
 def test_a_failure_leaves_the_old_file_and_no_other(tmp_path):
     files.write_bytes(tmp_path / "x", b"old")
     with pytest.raises(ZeroDivisionError), files.atomic(tmp_path / "x") as temporary:

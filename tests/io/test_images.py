@@ -210,6 +210,7 @@ def test_probability_of_an_8_bit_map(tmp_path, disc, mode):
     assert np.array_equal(images.read_probability(path), disc.astype(np.float32))
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "ppm", "bmp", "webp", "gif"])
 @pytest.mark.parametrize("kept", [0, 0.02, 0.6])
 def test_truncated_file_is_one_line(tmp_path, rgb, suffix, kept):

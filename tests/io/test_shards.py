@@ -163,6 +163,24 @@ def test_a_flipped_bit_never_changes_a_sample_unseen(tmp_path, format, seed):
     assert refused
 
 
+@pytest.mark.parametrize(
+    ("group", "name", "value"),
+    [
+        ("samples/000000", "split", "test"),
+        ("samples/000000", "frame_px", 25),
+        ("samples/000000", "arrays", "{}"),
+        ("/", "samples", 0),
+        ("/", "num_shards", 2),
+    ],
+)
+def test_a_changed_attribute_is_seen(tmp_path, group, name, value):
+    write(tmp_path, "h5", [SAMPLES[0]])
+    with h5py.File(tmp_path / shard_name(0, 1), "r+") as file:
+        file[group].attrs[name] = value
+    with pytest.raises(InputError, match="the hash of its attributes does not hold"):
+        ShardFolder(tmp_path)
+
+
 @pytest.mark.parametrize("kept", [0, 100, 0.5, 0.98])
 def test_a_truncated_shard_is_refused_by_its_path(tmp_path, format, kept):
     write(tmp_path, format, [SAMPLES[0]])

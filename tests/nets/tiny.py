@@ -8,7 +8,7 @@ FRAME_PX = 96
 
 
 def tiny_preset(**train) -> Preset:
-    """The native preset with a 96-px frame, 4 and 8 filters, and batches of two 64-px crops."""
+    """The native preset with a discriminator, a 96-px frame, few filters, small batches."""
     native = PRESETS["native"]
     return dataclasses.replace(
         native,
@@ -19,6 +19,7 @@ def tiny_preset(**train) -> Preset:
         discriminator=dataclasses.replace(
             native.discriminator, strided_filters=(4,), last_filters=4
         ),
+        loss=dataclasses.replace(native.loss, adversarial=0.01),
         augment=AugmentConfig(crop_px=64),
         train=dataclasses.replace(native.train, batch=2, warmup_steps=2, **train),
     )

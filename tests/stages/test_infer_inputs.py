@@ -8,7 +8,16 @@ import pytest
 
 from fundusseg import config
 from fundusseg.io.status import read_status
-from tests.batch import contents, finished, run, write_photographs, write_tiny_model
+from tests.batch import (
+    contents,
+    finished,
+    flip_byte,
+    require_whole_files,
+    run,
+    small_disk,
+    write_photographs,
+    write_tiny_model,
+)
 from tests.nets.tiny import tiny_preset
 
 
@@ -195,10 +204,10 @@ def test_shards_are_verified_without_being_done_anew(infer, prepared, tmp_path, 
 def test_a_damaged_sample_costs_only_itself(infer, prepared, tmp_path):
     """Exit 3 where one sample of the shards is damaged."""
     path = prepared("--format", "npz") / "Image_02L.npz"
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-    assert infer(path.parent) in (1, 3)
+    flip_byte(path, path.stat().st_size // 2)
+    assert infer(path.parent) == 3
+    rows = read_status(tmp_path / "maps" / "status.tsv")
+    assert [row.id for row in rows if row.status == "failed"] == ["Image_02L"]
 
 
 def test_shards_of_another_frame_are_refused(infer, phantom_set, tmp_path, capsys):
@@ -264,14 +273,26 @@ def test_a_file_in_the_output_folders_place_is_one_line(
     assert "is no folder that can be written" in one_line(capsys)
 
 
-def test_a_full_disk_is_one_line_before_long_work(
-    infer, shared_photographs, monkeypatch, capsys, tmp_path
-):
+def test_a_full_disk_is_one_line_before_long_work(infer, shared_photographs, monkeypatch, capsys):
     """Exit 1: disk full, seen before the network is loaded."""
-    from fundusseg.io import files
     from fundusseg.stages import infer as stage
 
     monkeypatch.setattr(stage, "ready_predictor", None)
-    monkeypatch.setattr(files, "_PROBE_BYTES", 10**15)  # more than any disk takes, or memory
-    assert infer(shared_photographs) == 1
-    one_line(capsys)
+    with small_disk(100):
+        assert infer(shared_photographs) == 1
+    assert "can be written (File too large)" in one_line(capsys)
+
+
+def test_a_disk_that_fills_up_is_one_line_and_the_rest_is_made_later(
+    infer, tiny_model, shared_photographs, tmp_path, capsys
+):
+    """Exit 1: disk full; no half file stands, and the same command goes on."""
+    with small_disk(5000):
+        assert infer(shared_photographs, "--probability") == 1
+    assert "File too large" in one_line(capsys)
+    assert not (tmp_path / "maps" / "manifest.json").exists()
+    require_whole_files(tmp_path / "maps")
+    assert infer(shared_photographs, "--probability") == 0
+    words = ("--model", tiny_model, "--probability")
+    assert run("infer", shared_photographs, tmp_path / "undisturbed", *words) == 0
+    assert contents(tmp_path / "maps") == contents(tmp_path / "undisturbed")

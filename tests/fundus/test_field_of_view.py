@@ -1,0 +1,152 @@
+"""The field of view is found where it is: on drawn discs, on phantoms, on real photographs."""
+
+import numpy as np
+import pytest
+
+from fundusseg.fundus.field_of_view import field_of_view_of_mask, found_field_of_view
+from fundusseg.fundus.phantom import PhantomConfig, phantom
+from fundusseg.io import images, layouts
+
+
+def disc(shape: tuple[int, int], y: float, x: float, diameter_px: float) -> np.ndarray:
+    """The pixels (Y, X) whose centre lies within the circle; positions are pixel edges."""
+    rows, columns = np.mgrid[0 : shape[0], 0 : shape[1]] + 0.5
+    return np.hypot(rows - y, columns - x) <= diameter_px / 2
+
+
+def photograph_of(fov: np.ndarray, level: float = 150, dark: float = 4) -> np.ndarray:
+    """A reddish photograph: brightest in the middle, falling to half of it, noise everywhere."""
+    rows, columns = np.mgrid[-1 : 1 : fov.shape[0] * 1j, -1 : 1 : fov.shape[1] * 1j]
+    light = level * (1 - 0.25 * (rows**2 + columns**2))
+    grey = np.where(fov, light, dark)
+    rng = np.random.default_rng(0)
+    colour = grey[..., np.newaxis] * (1, 0.6, 0.3) + rng.normal(0, 1.5, (*fov.shape, 3))
+    return np.clip(colour, 0, 255).astype(np.uint8)
+
+
+def overlap(found: np.ndarray, truth: np.ndarray) -> float:
+    return (found & truth).sum() / (found | truth).sum()
+
+
+DISCS = {
+    "circle": ((400, 500), 200, 250, 370),
+    "off the middle": ((400, 500), 190, 215, 360),
+    "cut at top and bottom": ((300, 420), 150, 210, 390),
+    "cut at one side": ((400, 400), 200, 150, 380),
+    "wider than the frame": ((400, 400), 200, 200, 440),
+    "touching the frame": ((400, 400), 200, 200, 400),
+    "large, cut, sides of no multiple": ((883, 1317), 441, 660, 1202),
+    "small": ((64, 64), 32, 32, 56),
+}
+
+
+@pytest.mark.parametrize("name", DISCS)
+@pytest.mark.parametrize("level", [40, 150, 250])
+def test_drawn_discs_are_found(name, level):
+    shape, y, x, diameter_px = DISCS[name]
+    truth = disc(shape, y, x, diameter_px)
+    found, mask = found_field_of_view(photograph_of(truth, level))
+    assert overlap(mask, truth) >= 0.98
+    tolerance_px = max(1, 0.01 * diameter_px)
+    assert found.diameter_px == pytest.approx(diameter_px, abs=tolerance_px)
+    assert (found.y_px, found.x_px) == pytest.approx((y, x), abs=tolerance_px)
+    assert found.method == "circle"
+
+
+@pytest.mark.parametrize("side", ["top", "bottom", "both", "left"])
+def test_a_disc_that_the_camera_cuts_inside_the_picture(side):
+    whole = disc((400, 500), 200, 250, 370)
+    truth = whole.copy()
+    if side in ("top", "both"):
+        truth[:50] = False
+    if side in ("bottom", "both"):
+        truth[345:] = False
+    if side == "left":
+        truth[:, :100] = False
+    found, mask = found_field_of_view(photograph_of(truth))
+    assert overlap(mask, truth) >= 0.98
+    assert found.diameter_px == pytest.approx(370, rel=0.01)
+
+
+def test_burnt_in_text_outside_does_not_count():
+    truth = disc((400, 500), 200, 250, 370)
+    photograph = photograph_of(truth)
+    photograph[10:30, 10:90:4] = 255
+    photograph[370:392, 420:495] = 255
+    found, mask = found_field_of_view(photograph)
+    assert overlap(mask, truth) >= 0.98
+    assert found.diameter_px == pytest.approx(370, rel=0.01)
+
+
+def test_a_notch_and_dark_lesions_inside_count():
+    truth = disc((400, 500), 200, 250, 370)
+    photograph = photograph_of(truth)
+    photograph[180:220, 60:90] = 4  # a notch at the edge
+    photograph[100:180, 200:330] = 4  # a bleeding
+    found, mask = found_field_of_view(photograph)
+    assert overlap(mask, truth) >= 0.98
+    assert found.diameter_px == pytest.approx(370, rel=0.01)
+
+
+def test_a_grey_frame_is_a_frame():
+    truth = disc((400, 500), 200, 250, 370)
+    _, mask = found_field_of_view(photograph_of(truth, level=200, dark=30))
+    assert overlap(mask, truth) >= 0.98
+
+
+def test_a_square_window_is_its_hull():
+    truth = np.zeros((400, 500), bool)
+    truth[40:350, 60:430] = True
+    found, mask = found_field_of_view(photograph_of(truth))
+    assert found.method == "hull"
+    assert overlap(mask, truth) >= 0.98
+    assert found.diameter_px == pytest.approx(370, abs=3)
+
+
+def test_a_photograph_without_a_frame_is_its_own_field_of_view():
+    found, mask = found_field_of_view(photograph_of(np.ones((300, 400), bool)))
+    assert mask.all()
+    assert (found.y_px, found.x_px, found.diameter_px) == (150, 200, 400)
+    assert found.method == "frame"
+
+
+@pytest.mark.parametrize("level", [0, 3, 255])
+@pytest.mark.parametrize("shape", [(300, 400), (32, 32), (1, 1), (1, 50), (3, 700)])
+def test_where_nothing_is_to_see_the_frame_is_taken(level, shape):
+    found, mask = found_field_of_view(np.full((*shape, 3), level, np.uint8))
+    assert mask.shape == shape
+    assert mask.all()
+    assert found.method == "frame"
+    assert found.diameter_px == max(shape)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_phantoms_fields_of_view_are_found(seed):
+    drawn = phantom(PhantomConfig(size_px=256, aspect=1.2, cut_probability=0.5), seed)
+    found, mask = found_field_of_view(drawn.photograph)
+    assert overlap(mask, drawn.fov) >= 0.98
+    truth_px = drawn.truth["field_of_view"]["diameter_px"]
+    assert found.diameter_px == pytest.approx(truth_px, rel=0.01)
+
+
+def test_a_given_mask_has_its_larger_extent_as_diameter():
+    found = field_of_view_of_mask(disc((300, 420), 150, 210, 390))
+    assert (found.y_px, found.x_px, found.diameter_px) == (150, 210, 390)
+    assert found.method == "given"
+
+
+def test_an_empty_mask_is_refused():
+    with pytest.raises(ValueError, match="empty"):
+        field_of_view_of_mask(np.zeros((5, 5), bool))
+
+
+@pytest.mark.parametrize(("name", "step"), [("CHASE_DB1", 7), ("LES-AV", 6), ("HRF", 16)])
+def test_real_fields_of_view_are_found(real_data, name, step):
+    data_set = layouts.data_set(real_data / name)
+    for entry in data_set.entries[::step]:
+        truth = images.read_mask(data_set.root / entry.fov)
+        photograph = images.read_photograph(data_set.root / entry.photograph).pixels
+        found, mask = found_field_of_view(photograph)
+        assert overlap(mask, truth) >= 0.98, entry.id
+        given_px = field_of_view_of_mask(truth).diameter_px
+        assert found.diameter_px == pytest.approx(given_px, rel=0.01), entry.id

@@ -1,0 +1,112 @@
+"""merge: the parts of a job array become the whole, or it says which part is missing."""
+
+import json
+import shutil
+
+import pytest
+
+from tests.batch import contents, run, write_photographs
+
+
+@pytest.fixture(scope="module")
+def made_parts(tiny_model, shared_photographs, tmp_path_factory):
+    """An output folder of three parts, not yet merged; not to be changed."""
+    out = tmp_path_factory.mktemp("parts") / "maps"
+    for part in range(3):
+        words = ("--model", tiny_model, "--shard", part, "--num-shards", "3")
+        assert run("infer", shared_photographs, out, *words) == 0
+    return out
+
+
+@pytest.fixture
+def parts(made_parts, tmp_path):
+    """A copy of the three parts that the test may change."""
+    return shutil.copytree(made_parts, tmp_path / "maps")
+
+
+def test_merging_twice_gives_the_same_bytes(parts):
+    """merge writes one status.tsv and manifest.json, however often it is run."""
+    assert run("merge", parts) == 0
+    before = contents(parts)
+    assert run("merge", parts) == 0
+    assert contents(parts) == before
+    assert run("check", parts) == 0
+
+
+@pytest.mark.parametrize("name", ["manifest-1-of-3.json", "status-2-of-3.tsv"])
+def test_a_missing_part_is_named(parts, capsys, name):
+    """merge: exit 1 with the list if a part is missing."""
+    (parts / name).unlink()
+    assert run("merge", parts) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert name in line and "of 3 parts" in line
+    assert not (parts / "manifest.json").exists() and not (parts / "status.tsv").exists()
+
+
+def test_all_missing_parts_are_listed(parts, capsys):
+    for part in (0, 2):
+        (parts / f"manifest-{part}-of-3.json").unlink()
+    assert run("merge", parts) == 1
+    error = capsys.readouterr().err
+    assert "manifest-0-of-3.json, manifest-2-of-3.json missing" in error
+
+
+def test_a_folder_without_parts_is_exit_1(tmp_path, capsys):
+    """Exit 1: an empty folder."""
+    assert run("merge", tmp_path) == 1
+    assert "holds no parts" in capsys.readouterr().err
+
+
+def test_a_missing_folder_is_exit_2(tmp_path, capsys):
+    """Exit 2: a missing path."""
+    assert run("merge", tmp_path / "missing") == 2
+    assert "missing" in capsys.readouterr().err
+
+
+def test_parts_of_two_models_do_not_merge(parts, capsys):
+    """Exit 1: mismatched manifests."""
+    path = parts / "manifest-1-of-3.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "model_sha256": "0" * 64}))
+    assert run("merge", parts) == 1
+    assert "manifest-1-of-3.json: was made with other settings" in capsys.readouterr().err
+
+
+def test_parts_that_saw_other_inputs_do_not_merge(parts, photographs, tiny_model, capsys):
+    """No image is lost without a word: a photograph that came in between shifts the parts."""
+    write_photographs(photographs, "aa.png")
+    words = ("--model", tiny_model, "--shard", "1", "--num-shards", "3")
+    assert run("infer", photographs, parts, *words) == 0
+    assert run("merge", parts) == 1
+    assert "on the same inputs" in capsys.readouterr().err
+
+
+def test_a_damaged_part_is_one_line(parts, capsys):
+    """Exit 1: a corrupt manifest or status table."""
+    path = parts / "manifest-1-of-3.json"
+    path.write_bytes(path.read_bytes()[:-20])
+    assert run("merge", parts) == 1
+    path = parts / "status-0-of-3.tsv"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert run("merge", parts) == 1
+    assert capsys.readouterr().err.count("\n") == 2
+
+
+def test_a_complete_split_counts_beside_a_broken_one(parts, shared_photographs, tiny_model):
+    """A folder split anew: the number of parts that is complete is the one that counts."""
+    words = ("--model", tiny_model, "--shard", "0", "--num-shards", "2")
+    assert run("infer", shared_photographs, parts, *words) == 0
+    assert run("merge", parts) == 0
+    assert json.loads((parts / "manifest.json").read_text())["counts"]["inputs"] == 4
+
+
+def test_parts_of_prep_merge_to_what_one_run_writes(phantom_set, tmp_path):
+    """Shards: prep in three parts gives the same bytes as one run."""
+    src = phantom_set("chase-flat")
+    assert run("prep", src, tmp_path / "one", "--num-shards", "3") == 0
+    for part in (1, 2, 0):
+        words = ("--shard", part, "--num-shards", "3")
+        assert run("prep", src, tmp_path / "parts", *words) == 0
+    assert run("merge", tmp_path / "parts") == 0
+    merged = {n: data for n, data in contents(tmp_path / "parts").items() if "manifest-" not in n}
+    assert merged == contents(tmp_path / "one")
+    assert run("check", tmp_path / "parts") == 0

@@ -1,0 +1,123 @@
+"""Configurations: defaults stand once, unknown keys and wrong types never pass for them."""
+
+import dataclasses
+from hashlib import sha256
+
+import pytest
+
+from fundusseg.config import (
+    PRESETS,
+    FrameConfig,
+    InferConfig,
+    Preset,
+    TrainConfig,
+    canonical_json,
+    config_hash,
+    from_dict,
+    to_dict,
+    with_overrides,
+)
+from fundusseg.errors import FundussegError
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_come_back_from_json(name):
+    preset = PRESETS[name]
+    assert preset.name == name
+    assert from_dict(Preset, to_dict(preset), "x") == preset
+    assert type(to_dict(preset)["generator"]["encoder_filters"]) is list
+
+
+def test_pix2pix_is_the_notebooks_network_and_training():
+    preset = PRESETS["pix2pix"]
+    generator, discriminator = preset.generator, preset.discriminator
+    assert (preset.frame.kind, preset.frame.size_px) == ("whole", 256)
+    assert generator.encoder_filters == (64, 128, 256, 512, 512, 512, 512)
+    assert generator.bottleneck_filters == 512
+    assert generator.dropout == (0.5, 0.5, 0.5)
+    assert (generator.residual, generator.inputs, generator.output) == (False, "rgb", "tanh")
+    assert generator.initial_stddev == 0.02
+    assert discriminator.strided_filters == (64, 128, 256, 512)
+    assert discriminator.last_filters == 512
+    assert (preset.loss.adversarial, preset.loss.l1) == (1.0, 100.0)
+    assert (preset.loss.cross_entropy, preset.loss.dice) == (0.0, 0.0)
+    assert preset.loss.adversarial_from == 0.0
+    train = preset.train
+    assert (train.learning_rate, train.beta1) == (2e-4, 0.5)
+    assert (train.epochs, train.batch, train.select) == (40, 1, "l1")
+    assert (train.schedule, train.warmup_steps, train.average_decay) == ("constant", 0, 0.0)
+
+
+def test_pix2pix_changes_no_photograph():
+    augment = PRESETS["pix2pix"].augment
+    strengths = [v for k, v in dataclasses.asdict(augment).items() if k != "shrink_min"]
+    assert not any(strengths)
+
+
+def test_nothing_can_be_changed_in_place():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        PRESETS["native"].train.steps = 1
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"step": 5}, "f.json: unknown key step in Preset; known are name, frame"),
+        ({"train": {"setps": 5}}, "f.json: train: unknown key setps in TrainConfig"),
+        ({"train": {"steps": 5.0}}, "f.json: train: steps: should be int, is 5.0"),
+        ({"train": {"steps": True}}, "steps: should be int, is True"),
+        ({"train": {"steps": None}}, "steps: should be int, is None"),
+        ({"train": {"learning_rate": "fast"}}, "learning_rate: should be float, is 'fast'"),
+        ({"generator": {"residual": 1}}, "residual: should be bool, is 1"),
+        ({"generator": {"encoder_filters": 16}}, "encoder_filters: should be a list"),
+        ({"generator": {"encoder_filters": [16, "32"]}}, "should be int, is '32'"),
+        ({"frame": 704}, "frame: should be a table of keys"),
+        ({"name": 5}, "name: should be str, is 5"),
+    ],
+)
+def test_wrong_keys_and_types_are_refused_by_name(values, problem):
+    for refusing in (
+        lambda: from_dict(Preset, values, "f.json"),
+        lambda: with_overrides(Preset(), values, "f.json"),
+    ):
+        with pytest.raises(FundussegError) as caught:
+            refusing()
+        assert problem in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+def test_missing_keys_are_defaults():
+    assert from_dict(TrainConfig, {"steps": 7}, "x") == TrainConfig(steps=7)
+
+
+def test_whole_numbers_pass_for_floats():
+    found = from_dict(TrainConfig, {"learning_rate": 1}, "x")
+    assert type(found.learning_rate) is float
+
+
+def test_a_value_may_be_none_where_the_default_is():
+    assert from_dict(InferConfig, {"threshold": None}, "x").threshold is None
+    assert from_dict(InferConfig, {"threshold": 0.5}, "x").threshold == 0.5
+
+
+def test_overrides_reach_inside_and_change_nothing_else():
+    native = PRESETS["native"]
+    found = with_overrides(native, {"train": {"steps": 7}, "generator": {"dropout": [0.1]}}, "x")
+    assert found.train == dataclasses.replace(native.train, steps=7)
+    assert found.generator == dataclasses.replace(native.generator, dropout=(0.1,))
+    assert found.loss == native.loss
+    assert native == PRESETS["native"] == Preset()
+
+
+def test_canonical_json_does_not_depend_on_order():
+    assert canonical_json({"b": [1, 2.5], "a": {"d": None, "c": "é"}}) == (
+        '{"a":{"c":"\\u00e9","d":null},"b":[1,2.5]}'
+    )
+    assert config_hash({"a": 1, "b": 2}) == config_hash({"b": 2, "a": 1})
+
+
+def test_hash_is_the_same_on_every_machine_and_covers_every_value():
+    frame = to_dict(FrameConfig(kind="whole", size_px=256))
+    assert config_hash(frame) == sha256(b'{"kind":"whole","size_px":256}').hexdigest()
+    others = [FrameConfig("whole", 257), FrameConfig("field-of-view", 256)]
+    assert len({config_hash(frame), *(config_hash(to_dict(other)) for other in others)}) == 3
