@@ -8,9 +8,9 @@ are refused, so that a typing error or a newer program's file never passes for a
 import dataclasses
 import hashlib
 import json
-import types
 import typing
 from dataclasses import dataclass, field
+from typing import Literal
 
 from fundusseg.errors import FundussegError
 
@@ -24,7 +24,7 @@ class FrameConfig:
     its aspect not kept.
     """
 
-    kind: str = "field-of-view"
+    kind: Literal["field-of-view", "whole"] = "field-of-view"
     size_px: int = 704
 
 
@@ -47,8 +47,8 @@ class GeneratorConfig:
     bottleneck_filters: int = 128
     residual: bool = True
     dropout: tuple[float, ...] = ()
-    inputs: str = "normalised"
-    output: str = "logit"
+    inputs: Literal["rgb", "normalised", "both"] = "normalised"
+    output: Literal["logit", "tanh"] = "logit"
     norm_momentum: float = 0.9
     initial_stddev: float = 0.0
 
@@ -127,11 +127,11 @@ class TrainConfig:
     learning_rate: float = 2e-3
     beta1: float = 0.9
     warmup_steps: int = 100
-    schedule: str = "cosine"
+    schedule: Literal["cosine", "constant"] = "cosine"
     clip_norm: float = 5.0
     average_decay: float = 0.99
     balance: float = 0.5
-    select: str = "dice"
+    select: Literal["dice", "l1"] = "dice"
     log_every: int = 100
     validate_every: int = 500
     checkpoint_every: int = 200
@@ -198,20 +198,7 @@ PRESETS = {"native": Preset(), "pix2pix": PIX2PIX}
 DEFAULT_PRESET = "native"
 DEFAULT_MODEL = "default"
 SHARD_SAMPLES = 32  # samples in one shard, unless the number of shards is given
-
-
-@dataclass(frozen=True)
-class InferConfig:
-    """What infer does with a model's probabilities.
-
-    tile_px: side of the overlapping tiles that a frame is cut into; 0: the whole frame at
-        once if it is at most `WHOLE_FRAME_MAX_PX` wide, else tiles of that size.
-    """
-
-    threshold: float | None = None
-    tile_px: int = 0
-
-
+# A frame up to this size goes through the network whole, a larger one in tiles of this size.
 WHOLE_FRAME_MAX_PX = 1536
 TILE_OVERLAP_PX = 64
 
@@ -262,12 +249,15 @@ def _value(hint, value, where: str):
         if not isinstance(value, list | tuple):
             raise FundussegError(f"{where}: should be a list")
         return tuple(_value(typing.get_args(hint)[0], item, where) for item in value)
-    allowed = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
-    if float in allowed and type(value) is int:
+    if typing.get_origin(hint) is Literal:
+        if value not in typing.get_args(hint):
+            names = ", ".join(typing.get_args(hint))
+            raise FundussegError(f"{where}: should be one of {names}, is {value!r}")
+        return value
+    if hint is float and type(value) is int:
         return float(value)
-    if type(value) not in allowed:
-        names = " or ".join(kind.__name__ for kind in allowed)
-        raise FundussegError(f"{where}: should be {names}, is {value!r}")
+    if type(value) is not hint:
+        raise FundussegError(f"{where}: should be {hint.__name__}, is {value!r}")
     return value
 
 

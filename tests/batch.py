@@ -5,6 +5,7 @@ import os
 import resource
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -35,19 +36,28 @@ def _word(word) -> str | Path:
     return word if isinstance(word, str | Path) else str(word)
 
 
-def started(*words, stdin=None, **environment: str) -> subprocess.Popen:
-    """Start a command line as a process of its own, which Ctrl-C reaches, on one core."""
+_WITH_SIGNALS = """
+import os, signal, sys
+ignored, program, *words = sys.argv[1:]
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell that runs the tests may ignore it
+for name in ignored.split():
+    signal.signal(signal.Signals[name], signal.SIG_IGN)
+os.execv(program, [program, *words])
+"""
 
-    def prepare() -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
 
+def started(*words, stdin=None, ignored: str = "", **environment: str) -> subprocess.Popen:
+    """Start a command line as a process of its own.
+
+    Args:
+        ignored: names of signals that it ignores from its start, as nohup has it.
+    """
     return subprocess.Popen(
-        [PROGRAM, *map(_word, words)],
+        [sys.executable, "-c", _WITH_SIGNALS, ignored, PROGRAM, *map(_word, words)],
         env={**os.environ, **environment},
         stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=prepare,
     )
 
 

@@ -8,7 +8,6 @@ import pytest
 from fundusseg.config import (
     PRESETS,
     FrameConfig,
-    InferConfig,
     Preset,
     TrainConfig,
     canonical_json,
@@ -95,9 +94,9 @@ def test_whole_numbers_pass_for_floats():
     assert type(found.learning_rate) is float
 
 
-def test_a_value_may_be_none_where_the_default_is():
-    assert from_dict(InferConfig, {"threshold": None}, "x").threshold is None
-    assert from_dict(InferConfig, {"threshold": 0.5}, "x").threshold == 0.5
+def test_a_word_that_is_none_of_the_choices_is_refused():
+    with pytest.raises(FundussegError, match="should be one of cosine, constant"):
+        from_dict(TrainConfig, {"schedule": "linear"}, "x")
 
 
 def test_overrides_reach_inside_and_change_nothing_else():

@@ -140,6 +140,8 @@ def _png(pixels: np.ndarray) -> bytes:
 
 
 def _file_bytes(path: Path) -> bytes:
+    if path.exists() and not path.is_file():  # a pipe would keep us waiting for ever
+        raise InputError(path, "is no regular file")
     try:
         return path.read_bytes()
     except OSError as error:

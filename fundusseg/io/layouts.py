@@ -130,23 +130,27 @@ _REMEDY = f"give --layout, one of {', '.join(LAYOUT_NAMES)}; README.md draws eac
 def walk(root: Path, leave_out: Path | None = None) -> list[str]:
     """All files below `root` as relative paths with /, in byte order; no dot files.
 
-    `leave_out` (and what is below it) is not walked. Links to folders are not followed.
+    `leave_out` (and what is below it) is not walked. Links to folders are followed, each
+    folder once, so that a link to a folder above ends nowhere.
 
     Raises:
         InputError: if a folder cannot be listed.
     """
     found: list[str] = []
-    skipped = os.path.realpath(leave_out) if leave_out is not None else None
+    seen = {os.path.realpath(folder) for folder in (root, leave_out) if folder is not None}
 
     def refuse(error: OSError) -> None:
         raise InputError(error.filename, f"cannot be listed ({error.strerror})")
 
-    for folder, folders, names in os.walk(root, onerror=refuse):
+    def is_new(path: str) -> bool:
+        real = os.path.realpath(path)
+        return real not in seen and not seen.add(real)
+
+    for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
         folders[:] = [
             name
-            for name in folders
-            if not name.startswith(".")
-            and (skipped is None or os.path.realpath(os.path.join(folder, name)) != skipped)
+            for name in sorted(folders)
+            if not name.startswith(".") and is_new(os.path.join(folder, name))
         ]
         relative = os.path.relpath(folder, root)
         prefix = "" if relative == "." else relative + "/"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -90,8 +90,12 @@ def planned(src: Path, out: Path, options: PrepOptions) -> Plan:
     subjects = read_subjects(options.subjects) if options.subjects else None
     members = splits.memberships(src, source.entries, options.split, subjects)
     count = options.num_shards or max(1, -(-len(source.entries) // SHARD_SAMPLES))
-    choices = {"split": options.split, "format": options.format, "layout": source.layout}
-    choices["subjects"] = {id: member.subject for id, member in members.items()}
+    choices = {
+        "split": options.split,
+        "format": options.format,
+        "layout": source.layout,
+        "subjects": subjects,
+    }
     header = shards.ShardHeader.of(
         options.preset, PRESETS[options.preset].frame, src.resolve().name, count, choices
     )
@@ -179,9 +183,15 @@ def _finished(plan: Plan, part: int, out: Path, ledger: Ledger, verify: bool) ->
     record = ledger.records.get(str(part))
     return (
         record is not None
+        and record["members"] == _members(plan, part)
         and _same_sources(plan, part, record, verify)
         and outputs_stand(out, record["outputs"], verify)
     )
+
+
+def _members(plan: Plan, part: int) -> dict[str, list[str]]:
+    """Subject, split and group by id: a photograph more in the set can move the others."""
+    return {entry.id: list(astuple(plan.members[entry.id])) for entry in plan.parts[part]}
 
 
 def _same_sources(plan: Plan, part: int, record: dict, verify: bool) -> bool:
@@ -245,6 +255,7 @@ def _write_part(plan: Plan, part: int, out: Path, ledger: Ledger, options: PrepO
     ledger.add(
         str(part),
         _ledger_key(plan),
+        members=_members(plan, part),
         sources=sources,
         inputs=_hashes(plan.source.root, sources),
         outputs={name: sha256_of(out / name) for name in names},

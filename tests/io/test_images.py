@@ -234,7 +234,7 @@ def test_a_single_pixel_is_too_small(tmp_path):
 
 def test_folder_named_png_is_one_line(tmp_path):
     (tmp_path / "x.png").mkdir()
-    assert "Is a directory" in assert_one_line(tmp_path / "x.png")
+    assert "is no regular file" in assert_one_line(tmp_path / "x.png")
 
 
 def test_missing_file_is_one_line(tmp_path):

@@ -219,3 +219,13 @@ def test_real_data_sets(real_data, name, layout, count, labelled, with_fov):
     assert sum(entry.mask is not None for entry in found.entries) == labelled
     assert sum(entry.fov is not None for entry in found.entries) == with_fov
     assert found.unmatched == ()
+
+
+def test_links_to_folders_are_walked_and_one_to_a_folder_above_ends(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.png").touch()
+    root = tmp_path / "set"
+    root.mkdir()
+    (root / "linked").symlink_to(tmp_path / "elsewhere")
+    (root / "linked" / "up").symlink_to(root)
+    assert walk(root) == ["linked/a.png"]

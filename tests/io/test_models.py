@@ -18,10 +18,11 @@ WEIGHTS = {
 
 @pytest.fixture
 def folder(tmp_path):
-    models.write_weights(tmp_path / models.GENERATOR, WEIGHTS)
-    models.write_config(tmp_path, PIX2PIX, 0.375, models.Calibration(1.25, -0.5), {"step": 7})
-    write_manifest(tmp_path / "manifest.json", manifest("train", {}, {}, {}, {}))
-    return tmp_path
+    root = tmp_path / "weights" / "tiny"
+    models.write_weights(root / models.GENERATOR, WEIGHTS)
+    models.write_config(root, PIX2PIX, 0.375, models.Calibration(1.25, -0.5), {"step": 7})
+    write_manifest(root / "manifest.json", manifest("train", {}, {}, {}, {}))
+    return root
 
 
 def changed(folder, **values):

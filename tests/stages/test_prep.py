@@ -370,3 +370,18 @@ def test_a_names_bytes_survive_in_shards(own_set, tmp_path):
     (src / "images/p2_OD.png").rename(src / f"{name}.png")
     run_prep(src, tmp_path / "out", SMALL)
     assert (src / samples(tmp_path / "out")[name].source).is_file()
+
+
+def test_a_photograph_more_needs_no_force(own_set, tmp_path):
+    """The parts are made anew where it changed them, and come out as in a folder of its own."""
+    root = own_set("pairs")
+    out = tmp_path / "shards"
+    photograph, mask = sorted(root.rglob("images/*"))[0], sorted(root.rglob("masks/*"))[0]
+    spare = photograph.read_bytes(), mask.read_bytes()
+    assert run_prep(root, out, PrepOptions(num_shards=2)) == 0
+    for path, data in zip((photograph, mask), spare, strict=True):
+        stem = path.name.replace(photograph.stem, "new-person", 1)
+        (path.parent / stem).write_bytes(data)
+    assert run_prep(root, out, PrepOptions(num_shards=2)) == 0
+    assert run_prep(root, tmp_path / "other", PrepOptions(num_shards=2)) == 0
+    assert contents(out) == contents(tmp_path / "other")
