@@ -5,15 +5,25 @@ on stderr and an exit code (errors.py). Stages are imported inside the commands,
 help comes at once.
 """
 
+import dataclasses
 import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import typer
 
-from fundusseg import __version__, config, errors, stop, ui
+from fundusseg import __version__, errors, stop, ui
+from fundusseg.options import (
+    InferOptions,
+    PhantomOptions,
+    PrepOptions,
+    ScoreOptions,
+    TrainOptions,
+)
+
+Options = TypeVar("Options")
 
 app = typer.Typer(
     name="fundusseg",
@@ -58,22 +68,26 @@ def prep(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the shards.")],
     preset: Annotated[
         Literal["native", "pix2pix"], typer.Option("--preset", help="Frame and network.")
-    ] = config.DEFAULT_PRESET,
-    layout: Annotated[Layout, typer.Option("--layout", help="Layout of SRC.")] = "auto",
-    format: Annotated[Literal["h5", "npz"], typer.Option("--format", help="Kind of shard.")] = "h5",
+    ] = PrepOptions.preset,
+    layout: Annotated[Layout, typer.Option("--layout", help="Layout of SRC.")] = PrepOptions.layout,
+    format: Annotated[
+        Literal["h5", "npz"], typer.Option("--format", help="Kind of shard.")
+    ] = PrepOptions.format,
     split: Annotated[
         Literal["auto", "train", "test"],
         typer.Option("--split", help="auto: the data set's own; or one part for all."),
-    ] = "auto",
-    subjects: SubjectsFile = None,
-    shard: Annotated[int | None, typer.Option("--shard", min=0, help="This part only.")] = None,
+    ] = PrepOptions.split,
+    subjects: SubjectsFile = PrepOptions.subjects,
+    shard: Annotated[
+        int | None, typer.Option("--shard", min=0, help="This part only.")
+    ] = PrepOptions.shard,
     num_shards: Annotated[
         int, typer.Option("--num-shards", min=0, help="Number of shards; 0: by size.")
-    ] = 0,
+    ] = PrepOptions.num_shards,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what matches what.")] = False,
-    jobs: Jobs = 0,
-    force: Force = False,
-    verify: Verify = False,
+    jobs: Jobs = PrepOptions.jobs,
+    force: Force = PrepOptions.force,
+    verify: Verify = PrepOptions.verify,
     quiet: Quiet = False,
     verbose: Verbose = False,
     log_file: LogFile = None,
@@ -87,18 +101,7 @@ def prep(
     _require_part(shard, num_shards)
     from fundusseg.stages import prep as stage
 
-    options = stage.PrepOptions(
-        layout=layout,
-        preset=preset,
-        format=format,
-        split=split,
-        subjects=subjects,
-        shard=shard,
-        num_shards=num_shards,
-        jobs=jobs,
-        force=force,
-        verify=verify,
-    )
+    options = _options(PrepOptions, locals())
     if dry_run:
         sys.stdout.write(stage.describe(stage.planned(src, out, options)))
         return errors.EXIT_OK
@@ -110,25 +113,31 @@ def train(
     paths: Annotated[
         list[Path], typer.Argument(metavar="SHARDS... OUT", help="Shard folders, model folder.")
     ],
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Length in steps.")] = None,
-    epochs: Annotated[int | None, typer.Option("--epochs", min=1, help="Length in epochs.")] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=1, help="Length in steps.")
+    ] = TrainOptions.steps,
+    epochs: Annotated[
+        int | None, typer.Option("--epochs", min=1, help="Length in epochs.")
+    ] = TrainOptions.epochs,
     split: Annotated[
         Literal["train", "all"], typer.Option("--split", help="all: the test part too.")
-    ] = "train",
+    ] = TrainOptions.split,
     adversarial_weight: Annotated[
         float | None,
         typer.Option("--adversarial-weight", min=0, help="Of the discriminator; 0: none."),
-    ] = None,
+    ] = TrainOptions.adversarial_weight,
     config: Annotated[
         Path | None, typer.Option("--config", help="JSON with any keys of the preset.")
-    ] = None,
+    ] = TrainOptions.config,
     summary: Annotated[
         bool, typer.Option("--summary", help="Print the layers; no training.")
     ] = False,
-    seed: Seed = None,
-    precision: Annotated[Precision, typer.Option("--precision", help="Of convolutions.")] = "auto",
-    jobs: Jobs = 0,
-    force: Force = False,
+    seed: Seed = TrainOptions.seed,
+    precision: Annotated[
+        Precision, typer.Option("--precision", help="Of convolutions.")
+    ] = TrainOptions.precision,
+    jobs: Jobs = TrainOptions.jobs,
+    force: Force = TrainOptions.force,
     quiet: Quiet = False,
     verbose: Verbose = False,
     log_file: LogFile = None,
@@ -143,17 +152,7 @@ def train(
     _require_existing(*(paths if summary else paths[:-1]), config)
     from fundusseg.stages import train as stage
 
-    options = stage.TrainOptions(
-        config=config,
-        steps=steps,
-        epochs=epochs,
-        adversarial_weight=adversarial_weight,
-        seed=seed,
-        split=split,
-        precision=precision,
-        jobs=jobs,
-        force=force,
-    )
+    options = _options(TrainOptions, locals())
     if summary:
         sys.stdout.write(stage.summary(paths, options))
         return errors.EXIT_OK
@@ -168,37 +167,45 @@ def infer(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the maps.")],
     model: Annotated[
         str, typer.Option("--model", help="Model folder, or the name of a shipped one.")
-    ] = config.DEFAULT_MODEL,
-    threshold: Threshold = None,
-    fov: FovFolder = None,
+    ] = InferOptions.model,
+    threshold: Threshold = InferOptions.threshold,
+    fov: FovFolder = InferOptions.fov,
     probability: Annotated[
         bool, typer.Option("--probability", help="Write <name>.prob.png (16 bit) too.")
-    ] = False,
+    ] = InferOptions.probability,
     overlay: Annotated[
         bool, typer.Option("--overlay", help="Write the photograph with outlines too.")
-    ] = False,
+    ] = InferOptions.overlay,
     format: Annotated[
         Literal["png", "npz", "h5"], typer.Option("--format", help="Kind of output.")
-    ] = "png",
+    ] = InferOptions.format,
     layout: Annotated[
         InferLayout, typer.Option("--layout", help="none: every image is a photograph.")
-    ] = "auto",
+    ] = InferOptions.layout,
     split: Annotated[
         Literal["all", "train", "validation", "test"], typer.Option("--split", help="Of shards.")
-    ] = "all",
+    ] = InferOptions.split,
     keep_suffix: Annotated[
         bool, typer.Option("--keep-suffix", help="a.jpg becomes a.jpg.png.")
-    ] = False,
-    null: Annotated[bool, typer.Option("--null", help="The list is NUL-separated.")] = False,
-    tile: Annotated[
+    ] = InferOptions.keep_suffix,
+    null_separated: Annotated[
+        bool, typer.Option("--null", help="The list is NUL-separated.")
+    ] = InferOptions.null_separated,
+    tile_px: Annotated[
         int, typer.Option("--tile", min=0, help="Side of tiles in pixels of the frame; 0: none.")
-    ] = 0,
-    shard: Annotated[int, typer.Option("--shard", min=0, help="This part only (from 0).")] = 0,
-    num_shards: Annotated[int, typer.Option("--num-shards", min=1, help="Number of parts.")] = 1,
-    precision: Annotated[Precision, typer.Option("--precision", help="Of convolutions.")] = "auto",
-    jobs: Jobs = 0,
-    force: Force = False,
-    verify: Verify = False,
+    ] = InferOptions.tile_px,
+    shard: Annotated[
+        int, typer.Option("--shard", min=0, help="This part only (from 0).")
+    ] = InferOptions.shard,
+    num_shards: Annotated[
+        int, typer.Option("--num-shards", min=1, help="Number of parts.")
+    ] = InferOptions.num_shards,
+    precision: Annotated[
+        Precision, typer.Option("--precision", help="Of convolutions.")
+    ] = InferOptions.precision,
+    jobs: Jobs = InferOptions.jobs,
+    force: Force = InferOptions.force,
+    verify: Verify = InferOptions.verify,
     quiet: Quiet = False,
     verbose: Verbose = False,
     log_file: LogFile = None,
@@ -210,26 +217,9 @@ def infer(
     _start(quiet, verbose, log_file)
     _require_existing(fov, None if given == "-" else Path(given))
     _require_part(shard, num_shards)
-    from fundusseg.io.outputs import OutputKinds
     from fundusseg.stages import infer as stage
 
-    options = stage.InferOptions(
-        model=model,
-        threshold=threshold,
-        fov=fov,
-        outputs=OutputKinds(format, probability, overlay),
-        layout=layout,
-        split=split,
-        keep_suffix=keep_suffix,
-        null_separated=null,
-        tile_px=tile,
-        precision=precision,
-        jobs=jobs,
-        shard=shard,
-        num_shards=num_shards,
-        force=force,
-        verify=verify,
-    )
+    options = _options(InferOptions, locals())
     return stage.run_infer(given, out, options)
 
 
@@ -240,30 +230,34 @@ def score(
     ],
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for tables, report and plots.")
-    ] = None,
+    ] = ScoreOptions.out,
     split: Annotated[
         Literal["default", "train", "validation", "test", "all"],
         typer.Option("--split", help="default: test where the truth has splits."),
-    ] = "default",
-    threshold: Threshold = None,
+    ] = ScoreOptions.split,
+    threshold: Threshold = ScoreOptions.threshold,
     whole_frame: Annotated[
         bool, typer.Option("--whole-frame", help="Outside the field of view too.")
-    ] = False,
+    ] = ScoreOptions.whole_frame,
     at: Annotated[
         Literal["native", "prepared"], typer.Option("--at", help="Size that is scored.")
-    ] = "native",
-    fov: FovFolder = None,
+    ] = ScoreOptions.at,
+    fov: FovFolder = ScoreOptions.fov,
     groups: Annotated[
         Path | None, typer.Option("--groups", help="TSV with id and columns to group by.")
-    ] = None,
+    ] = ScoreOptions.groups,
     floor: Annotated[
         bool, typer.Option("--floor", help="A row for a filter that learnt nothing.")
-    ] = False,
-    json: Annotated[bool, typer.Option("--json", help="JSON on stdout, not Markdown.")] = False,
-    layout: Annotated[Layout, typer.Option("--layout", help="Layout of TRUTH.")] = "auto",
-    subjects: SubjectsFile = None,
-    seed: Seed = 1,
-    jobs: Jobs = 0,
+    ] = ScoreOptions.floor,
+    json: Annotated[
+        bool, typer.Option("--json", help="JSON on stdout, not Markdown.")
+    ] = ScoreOptions.json,
+    layout: Annotated[
+        Layout, typer.Option("--layout", help="Layout of TRUTH.")
+    ] = ScoreOptions.layout,
+    subjects: SubjectsFile = ScoreOptions.subjects,
+    seed: Seed = ScoreOptions.seed,
+    jobs: Jobs = ScoreOptions.jobs,
     quiet: Quiet = False,
     verbose: Verbose = False,
     log_file: LogFile = None,
@@ -277,35 +271,26 @@ def score(
         raise errors.UsageError("score needs at least one folder of maps, and the truth")
     _require_existing(*paths, fov, groups, subjects)
     from fundusseg.stages import score as stage
-    from fundusseg.stages.scoring.options import ScoreOptions
 
-    options = ScoreOptions(
-        out=out,
-        split=split,
-        threshold=threshold,
-        whole_frame=whole_frame,
-        at=at,
-        fov=fov,
-        groups=groups,
-        floor=floor,
-        json=json,
-        layout=layout,
-        subjects=subjects,
-        jobs=jobs,
-        seed=seed,
-    )
+    options = _options(ScoreOptions, locals())
     return stage.run_score(paths[:-1], paths[-1], options)
 
 
 @app.command()
 def phantom(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the data set.")],
-    count: Annotated[int, typer.Option("--count", min=1, help="Number of photographs.")] = 24,
-    size: Annotated[int, typer.Option("--size", min=64, max=4096, help="Height in pixels.")] = 512,
-    layout: Annotated[DrawnLayout, typer.Option("--layout", help="Layout of OUT.")] = "pairs",
-    seed: Seed = 1,
-    jobs: Jobs = 0,
-    force: Force = False,
+    count: Annotated[
+        int, typer.Option("--count", min=1, help="Number of photographs.")
+    ] = PhantomOptions.count,
+    size_px: Annotated[
+        int, typer.Option("--size", min=64, max=4096, help="Height in pixels.")
+    ] = PhantomOptions.size_px,
+    layout: Annotated[
+        DrawnLayout, typer.Option("--layout", help="Layout of OUT.")
+    ] = PhantomOptions.layout,
+    seed: Seed = PhantomOptions.seed,
+    jobs: Jobs = PhantomOptions.jobs,
+    force: Force = PhantomOptions.force,
     quiet: Quiet = False,
     verbose: Verbose = False,
     log_file: LogFile = None,
@@ -315,17 +300,9 @@ def phantom(
     Example: fundusseg phantom phantoms/ --count 24
     """
     _start(quiet, verbose, log_file)
-    from fundusseg.fundus.phantom import PhantomConfig
     from fundusseg.stages import phantom as stage
 
-    options = stage.PhantomOptions(
-        count=count,
-        layout=layout,
-        drawing=PhantomConfig(size_px=size),
-        seed=seed,
-        jobs=jobs,
-        force=force,
-    )
+    options = _options(PhantomOptions, locals())
     return stage.run_phantom(out, options)
 
 
@@ -421,6 +398,12 @@ def _start(quiet: bool, verbose: bool, log_file: Path | None) -> None:
     if quiet and verbose:
         raise errors.UsageError("--quiet and --verbose exclude each other")
     ui.start_logging(quiet, verbose, log_file)
+
+
+def _options(kind: type[Options], words: dict) -> Options:
+    """The options of a command from its parameters, which have the same names."""
+    names = [field.name for field in dataclasses.fields(kind) if field.name in words]
+    return kind(**{name: words[name] for name in names})
 
 
 def _require_existing(*paths: Path | None) -> None:

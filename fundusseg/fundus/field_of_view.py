@@ -77,7 +77,9 @@ def found_field_of_view(photograph: np.ndarray) -> tuple[FieldOfView, np.ndarray
             lines[last * stride :] = False
         return FieldOfView(y, x, 2 * radius, "circle"), mask
     mask = np.kron(hull, np.ones((stride, stride), bool))
-    mask = np.pad(mask, [(0, max(0, s - m)) for s, m in zip(shape, mask.shape)], mode="edge")
+    mask = np.pad(
+        mask, [(0, max(0, s - m)) for s, m in zip(shape, mask.shape, strict=True)], mode="edge"
+    )
     mask = mask[: shape[0], : shape[1]]
     return field_of_view_of_mask(mask, "hull"), mask
 

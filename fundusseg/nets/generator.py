@@ -31,7 +31,9 @@ def build_generator(
     x = bottleneck_block(make, x, config.bottleneck_filters)
     dropout = dict(enumerate(config.dropout, start=1))
     decoder_filters = reversed(config.encoder_filters)
-    for number, (filters, skip) in enumerate(zip(decoder_filters, reversed(skips)), start=1):
+    for number, (filters, skip) in enumerate(
+        zip(decoder_filters, reversed(skips), strict=True), start=1
+    ):
         x = decoder_block(make, x, skip, filters, f"decoder_{number}", dropout.get(number, 0.0))
     x = make.upsampling(1, "output")(x)
     activation = "tanh" if config.output == "tanh" else "linear"

@@ -70,12 +70,15 @@ class Trainer:
         """The losses' means over the last `count` steps, by name; starts the sums anew."""
         means = self.loss_sums.numpy() / max(1, count)
         self.loss_sums.assign(tf.zeros_like(self.loss_sums))
-        return {name: float(mean) for name, mean in zip(LOSS_NAMES, means)}
+        return {name: float(mean) for name, mean in zip(LOSS_NAMES, means, strict=True)}
 
     def saved_weights(self) -> dict[str, np.ndarray]:
         """The generator's weights that are validated and shipped (moving averages), by name."""
         source = self.average if self.preset.train.average_decay else self.generator.weights
-        return {weight.path: value.numpy() for weight, value in zip(self.generator.weights, source)}
+        return {
+            weight.path: value.numpy()
+            for weight, value in zip(self.generator.weights, source, strict=True)
+        }
 
     def discriminator_weights(self) -> dict[str, np.ndarray]:
         """The discriminator's weights by name."""
@@ -143,7 +146,7 @@ class Trainer:
         self._apply(tape, total, self.generator, self.generator_optimizer)
         if adversarial:
             self._apply(tape, discriminator_loss, self.discriminator, self.discriminator_optimizer)
-        for average, weight in zip(self.average, self.generator.weights):
+        for average, weight in zip(self.average, self.generator.weights, strict=True):
             average.assign(average * decay + weight * (1.0 - decay))
         self.loss_sums.assign_add(tf.stack([total, fooling, segmentation, l1, discriminator_loss]))
 
@@ -162,4 +165,4 @@ class Trainer:
         gradients = tape.gradient(loss, model.trainable_variables)
         if self.preset.train.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.preset.train.clip_norm)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables))
+        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))

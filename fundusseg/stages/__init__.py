@@ -1,1 +1,1 @@
-"""One module per subcommand: each reads and writes through io and computes through pure functions."""
+"""One module per subcommand: it reads and writes through io, and computes by pure functions."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from fundusseg import stop, ui
-from fundusseg.config import DEFAULT_MODEL, Preset, config_hash
+from fundusseg.config import Preset, config_hash
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError, UsageError
 from fundusseg.fundus.geometry import from_frame
 from fundusseg.fundus.overlay import outlined
@@ -25,30 +25,10 @@ from fundusseg.io.shards import ShardFolder
 from fundusseg.io.sources import Source, Sources, sources
 from fundusseg.io.status import FAILED, OK, StatusRow, escaped, status_name, write_status
 from fundusseg.metrics.expected import expected_dice
+from fundusseg.options import InferOptions
 from fundusseg.parallel import free_cores, ordered_map
 from fundusseg.stages.infer_inputs import Prepared, from_file, from_shard
 from fundusseg.stages.segmenting import ready_predictor
-
-
-@dataclass(frozen=True)
-class InferOptions:
-    """What the command line says beside IN and OUT; threshold None is the model's own."""
-
-    model: str = DEFAULT_MODEL
-    threshold: float | None = None
-    fov: Path | None = None
-    outputs: OutputKinds = OutputKinds()
-    layout: str = "auto"
-    split: str = "all"
-    keep_suffix: bool = False
-    null_separated: bool = False
-    tile_px: int = 0
-    precision: str = "auto"
-    jobs: int = 0
-    shard: int = 0
-    num_shards: int = 1
-    force: bool = False
-    verify: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,9 +57,9 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
     )
     _require_fitting_shards(found.shards, model, options)
     to_write = [(item.id, item.path) for item in found.items if not item.refusal]
-    require_free_names(out, to_write, options.outputs)
-    require_own_folder(out, "infer")
     job = _Job(found, out, options, model)
+    require_free_names(out, to_write, job.outputs)
+    require_own_folder(out, "infer")
     output_folder(out)
     job.open_ledger()
     for count, what, first in found.left_out:
@@ -101,6 +81,7 @@ class _Job:
 
     def __init__(self, found: Sources, out: Path, options: InferOptions, model: models.Model):
         self.found, self.out, self.options, self.model = found, out, options, model
+        self.outputs = OutputKinds(options.format, options.probability, options.overlay)
         self.frame = model.preset.frame
         self.threshold = model.threshold if options.threshold is None else options.threshold
         self.mine = found.items[options.shard :: options.num_shards]
@@ -206,7 +187,7 @@ class _Job:
         return hashlib.sha256(ids).hexdigest()
 
     def _names(self, source: Source) -> tuple[str, ...]:
-        return self.options.outputs.names(source.id)
+        return self.outputs.names(source.id)
 
     def _prepared(self, source: Source) -> tuple[Prepared, list] | Failure:
         """Decode a photograph and bring it to the frame; in a thread of its own."""
@@ -243,7 +224,7 @@ class _Job:
         frame = self.predictor.probabilities(item.image[np.newaxis], item.fov[np.newaxis])[0]
         probability = from_frame(frame, item.geometry)
         vessels = probability >= self.threshold
-        kinds = self.options.outputs
+        kinds = self.outputs
         overlay = outlined(item.pixels, vessels) if kinds.overlay else None
         contents = kinds.encoded(item.source.id, vessels, probability, overlay)
         try:
@@ -301,7 +282,7 @@ def _require_fitting_shards(
 ) -> None:
     if shards is None:
         return
-    if options.outputs.overlay or options.fov:
+    if options.overlay or options.fov:
         raise UsageError("shards hold no photograph: --overlay and --fov go with photographs")
     if shards.header.frame != model.preset.frame:
         problem = f"was prepared with another frame than the model {model.folder} has"

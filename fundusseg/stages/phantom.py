@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import asdict, astuple, dataclass, field
+from dataclasses import asdict, astuple
 from pathlib import Path
 
 from fundusseg import stop, ui
@@ -15,21 +15,10 @@ from fundusseg.io.ledger import outputs_stand
 from fundusseg.io.manifest import NAME as MANIFEST
 from fundusseg.io.manifest import manifest, read_manifest, require_own_folder, write_manifest
 from fundusseg.io.phantom_set import phantom_names, picture_bytes
+from fundusseg.options import PhantomOptions
 from fundusseg.parallel import free_cores, ordered_map
 
 TRUTH = "truth.json"
-
-
-@dataclass(frozen=True)
-class PhantomOptions:
-    """What the command line says beside OUT."""
-
-    count: int = 24
-    layout: str = "pairs"
-    drawing: PhantomConfig = field(default_factory=PhantomConfig)
-    seed: int = 1
-    jobs: int = 0
-    force: bool = False
 
 
 def run_phantom(out: Path, options: PhantomOptions) -> int:
@@ -38,11 +27,12 @@ def run_phantom(out: Path, options: PhantomOptions) -> int:
     Raises:
         FundussegError: if the folder holds phantoms of other settings, or a stop is asked for.
     """
+    drawing = PhantomConfig(size_px=options.size_px)
     config = {
         "count": options.count,
         "layout": options.layout,
         "seed": options.seed,
-        "drawing": asdict(options.drawing),
+        "drawing": asdict(drawing),
     }
     config["sha256"] = config_hash(config)
     require_own_folder(out, "phantom")
@@ -58,7 +48,7 @@ def run_phantom(out: Path, options: PhantomOptions) -> int:
 
     def drawn(number: int) -> tuple[str, dict, dict[str, str]]:
         names = phantom_names(options.layout, number, options.count)
-        made = phantom(options.drawing, options.seed * 1_000_003 + number)
+        made = phantom(drawing, options.seed * 1_000_003 + number)
         return without_suffix(names.photograph), made.truth, _write(out, names, made)
 
     with ui.progress(f"phantom {out}", options.count, "photographs") as bar:

@@ -17,27 +17,8 @@ from fundusseg.io.ledger import Ledger, SourceStamp, outputs_stand
 from fundusseg.io.manifest import NAME, manifest, manifest_name, require_own_folder, write_manifest
 from fundusseg.io.status import escaped
 from fundusseg.io.tables import read_subjects
+from fundusseg.options import PrepOptions
 from fundusseg.parallel import free_cores, ordered_map
-
-
-@dataclass(frozen=True)
-class PrepOptions:
-    """What the command line says beside SRC and OUT.
-
-    shard: this job-array task (0-based), or None for all shards. num_shards: 0 lets the
-    number of samples decide.
-    """
-
-    layout: str = "auto"
-    preset: str = "native"
-    format: str = "h5"
-    split: str = "auto"
-    subjects: Path | None = None
-    shard: int | None = None
-    num_shards: int = 0
-    jobs: int = 0
-    force: bool = False
-    verify: bool = False
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from fundusseg.io.files import output_folder
 from fundusseg.io.status import escaped
 from fundusseg.io.tables import read_subjects
 from fundusseg.io.truth import GivenFields, truth_of
+from fundusseg.options import ScoreOptions
 from fundusseg.parallel import free_cores
 from fundusseg.report.markdown import named_in_a_line
 from fundusseg.stages.scoring.floor import trained_floor
 from fundusseg.stages.scoring.inputs import chosen_refs, labels_of, paired, strata
-from fundusseg.stages.scoring.options import ScoreOptions
 from fundusseg.stages.scoring.output import Report, printed, write_report
 from fundusseg.stages.scoring.run import Collected, Scorer, collected
 

@@ -17,26 +17,8 @@ from fundusseg.io.manifest import manifest, read_manifest, require_own_folder, w
 from fundusseg.io.shards import Sample, ShardFolder
 from fundusseg.metrics.curves import ScoreHistogram
 from fundusseg.metrics.validation import Validation, platt_calibration, validation
+from fundusseg.options import TrainOptions
 from fundusseg.parallel import free_cores
-
-
-@dataclass(frozen=True)
-class TrainOptions:
-    """What the command line says beside SHARDS and OUT; None leaves the preset's value.
-
-    split: "train", or "all" for the train and test parts together (a final model; the
-    validation part stays out either way).
-    """
-
-    config: Path | None = None
-    steps: int | None = None
-    epochs: int | None = None
-    adversarial_weight: float | None = None
-    seed: int | None = None
-    split: str = "train"
-    precision: str = "auto"
-    jobs: int = 0
-    force: bool = False
 
 
 @dataclass(frozen=True)

@@ -202,7 +202,6 @@ def test_what_changes_results_changes_the_config_hash():
     """Config hash: covers geometry, model and threshold; not jobs, precision or logging."""
     from fundusseg.config import Preset
     from fundusseg.io.models import Model
-    from fundusseg.io.outputs import OutputKinds
     from fundusseg.io.sources import Sources
     from fundusseg.stages.infer import InferOptions, _Job
 
@@ -216,7 +215,7 @@ def test_what_changes_results_changes_the_config_hash():
         {"precision": "float32"},
         {"verify": True},
         {"shard": 1, "num_shards": 2},
-        {"outputs": OutputKinds(probability=True)},
+        {"probability": True},
         {"threshold": 0.5},
     ]
     assert {hash_of(**options) for options in same} == {hash_of()}

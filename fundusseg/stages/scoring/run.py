@@ -12,11 +12,11 @@ from fundusseg.errors import InputError
 from fundusseg.io.maps import VesselMap
 from fundusseg.io.truth import GivenFields, Truth, TruthImage, TruthRef
 from fundusseg.metrics.curves import ScoreHistogram
+from fundusseg.options import ScoreOptions
 from fundusseg.parallel import free_cores, ordered_map
 from fundusseg.stages.scoring.floor import Floor, floor_map
 from fundusseg.stages.scoring.image import ImageScore, Reference, image_score
 from fundusseg.stages.scoring.inputs import Pairing, read_map
-from fundusseg.stages.scoring.options import ScoreOptions
 from fundusseg.stages.scoring.summary import FLOOR, MAPS, SECOND, Cohort, System, oracle
 
 
