@@ -36,10 +36,12 @@ class Ledger:
 
     def __init__(self, folder: Path, shard: int = 0, num_shards: int = 1):
         self.folder = folder
-        part = f"-{shard}-of-{num_shards}" if num_shards > 1 else ""
+        self.is_part = num_shards > 1
+        part = f"-{shard}-of-{num_shards}" if self.is_part else ""
         self.path = folder / f".ledger{part}.jsonl"
         self.records: dict[str, dict] = {}
-        for path in sorted(folder.glob(".ledger*.jsonl")):
+        # Where two files know the same work, the one that was written to last is right.
+        for path in sorted(self._paths(), key=lambda path: (path.stat().st_mtime_ns, path.name)):
             self._read(path)
         if self.path.exists() and not self.path.read_bytes().endswith(b"\n"):
             append_line(self.path, "")  # ends a line that a kill cut short
@@ -61,10 +63,13 @@ class Ledger:
         append_line(self.path, json.dumps(self.records[key], sort_keys=True))
 
     def clear(self) -> None:
-        """Forget everything, on disk too (--force)."""
-        for path in self.folder.glob(".ledger*.jsonl"):
+        """Forget everything (--force); on disk, a task of a job array forgets only its own."""
+        for path in [self.path] if self.is_part else self._paths():
             path.unlink(missing_ok=True)
         self.records.clear()
+
+    def _paths(self) -> list[Path]:
+        return list(self.folder.glob(".ledger*.jsonl"))
 
     def _read(self, path: Path) -> None:
         for line in path.read_bytes().split(b"\n"):

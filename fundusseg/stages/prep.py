@@ -50,8 +50,8 @@ def run_prep(src: Path, out: Path, options: PrepOptions) -> int:
     if options.force:
         _remove_leftovers(plan, out, ledger, options)
         ledger.clear()
-    ledger.require_config(_ledger_key(plan))
     mine = [options.shard] if options.shard is not None else range(len(plan.parts))
+    ledger.require_config(_ledger_key(plan))
     with ui.progress(
         f"prep {src}", sum(len(plan.parts[part]) for part in mine), "photographs"
     ) as bar:

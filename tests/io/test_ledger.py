@@ -81,3 +81,19 @@ def test_a_stamp_sees_size_and_time(tmp_path):
     path.write_bytes(b"data")
     os.utime(path, ns=(1, 2))
     assert SourceStamp.of(path).as_list() == [4, 2]
+
+
+def test_a_task_of_a_job_array_forgets_only_its_own_work(tmp_path):
+    for shard in (0, 1):
+        Ledger(tmp_path, shard, 2).add(f"work {shard}", "config")
+    Ledger(tmp_path, 0, 2).clear()
+    assert set(Ledger(tmp_path).records) == {"work 1"}
+
+
+def test_the_ledger_that_was_written_to_last_is_right(tmp_path):
+    Ledger(tmp_path).add("a", "old")
+    Ledger(tmp_path, 1, 2).add("a", "new")
+    os.utime(tmp_path / ".ledger.jsonl", ns=(1, 1))
+    assert Ledger(tmp_path).records["a"]["config"] == "new"
+    os.utime(tmp_path / ".ledger-1-of-2.jsonl", ns=(0, 0))
+    assert Ledger(tmp_path).records["a"]["config"] == "old"
