@@ -155,7 +155,7 @@ def test_a_list_on_stdin(infer, photographs, tmp_path, stdin, monkeypatch):
     assert [id for id, row in rows.items() if row.status == "ok"] == ["a", absolute_id]
     assert ".." in rows["b/../a"].reason
     assert "No such file" in rows["missing"].reason
-    assert "directory" in rows["b"].reason
+    assert "no regular file" in rows["b"].reason
     assert (tmp_path / "maps" / f"{absolute_id}.png").is_file()
 
 
