@@ -23,7 +23,7 @@ READY := .venv/.ready
 STYLE := --line-length 100
 LINTED := fundusseg tests
 
-.PHONY: help all prep train infer score test lint bench clean FORCE
+.PHONY: help all prep train infer score test lint bench figures clean FORCE
 
 help: ## this list
 	@echo 'fundusseg: vessel maps from retinal photographs'
@@ -103,6 +103,18 @@ lint: $(READY) ## style and errors that can be seen without running
 
 bench: $(READY) ## time and memory, written to docs/bench.md
 	.venv/bin/python -m tests.bench
+
+FIGURES := $(patsubst %,docs/figures/%.md,CHASE_DB1 HRF LES-AV)
+figures: $(FIGURES) ## the default model on DATA/CHASE_DB1, HRF and LES-AV, to docs/figures
+docs/figures/LES-AV.md: part := all
+docs/figures/%.md: part := test
+$(FIGURES): docs/figures/%.md: fundusseg/weights/default/manifest.json | $(READY)
+	@mkdir -p $(@D)
+	$(FUNDUSSEG) prep "$$DATA/$*" runs/figures/$*/shards
+	$(FUNDUSSEG) infer runs/figures/$*/shards runs/figures/$*/maps --split $(part) --probability
+	$(FUNDUSSEG) score runs/figures/$*/maps runs/figures/$*/shards --split $(part) --floor \
+		--out runs/figures/$*/score > /dev/null
+	sed -e '/^!\[/d; /^## Plots/d' runs/figures/$*/score/report.md | cat -s > $@
 
 clean: ## remove the demo's run; other runs stay
 	rm -rf runs/demo

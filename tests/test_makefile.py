@@ -1,4 +1,4 @@
-"""The Makefile chains the stages by their manifests. A stub in place of fundusseg notes the calls."""
+"""The Makefile chains the stages by their manifests; a stub of fundusseg notes the calls."""
 
 import os
 import shutil

@@ -16,6 +16,8 @@ from fundusseg.fundus.geometry import Geometry, to_frame
 from fundusseg.io import arrays, images, layouts, shards, splits
 from fundusseg.io.files import sha256_of
 from fundusseg.io.fov_folder import FovFolder
+from fundusseg.io.manifest import NAME as MANIFEST
+from fundusseg.io.manifest import read_manifest
 
 LEAST_SUBJECTS = 3  # below, splits refuses to deal them out
 _STEM = re.compile(
@@ -82,6 +84,7 @@ class DataSetTruth:
         self.layout = source.layout
         labelled = [entry for entry in source.entries if entry.mask is not None]
         self.unlabelled = len(source.entries) - len(labelled)
+        self.unprepared: dict[str, str] = {}  # by escaped id, why; known of shards only
         self.entries = {entry.id: entry for entry in labelled}
         members = _memberships(source, subjects)
         self.refs = [
@@ -142,6 +145,7 @@ class ShardTruth:
         self.layout = ""
         self.samples = {ref.id: ref for ref in self.folder.refs if ref.labelled}
         self.unlabelled = len(self.folder.refs) - len(self.samples)
+        self.unprepared = _failures_of_prep(root)
         self.refs = [
             TruthRef(ref.id, ref.split, _subject(ref, subjects, root), ref.group)
             for ref in self.samples.values()
@@ -194,6 +198,7 @@ class MaskTruth:
     kind = "folder of masks"
     layout = ""
     unlabelled = 0
+    unprepared: dict[str, str] = {}
 
     def __init__(self, root: Path, subjects: dict[str, str] | None):
         self.root = root
@@ -339,3 +344,9 @@ def _require_like(path: Path, found: np.ndarray, mask: np.ndarray) -> None:
 def _covered(coverage: np.ndarray) -> np.ndarray:
     """The pixels that are covered by half or more, of a coverage 0..255."""
     return coverage >= 128
+
+
+def _failures_of_prep(root: Path) -> dict[str, str]:
+    """Why photographs are not among the shards, by escaped id, from prep's manifest."""
+    path = root / MANIFEST
+    return read_manifest(path)["failures"] if path.is_file() else {}

@@ -8,7 +8,9 @@ import pytest
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError
 from fundusseg.io.images import map_png
 from fundusseg.io.manifest import read_manifest
+from fundusseg.io.shards import ShardFolder
 from fundusseg.io.status import StatusRow, write_status
+from fundusseg.stages.prep import PrepOptions, run_prep
 from fundusseg.stages.score import ScoreOptions, run_score
 from tests.stages.score_sets import figure, guesses, scored, write_maps
 
@@ -159,3 +161,21 @@ def test_a_folder_without_any_map_of_the_truth_is_refused(capsys, phantom_set, t
     folder = write_maps(tmp_path / "maps", {"stranger": BAR})
     with pytest.raises(InputError, match="no map of any of the 4 images"):
         scored(capsys, folder, phantom_set("pairs"))
+
+
+def test_a_photograph_that_prep_could_not_read_stands_in_the_report(own_set, tmp_path):
+    root = own_set("pairs")
+    broken = sorted(root.rglob("images/*"))[0]
+    broken.write_bytes(b"no image")
+    options = PrepOptions(preset="pix2pix", jobs=1)
+    assert run_prep(root, tmp_path / "shards", options) == EXIT_SOME_FAILED
+    maps = tmp_path / "maps"
+    folder = ShardFolder(tmp_path / "shards")
+    for ref in folder.of_split("all"):
+        path = maps / f"{ref.id}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(map_png(folder.read(ref, native=True).native_mask))
+    out = tmp_path / "out"
+    run_score([maps], tmp_path / "shards", ScoreOptions(split="all", out=out, jobs=1))
+    report = (out / "report.md").read_text()
+    assert f"{broken.stem} " in report and "no image that can be decoded" in report

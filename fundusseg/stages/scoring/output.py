@@ -89,7 +89,8 @@ class Report:
         return markdown.table(header, map(stratum_cells, self.strata), text_columns=3)
 
     def _fault_table(self) -> str:
-        rows = [
+        rows = [(id, "prep", reason) for id, reason in self.results.scorer.truth.unprepared.items()]
+        rows += [
             (escaped(id), escaped(label), escaped(reason))
             for label, faults in self.results.faults.items()
             for id, reason in faults.items()

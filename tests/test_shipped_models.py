@@ -1,0 +1,50 @@
+"""The models inside the package: whole, small, described, and good for something."""
+
+import numpy as np
+import pytest
+
+from fundusseg import segment
+from fundusseg.fundus.phantom import PhantomConfig, phantom
+from fundusseg.io import images, models
+from fundusseg.metrics.overlap import Counts, dice
+from fundusseg.stages.check import run_check
+
+LARGEST_BYTES = 4_000_000
+SHIPPED = models.shipped_models()
+
+
+def test_a_default_ships():
+    assert "default" in SHIPPED
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_it_is_whole_and_small_and_has_a_card(name, capsys):
+    folder = models.model_folder(name)
+    assert run_check([folder]) == 0, capsys.readouterr().out
+    assert (folder / models.GENERATOR).stat().st_size < LARGEST_BYTES
+    card = " ".join((folder / models.CARD).read_text().split())
+    assert "not a medical device" in card and "research" in card
+
+
+def test_the_default_finds_the_vessels_of_phantoms_that_it_never_saw():
+    drawn = phantom(PhantomConfig(size_px=512), seed=77)
+    probability = segment(drawn.photograph)
+    assert probability.shape == drawn.mask.shape and probability.dtype == np.float32
+    threshold = models.read_config(models.model_folder("default"))[1]
+    counts = Counts.of(probability >= threshold, drawn.mask, drawn.fov)
+    assert dice(counts) > 0.7
+
+
+def test_the_default_on_real_photographs_that_it_was_not_trained_on(real_data):
+    """Photographs of CHASE_DB1's children 11-14 and LES-AV; a floor, not the figure."""
+    sets = {
+        "CHASE_DB1": [("Image_11L.jpg", "masks/Image_11L_1stHO.png", "fov/Image_11L.gif")],
+        "LES-AV": [("111.png", "masks_derived/111.png", "fov/111_mask.gif")],
+    }
+    threshold = models.read_config(models.model_folder("default"))[1]
+    for name, files in sets.items():
+        for photograph, mask, fov in files:
+            folder = real_data / name / "all"
+            pixels = images.read_photograph(folder / "images" / photograph).pixels
+            truth, where = images.read_mask(folder / mask), images.read_mask(folder / fov)
+            assert dice(Counts.of(segment(pixels) >= threshold, truth, where)) > 0.75, photograph
