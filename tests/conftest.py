@@ -13,6 +13,10 @@ from tests.batch import run, write_photographs, write_tiny_model
 from tests.nets.tiny import tiny_preset
 from tests.phantom_sets import FORMS, draw
 
+# Trainings in this process and in processes of their own are compared to the last digit, which
+# the number of threads changes; what a process has once started tensorflow with stays.
+os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
+
 
 @pytest.fixture(scope="session")
 def phantom_set(tmp_path_factory) -> Callable[[str], Path]:

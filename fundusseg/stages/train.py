@@ -139,22 +139,29 @@ class Training:
         from fundusseg.nets.prediction import Predictor
         from fundusseg.nets.training import Trainer
 
-        self.jobs = options.jobs or free_cores()
-        runtime.start(self.jobs, seed=preset.train.seed)
-        precision = runtime.chosen_precision(options.precision)
-        ui.log.info("precision %s, %d threads", precision, self.jobs)
         self.preset, self.data, self.out, self.config_sha256 = preset, data, out, config_sha256
+        saved = models.read_state(out)
+        notes = {} if saved is None else saved[1]
+        # Threads and precision change the last digits, so a resume keeps those it began with.
+        self.jobs = options.jobs or notes.get("threads") or free_cores()
+        runtime.start(self.jobs, seed=preset.train.seed)
+        wanted = options.precision
+        self.precision = runtime.chosen_precision(
+            notes.get("precision", wanted) if wanted == "auto" else wanted
+        )
+        ui.log.info("precision %s, %d threads", self.precision, self.jobs)
         self.batches_per_epoch = max(1, len(data.frames) // preset.train.batch)
         self.steps = (
             preset.train.epochs * self.batches_per_epoch
             if preset.train.epochs
             else preset.train.steps
         )
-        self.trainer = Trainer(preset, self.steps, precision)
-        self.predictor = Predictor(preset, self.trainer.saved_weights(), precision)
+        self.trainer = Trainer(preset, self.steps, self.precision)
+        self.predictor = Predictor(preset, self.trainer.saved_weights(), self.precision)
         self.history = History(out / models.HISTORY)
         self.best: float | None = None
-        self._restore()
+        if saved is not None:
+            self._restore(*saved)
 
     def run(self) -> None:
         """Train from the saved step to the last one.
@@ -269,14 +276,16 @@ class Training:
             models.write_weights(
                 self.out / models.DISCRIMINATOR, self.trainer.discriminator_weights()
             )
-        notes = {"config": self.config_sha256, "best": self.best, "history": self.history.rows}
+        notes = {
+            "config": self.config_sha256,
+            "threads": self.jobs,
+            "precision": self.precision,
+            "best": self.best,
+            "history": self.history.rows,
+        }
         models.write_state(self.out, self.trainer.state(), notes)
 
-    def _restore(self) -> None:
-        saved = models.read_state(self.out)
-        if saved is None:
-            return
-        state, notes = saved
+    def _restore(self, state: dict[str, np.ndarray], notes: dict) -> None:
         if notes["config"] != self.config_sha256:
             _refuse(self.out)
         self.trainer.restore(state)

@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def train(tiny_shards, tiny_settings):
     """Train the tiny network; the exit code."""
-    words = ("--config", tiny_settings, "--precision", "float32")
+    words = ("--config", tiny_settings, "--precision", "float32", "--jobs", 1)
     return lambda out, *more: run("train", tiny_shards, out, *words, *more)
 
 
