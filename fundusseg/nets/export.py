@@ -1,5 +1,6 @@
 """The networks for other eyes: as a table of layers, and as a whole Keras model."""
 
+import logging
 from pathlib import Path
 
 import keras
@@ -32,5 +33,7 @@ def save_whole_model(generator: keras.Model, path: Path) -> None:
 
     fundusseg itself never reads it: such files can hold code.
     """
+    # Keras calls the format "legacy" at every save; it is the one that the notebook reads.
+    logging.getLogger("absl").setLevel(logging.ERROR)
     with atomic(path) as temporary:
         generator.save(temporary)

@@ -43,8 +43,9 @@ def run_train(shard_folders: list[Path], out: Path, options: TrainOptions) -> in
     output_folder(out)
     with locked(out):
         inputs = _input_hashes(folders)
+        order = [folder.header.data_set for folder in folders]  # of the frames, and so of draws
         config = {"preset": to_dict(preset), "split": options.split, "inputs": inputs}
-        config_sha256 = config_hash(config)
+        config_sha256 = config_hash({**config, "order": order})
         if options.force:
             _forget(out)
         elif _is_finished(out, config_sha256):
