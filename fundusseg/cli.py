@@ -258,6 +258,7 @@ def score(
     subjects: SubjectsFile = ScoreOptions.subjects,
     seed: Seed = ScoreOptions.seed,
     jobs: Jobs = ScoreOptions.jobs,
+    force: Force = ScoreOptions.force,
     quiet: Quiet = False,
     verbose: Verbose = False,
     log_file: LogFile = None,

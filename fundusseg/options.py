@@ -92,6 +92,7 @@ class ScoreOptions:
     jobs: int = 0
     seed: int = 1
     legacy_size_px: int = 256
+    force: bool = False
 
 
 @dataclass(frozen=True)

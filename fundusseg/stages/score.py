@@ -14,6 +14,7 @@ from fundusseg.parallel import free_cores
 from fundusseg.report.markdown import named_in_a_line
 from fundusseg.stages.scoring.floor import trained_floor
 from fundusseg.stages.scoring.inputs import chosen_refs, labels_of, paired, strata
+from fundusseg.stages.scoring.kept import fingerprint, keep, kept
 from fundusseg.stages.scoring.output import Report, printed, write_report
 from fundusseg.stages.scoring.run import Collected, Scorer, collected
 
@@ -23,7 +24,8 @@ __all__ = ["ScoreOptions", "run_score"]
 def run_score(preds: list[Path], truth: Path, options: ScoreOptions) -> int:
     """Score the maps in each of `preds` against `truth`, print the table, write the report.
 
-    An image without a map, or whose map or mask cannot be read, costs only itself.
+    An image without a map, or whose map or mask cannot be read, costs only itself. A finished
+    report of the same files and options is printed again, not made again.
 
     Returns:
         The exit code: 3 if a map is missing or failed.
@@ -33,6 +35,13 @@ def run_score(preds: list[Path], truth: Path, options: ScoreOptions) -> int:
     """
     if options.threshold is not None and not 0 <= options.threshold <= 1:
         raise UsageError(f"--threshold is {options.threshold}; it must be from 0 to 1")
+    if options.out is not None:
+        mark = fingerprint(preds, truth, options)
+        found = kept(options, mark) if options.out.is_dir() else None
+        if found is not None:
+            ui.log.info("%s is finished", options.out)
+            sys.stdout.write(found[0])
+            return found[1]
     scorer = opened(preds, truth, options)
     groups = strata(scorer.refs, options.groups)
     if options.out is not None:
@@ -42,7 +51,10 @@ def run_score(preds: list[Path], truth: Path, options: ScoreOptions) -> int:
     sys.stdout.write(printed(report, options.json))
     if options.out is not None:
         write_report(report, options.out)
-    return _concluded(results)
+    code = _concluded(results)
+    if options.out is not None:
+        keep(options.out, mark, code)
+    return code
 
 
 def opened(preds: list[Path], truth: Path, options: ScoreOptions) -> Scorer:

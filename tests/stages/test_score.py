@@ -1,6 +1,8 @@
 """score from end to end: its figures are those of a direct computation, its report is whole."""
 
 import csv
+import dataclasses
+import shutil
 import subprocess
 import sys
 
@@ -8,10 +10,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from fundusseg.errors import EXIT_OK, InputError, UsageError
+from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError, UsageError
 from fundusseg.io.files import read_json, sha256_of
 from fundusseg.io.manifest import manifest, read_manifest, write_manifest
 from fundusseg.metrics.bootstrap import mean_interval
+from fundusseg.stages import score
 from fundusseg.stages.prep import PrepOptions, run_prep
 from fundusseg.stages.score import ScoreOptions, run_score
 from tests.stages.score_sets import figure, guesses, refs_of, scored, write_maps
@@ -254,7 +257,7 @@ def test_tables_of_groups_that_cannot_be_used_are_refused(
 
 def _report(maps, root, out, jobs=1):
     run_score([maps], root, ScoreOptions(split="all", out=out, jobs=jobs))
-    return {path.name: path.read_bytes() for path in out.iterdir()}
+    return {path.name: path.read_bytes() for path in out.glob("[!.]*")}
 
 
 def test_a_report_made_twice_is_the_same_bytes(capsys, root, maps, tmp_path):
@@ -327,3 +330,25 @@ def test_the_second_observer_of_chase_as_maps(capsys, real_data):
     own = figure(found, "dice", role="second observer")
     assert own["mean"] == figure(found, "dice")["mean"]
     assert (own["n_images"], own["n_subjects"]) == (28, 14)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_finished_report_is_printed_again_not_made_again(
+    capsys, monkeypatch, root, maps, tmp_path, as_json
+):
+    """Resume: finished outputs are kept; what changed is scored anew."""
+    options = ScoreOptions(split="all", out=tmp_path / "out", jobs=1, json=as_json)
+    copy = shutil.copytree(maps, tmp_path / "maps")
+    assert run_score([copy], root, options) == EXIT_OK
+    first = capsys.readouterr().out
+    with monkeypatch.context() as patch:
+        patch.setattr(score, "collected", None)
+        assert run_score([copy], root, options) == EXIT_OK
+    assert capsys.readouterr().out == first
+    next(path for path in sorted(copy.rglob("*.png"))).unlink()
+    assert run_score([copy], root, options) == EXIT_SOME_FAILED
+    assert capsys.readouterr().out != first
+    assert run_score([copy], root, options) == EXIT_SOME_FAILED
+    with monkeypatch.context() as patch, pytest.raises(TypeError):
+        patch.setattr(score, "collected", None)
+        run_score([copy], root, dataclasses.replace(options, force=True))

@@ -26,6 +26,9 @@ from fundusseg.stages.scoring.tables import (
 FORMAT = "fundusseg-score"
 VERSION = 1
 
+METRICS, SUMMARY, REPORT = REPORT_FILES = ("metrics.tsv", "summary.json", "report.md")
+TABLE_HEADING = "## Figures\n\n"
+
 
 class Report:
     """The scores as text. Rows are computed once, since each interval is 10 000 draws."""
@@ -127,10 +130,10 @@ def write_report(report: Report, out: Path) -> None:
     pictures = [*plots(results), *galleries(results)]
     for picture in pictures:
         write_bytes(out / picture.name, picture.png)
-    write_text(out / "metrics.tsv", metrics_table(results))
-    write_json(out / "summary.json", report.json())
-    write_text(out / "report.md", report.markdown(pictures))
-    names = ["metrics.tsv", "summary.json", "report.md", *(picture.name for picture in pictures)]
+    write_text(out / METRICS, metrics_table(results))
+    write_json(out / SUMMARY, report.json())
+    write_text(out / REPORT, report.markdown(pictures))
+    names = [*REPORT_FILES, *(picture.name for picture in pictures)]
     outputs = {name: sha256_of(out / name) for name in names}
     failures = {
         f"{label}/{id}": reason

@@ -1,0 +1,48 @@
+"""What an earlier score of the same maps left: printed again, not computed again."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from fundusseg.config import config_hash
+from fundusseg.io.files import sha256_of
+from fundusseg.io.layouts import walk
+from fundusseg.io.ledger import Ledger, SourceStamp, outputs_stand
+from fundusseg.io.manifest import NAME, package_versions
+from fundusseg.options import ScoreOptions
+from fundusseg.stages.scoring.output import REPORT, REPORT_FILES, SUMMARY, TABLE_HEADING
+
+_KEY = "score"
+_NOT_ASKED = ("out", "json", "jobs", "force")  # of the options, what changes no figure
+
+
+def fingerprint(preds: list[Path], truth: Path, options: ScoreOptions) -> str:
+    """Over the options, the versions, and size and time of every file that could be read."""
+    asked = {name: str(value) for name, value in asdict(options).items() if name not in _NOT_ASKED}
+    given = [*preds, truth, *filter(None, (options.fov, options.groups, options.subjects))]
+    stamps = [[str(path), _stamps(path, options.out)] for path in given]
+    return config_hash({"options": asked, "stamps": stamps, "versions": package_versions()})
+
+
+def kept(options: ScoreOptions, mark: str) -> tuple[str, int] | None:
+    """What to print and the exit code, if the finished report in --out is of this `mark`."""
+    record = Ledger(options.out).records.get(_KEY)
+    if options.force or record is None or record["config"] != mark:
+        return None
+    if not outputs_stand(options.out, record["outputs"], verify=True):
+        return None
+    if options.json:
+        return (options.out / SUMMARY).read_text(), record["exit_code"]
+    return (options.out / REPORT).read_text().split(TABLE_HEADING)[-1], record["exit_code"]
+
+
+def keep(out: Path, mark: str, exit_code: int) -> None:
+    """Note that the report in `out` is finished."""
+    outputs = {name: sha256_of(out / name) for name in (*REPORT_FILES, NAME)}
+    Ledger(out).add(_KEY, mark, outputs=outputs, exit_code=exit_code)
+
+
+def _stamps(path: Path, leave_out: Path) -> list:
+    if path.is_file():
+        return SourceStamp.of(path).as_list()
+    names = walk(path, leave_out)
+    return [[ascii(name), *SourceStamp.of(path / name).as_list()] for name in names]
