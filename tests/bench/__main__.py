@@ -5,24 +5,16 @@ import platform
 import shutil
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import numpy as np
-
-from fundusseg.fundus.framing import framed
-from fundusseg.fundus.geometry import from_frame
 from fundusseg.fundus.phantom import PhantomConfig, phantom
-from fundusseg.io import images, models
+from fundusseg.io import images
 from fundusseg.io.manifest import package_versions
 from fundusseg.io.phantom_set import picture_bytes
-from fundusseg.nets import runtime
-from fundusseg.nets.prediction import Predictor
 from fundusseg.parallel import free_cores
 from tests.batch import write_tiny_model
 from tests.bench.photographs import data_set, noisy_maps, photographs_of
-from tests.bench.processes import ROOT, import_seconds, measured
+from tests.bench.processes import ROOT, import_seconds, measured, steps_alone
 
 STAGE_IMAGES = 8
 SMALL_IMAGES = 10_000
@@ -70,7 +62,7 @@ def processor() -> str:
 def infer_table(name: str, work: Path) -> str:
     """Each step of infer alone, one thread, then the real run on all cores."""
     folder, source = data_set(name, work, STAGE_IMAGES)
-    steps = alone(photographs_of(folder, STAGE_IMAGES))
+    steps = steps_alone(photographs_of(folder, STAGE_IMAGES))
     out = work / f"{name}-maps"
     few, many = work / "few", work / "many"
     copies(photographs_of(folder, STAGE_IMAGES), few, 2)
@@ -90,38 +82,6 @@ def infer_table(name: str, work: Path) -> str:
         (f"peak memory of {2 + images_run} images, MiB", f"{run.peak_mib:.0f}"),
     ]
     return table(f"## infer, {source}, seconds per image", ("", name), rows)
-
-
-def alone(paths: list[Path]) -> dict[str, float]:
-    """Processor seconds per image of every step of infer, each alone, one thread."""
-    model = models.read_model(models.model_folder("default"))
-    frame = model.preset.frame
-    runtime.start(threads_per_operation=1)
-    predictor = Predictor(model.preset, model.weights, runtime.chosen_precision("auto"))
-    decoded, decode_s = timed(lambda path: images.read_photograph(path).pixels, paths)
-    frames, geometry_s = timed(lambda p: framed(p, None, frame.kind, frame.size_px), decoded)
-    predictor.probabilities(frames[0].image[np.newaxis], frames[0].fov[np.newaxis])
-    found, network_s = timed(
-        lambda f: predictor.probabilities(f.image[np.newaxis], f.fov[np.newaxis])[0], frames
-    )
-    pairs = list(zip(found, frames, strict=True))
-    maps, back_s = timed(lambda p: from_frame(p[0], p[1].geometry) >= model.threshold, pairs)
-    _, encode_s = timed(images.map_png, maps)
-    return {
-        "decode and hash": decode_s,
-        "field of view and frame": geometry_s,
-        "network": network_s,
-        "back to the photograph": back_s,
-        "encode": encode_s,
-    }
-
-
-def timed(step: Callable, items: Iterable) -> tuple[list, float]:
-    """Results, and processor seconds per item."""
-    items = list(items)
-    started = time.process_time()
-    results = [step(item) for item in items]
-    return results, (time.process_time() - started) / len(items)
 
 
 def copies(paths: list[Path], folder: Path, count: int) -> None:

@@ -1,6 +1,6 @@
 """A command as a whole process: wall seconds, processor seconds, peak memory."""
 
-import os
+import json
 import subprocess
 import sys
 import time
@@ -19,21 +19,31 @@ class Usage:
     peak_mib: float
 
 
+# A process inherits the peak of the one that starts it, so a small one stands between.
+_LAUNCHER = """
+import json, os, subprocess, sys, time
+started = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+wall_s = time.perf_counter() - started
+cpu_s = usage.ru_utime + usage.ru_stime
+print(json.dumps([os.waitstatus_to_exitcode(status), wall_s, cpu_s, usage.ru_maxrss / 1024]))
+"""
+
+
 def measured(*words: str | Path) -> Usage:
     """Run fundusseg with these words; its messages go to stderr.
 
     Raises:
         RuntimeError: if it does not end with 0.
     """
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        [ROOT / "bin" / "fundusseg", *map(str, words), "--quiet"], stdout=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    wall_s = time.perf_counter() - started
-    if os.waitstatus_to_exitcode(status) != 0:
-        raise RuntimeError(f"fundusseg {' '.join(map(str, words))}: status {status}")
-    return Usage(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    command = [ROOT / "bin" / "fundusseg", *map(str, words), "--quiet"]
+    launcher = [sys.executable, "-c", _LAUNCHER, *command]
+    done = subprocess.run(launcher, check=True, stdout=subprocess.PIPE, text=True)
+    code, *figures = json.loads(done.stdout)
+    if code != 0:
+        raise RuntimeError(f"fundusseg {' '.join(map(str, words))}: status {code}")
+    return Usage(*figures)
 
 
 def import_seconds(module: str) -> float:
@@ -41,3 +51,10 @@ def import_seconds(module: str) -> float:
     started = time.perf_counter()
     subprocess.run([sys.executable, "-c", f"import {module}"], check=True, capture_output=True)
     return time.perf_counter() - started
+
+
+def steps_alone(paths: list[Path]) -> dict[str, float]:
+    """Processor seconds per image of every step of infer, see `tests.bench.steps`."""
+    command = [sys.executable, "-m", "tests.bench.steps", *map(str, paths)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+    return json.loads(done.stdout)

@@ -1,0 +1,54 @@
+"""Every step of infer alone: processor seconds per image, one thread, as JSON on stdout.
+
+A process of its own: what it takes of memory must not count in those that it is held against.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import numpy as np
+
+from fundusseg.fundus.framing import framed
+from fundusseg.fundus.geometry import from_frame
+from fundusseg.io import images, models
+from fundusseg.nets import runtime
+from fundusseg.nets.prediction import Predictor
+
+
+def alone(paths: list[Path]) -> dict[str, float]:
+    """Processor seconds per image of every step of infer, each alone, one thread."""
+    model = models.read_model(models.model_folder("default"))
+    frame = model.preset.frame
+    runtime.start(threads_per_operation=1)
+    predictor = Predictor(model.preset, model.weights, runtime.chosen_precision("auto"))
+    decoded, decode_s = timed(lambda path: images.read_photograph(path).pixels, paths)
+    frames, geometry_s = timed(lambda p: framed(p, None, frame.kind, frame.size_px), decoded)
+    predictor.probabilities(frames[0].image[np.newaxis], frames[0].fov[np.newaxis])
+    found, network_s = timed(
+        lambda f: predictor.probabilities(f.image[np.newaxis], f.fov[np.newaxis])[0], frames
+    )
+    pairs = list(zip(found, frames, strict=True))
+    maps, back_s = timed(lambda p: from_frame(p[0], p[1].geometry) >= model.threshold, pairs)
+    _, encode_s = timed(images.map_png, maps)
+    return {
+        "decode and hash": decode_s,
+        "field of view and frame": geometry_s,
+        "network": network_s,
+        "back to the photograph": back_s,
+        "encode": encode_s,
+    }
+
+
+def timed(step: Callable, items: Iterable) -> tuple[list, float]:
+    """Results, and processor seconds per item."""
+    items = list(items)
+    started = time.process_time()
+    results = [step(item) for item in items]
+    return results, (time.process_time() - started) / len(items)
+
+
+if __name__ == "__main__":
+    print(json.dumps(alone([Path(word) for word in sys.argv[1:]])))
