@@ -114,7 +114,8 @@ $(FIGURES): docs/figures/%.md: fundusseg/weights/default/manifest.json | $(READY
 	$(FUNDUSSEG) infer runs/figures/$*/shards runs/figures/$*/maps --split $(part) --probability
 	$(FUNDUSSEG) score runs/figures/$*/maps runs/figures/$*/shards --split $(part) --floor \
 		--out runs/figures/$*/score > /dev/null
-	sed -e '/^!\[/d; /^## Plots/d' runs/figures/$*/score/report.md | cat -s > $@
+	sed -e '1s/.*/# The default model on $*, which it was not trained on/; /^!\[/d; /^## Plots/d' \
+		runs/figures/$*/score/report.md | cat -s > $@
 
 clean: ## remove the demo's run; other runs stay
 	rm -rf runs/demo

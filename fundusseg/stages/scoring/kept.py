@@ -8,6 +8,7 @@ from fundusseg.io.files import sha256_of
 from fundusseg.io.layouts import walk
 from fundusseg.io.ledger import Ledger, SourceStamp, outputs_stand
 from fundusseg.io.manifest import NAME, package_versions
+from fundusseg.io.status import status_name
 from fundusseg.options import ScoreOptions
 from fundusseg.stages.scoring.output import REPORT, REPORT_FILES, SUMMARY, TABLE_HEADING
 
@@ -44,5 +45,11 @@ def keep(out: Path, mark: str, exit_code: int) -> None:
 def _stamps(path: Path, leave_out: Path) -> list:
     if path.is_file():
         return SourceStamp.of(path).as_list()
-    names = walk(path, leave_out)
-    return [[ascii(name), *SourceStamp.of(path / name).as_list()] for name in names]
+    return [[ascii(name), *_stamp(path / name)] for name in walk(path, leave_out)]
+
+
+def _stamp(path: Path) -> list:
+    """Size and time; of what every run writes anew, the hash, since its time tells nothing."""
+    if path.name in (NAME, status_name()):
+        return [sha256_of(path)]
+    return SourceStamp.of(path).as_list()
