@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from fundusseg.errors import InputError, UsageError
-from fundusseg.io.images import image_suffix, read_mask, without_suffix
+from fundusseg.io.images import image_suffix, read_field_of_view, without_suffix
 from fundusseg.io.layouts import walk
 
 _ENDINGS = ("_mask", "_fov", "_training_mask", "_test_mask")
@@ -54,11 +54,4 @@ class FovFolder:
         Raises:
             InputError: if there is none, or it is unreadable, empty, or of another size.
         """
-        path = self.path_of(id)
-        mask = read_mask(path)
-        if mask.shape != shape:
-            sizes = f"{mask.shape[1]}x{mask.shape[0]}, its photograph {shape[1]}x{shape[0]}"
-            raise InputError(path, f"is {sizes}", "masks must have their photograph's size")
-        if not mask.any():
-            raise InputError(path, "is an empty field of view", "remove it to have one found")
-        return mask
+        return read_field_of_view(self.path_of(id), shape)

@@ -103,6 +103,31 @@ def read_mask(path: Path) -> np.ndarray:
     return grey > (0 if grey.max(initial=0) == 1 else MASK_THRESHOLD)
 
 
+def read_mask_of(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    """Read the mask of a photograph of `shape` (Y, X), bool.
+
+    Raises:
+        InputError: as `read_mask`, or if the mask has another size.
+    """
+    mask = read_mask(path)
+    if mask.shape != shape:
+        sizes = f"{mask.shape[1]}x{mask.shape[0]}, its photograph {shape[1]}x{shape[0]}"
+        raise InputError(path, f"is {sizes}", "masks must have their photograph's size")
+    return mask
+
+
+def read_field_of_view(path: Path, shape: tuple[int, int]) -> np.ndarray:
+    """Read the given field of view of a photograph of `shape` (Y, X), bool.
+
+    Raises:
+        InputError: as `read_mask_of`, or if it is empty.
+    """
+    mask = read_mask_of(path, shape)
+    if not mask.any():
+        raise InputError(path, "is an empty field of view", "remove it to have one found")
+    return mask
+
+
 def read_probability(path: Path) -> np.ndarray:
     """Read a grey image as float32 (Y, X) probabilities in [0, 1], by its full bit depth.
 

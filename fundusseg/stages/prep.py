@@ -5,8 +5,6 @@ from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-import numpy as np
-
 from fundusseg import stop, ui
 from fundusseg.config import PRESETS, SHARD_SAMPLES, FrameConfig, config_hash
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError
@@ -103,13 +101,11 @@ def sample_of(root: Path, entry: layouts.Entry, member: splits.Membership, frame
     """
     photograph = images.read_photograph(root / entry.photograph)
     shape = photograph.pixels.shape[:2]
-    given_fov = _mask(root, entry.fov, shape)
-    if given_fov is not None and not given_fov.any():
-        raise InputError(
-            root / entry.fov, "is an empty field of view", "remove it to have one found"
-        )
+    given_fov = entry.fov and images.read_field_of_view(root / entry.fov, shape)
     found = framed(photograph.pixels, given_fov, frame.kind, frame.size_px)
-    mask, mask2 = (_mask(root, name, shape) for name in (entry.mask, entry.mask2))
+    mask, mask2 = (
+        name and images.read_mask_of(root / name, shape) for name in (entry.mask, entry.mask2)
+    )
     return shards.Sample(
         id=entry.id,
         split=member.split,
@@ -127,16 +123,6 @@ def sample_of(root: Path, entry: layouts.Entry, member: splits.Membership, frame
         native_mask=mask,
         native_mask2=mask2,
     )
-
-
-def _mask(root: Path, name: str | None, shape: tuple[int, int]) -> np.ndarray | None:
-    if name is None:
-        return None
-    mask = images.read_mask(root / name)
-    if mask.shape != shape:
-        sizes = f"{mask.shape[1]}x{mask.shape[0]}, its photograph {shape[1]}x{shape[0]}"
-        raise InputError(root / name, f"is {sizes}", "masks must have their photograph's size")
-    return mask
 
 
 def _ledger_key(plan: Plan) -> str:
