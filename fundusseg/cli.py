@@ -120,12 +120,17 @@ def train(
         int | None, typer.Option("--epochs", min=1, help="Length in epochs.")
     ] = TrainOptions.epochs,
     split: Annotated[
-        Literal["train", "all"], typer.Option("--split", help="all: the test part too.")
+        Literal["train", "all"],
+        typer.Option("--split", help="all: every photograph, none validates."),
     ] = TrainOptions.split,
     adversarial_weight: Annotated[
         float | None,
         typer.Option("--adversarial-weight", min=0, help="Of the discriminator; 0: none."),
     ] = TrainOptions.adversarial_weight,
+    start_from: Annotated[
+        str | None,
+        typer.Option("--start-from", metavar="MODEL", help="Begin with this model's weights."),
+    ] = TrainOptions.start_from,
     config: Annotated[
         Path | None, typer.Option("--config", help="JSON with any keys of the preset.")
     ] = TrainOptions.config,

@@ -30,11 +30,12 @@ class PrepOptions:
 class TrainOptions:
     """What the command line says beside SHARDS and OUT; None leaves the preset's value.
 
-    split: "train", or "all" for the train and test parts together (a final model; the
-    validation part stays out either way).
+    split: "train", or "all" for every photograph (a final model: nothing is validated, the
+    last weights count). start_from: a model whose weights to begin with.
     """
 
     config: Path | None = None
+    start_from: str | None = None
     steps: int | None = None
     epochs: int | None = None
     adversarial_weight: float | None = None

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from fundusseg.config import DEFAULT_THRESHOLD
 from fundusseg.errors import InputError
 from fundusseg.io import arrays, images
 from fundusseg.io.layouts import walk
@@ -19,7 +20,6 @@ from fundusseg.io.manifest import NAME, read_manifest
 from fundusseg.io.status import StatusRow, read_status
 
 ARRAY_SUFFIXES = (".npz", ".h5")
-DEFAULT_THRESHOLD = 0.5  # for probabilities that come with neither a map nor a manifest
 
 
 @dataclass(frozen=True)

@@ -173,17 +173,29 @@ def read_state(folder: Path) -> tuple[dict[str, np.ndarray], dict] | None:
         raise InputError(folder / STATE, problem, "give --force to begin anew") from error
 
 
-def write_shipped(trained: Path, folder: Path) -> None:
+def write_shipped(
+    trained: Path,
+    folder: Path,
+    threshold: float | None = None,
+    calibration: Calibration | None = None,
+    about: dict | None = None,
+) -> None:
     """Write what `infer` needs of a trained model to `folder`, weights as float16.
+
+    Args:
+        threshold, calibration: in place of the trained model's, if a threshold is given.
+        about: entries of config.json's "training" that say where they come from.
 
     Raises:
         InputError: if the trained model is not finished or damaged.
     """
     model = read_model(trained)
-    values = read_json(trained / CONFIG)
+    training = read_json(trained / CONFIG)["training"] | (about or {})
+    if threshold is None:
+        threshold, calibration = model.threshold, model.calibration
     small = {name: weights.astype(np.float16) for name, weights in model.weights.items()}
     write_weights(folder / GENERATOR, small)
-    write_json(folder / CONFIG, values)
+    write_config(folder, model.preset, threshold, calibration, training)
     outputs = {name: sha256_of(folder / name) for name in (CONFIG, GENERATOR)}
     source = read_manifest(trained / MANIFEST)
     config = {**source["config"], "stored_as": "float16"}

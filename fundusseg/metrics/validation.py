@@ -23,6 +23,19 @@ class Validation:
     threshold: float
 
 
+@dataclass(frozen=True)
+class AcrossSets:
+    """dice: mean over data sets of the mean over images at `threshold`; set_dice: of each set.
+
+    pooled: the pixels of all sets, each set of the same weight.
+    """
+
+    dice: float
+    threshold: float
+    set_dice: tuple[float, ...]
+    pooled: ScoreHistogram
+
+
 def validation(histograms: Sequence[ScoreHistogram]) -> Validation:
     """Threshold, mean Dice at it, and pooled AUROC, from one histogram per image.
 
@@ -33,10 +46,49 @@ def validation(histograms: Sequence[ScoreHistogram]) -> Validation:
         raise ValueError("no image to validate on")
     mean = np.mean([_dice_by_threshold(histogram) for histogram in histograms], axis=0)
     best = int(np.argmax(mean))
-    pooled = histograms[0]
-    for histogram in histograms[1:]:
-        pooled = pooled + histogram
-    return Validation(float(mean[best]), float(auroc(pooled)), float(THRESHOLDS[best]))
+    return Validation(float(mean[best]), float(auroc(pooled(histograms))), float(THRESHOLDS[best]))
+
+
+def pooled(histograms: Sequence[ScoreHistogram]) -> ScoreHistogram:
+    """The histogram of all images together; ValueError if there is none."""
+    if not histograms:
+        raise ValueError("no image to pool")
+    return ScoreHistogram(
+        np.sum([histogram.positives for histogram in histograms], axis=0),
+        np.sum([histogram.negatives for histogram in histograms], axis=0),
+    )
+
+
+def across_sets(sets: Sequence[Sequence[ScoreHistogram]]) -> AcrossSets:
+    """One threshold for several data sets, each of which counts the same.
+
+    Raises:
+        ValueError: if there is no set, or one without an image.
+    """
+    if not sets:
+        raise ValueError("no data set to choose on")
+    together = pooled([_of_weight_one(pooled(histograms)) for histograms in sets])
+    by_set = [
+        np.mean([_dice_by_threshold(histogram) for histogram in histograms], axis=0)
+        for histograms in sets
+    ]
+    mean = np.mean(by_set, axis=0)
+    best = int(np.argmax(mean))
+    return AcrossSets(
+        float(mean[best]),
+        float(THRESHOLDS[best]),
+        tuple(float(dice[best]) for dice in by_set),
+        together,
+    )
+
+
+def _of_weight_one(histogram: ScoreHistogram) -> ScoreHistogram:
+    """The same shares of pixels, of 10^9 pixels in all."""
+    scale = 1e9 / max(1, int(histogram.positives.sum() + histogram.negatives.sum()))
+    return ScoreHistogram(
+        np.rint(histogram.positives * scale).astype(np.int64),
+        np.rint(histogram.negatives * scale).astype(np.int64),
+    )
 
 
 def _dice_by_threshold(histogram: ScoreHistogram) -> np.ndarray:

@@ -6,6 +6,7 @@ doi 10.1109/CVPR.2017.632. Encoder and decoder are the same functions for both p
 """
 
 import keras
+import numpy as np
 from keras import layers
 
 from fundusseg.config import GeneratorConfig
@@ -39,6 +40,19 @@ def build_generator(
     activation = "tanh" if config.output == "tanh" else "linear"
     x = layers.Activation(activation, dtype="float32", name="map")(x)
     return keras.Model(inputs, x, name="generator")
+
+
+def assign_weights(generator, weights: dict[str, np.ndarray]) -> None:
+    """Give a generator its weights, by name.
+
+    Raises:
+        ValueError: if names or shapes are those of another network.
+    """
+    for variable in generator.weights:
+        value = weights.get(variable.path)
+        if value is None or value.shape != tuple(variable.shape):
+            raise ValueError(f"the weights are of another network ({variable.path})")
+        variable.assign(value.astype(np.float32))
 
 
 class LayerMaker:

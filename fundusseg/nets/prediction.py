@@ -6,7 +6,7 @@ import tensorflow as tf
 from fundusseg.config import TILE_OVERLAP_PX, WHOLE_FRAME_MAX_PX, Preset
 from fundusseg.fundus.tiles import tile_corners, tiled, untiled
 from fundusseg.nets.contrast import network_input
-from fundusseg.nets.generator import build_generator
+from fundusseg.nets.generator import assign_weights, build_generator
 from fundusseg.nets.runtime import policy
 
 
@@ -93,19 +93,6 @@ class Predictor:
         return (
             (output + 1.0) / 2.0 if self.preset.generator.output == "tanh" else tf.sigmoid(output)
         )
-
-
-def assign_weights(generator, weights: dict[str, np.ndarray]) -> None:
-    """Give a generator its weights, by name.
-
-    Raises:
-        ValueError: if names or shapes are those of another network.
-    """
-    for variable in generator.weights:
-        value = weights.get(variable.path)
-        if value is None or value.shape != tuple(variable.shape):
-            raise ValueError(f"the weights are of another network ({variable.path})")
-        variable.assign(value.astype(np.float32))
 
 
 def _padded(values: np.ndarray, count: int) -> np.ndarray:

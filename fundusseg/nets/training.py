@@ -10,7 +10,7 @@ from fundusseg.config import Preset, TrainConfig
 from fundusseg.nets import losses
 from fundusseg.nets.contrast import network_input
 from fundusseg.nets.discriminator import build_discriminator
-from fundusseg.nets.generator import build_generator
+from fundusseg.nets.generator import assign_weights, build_generator
 from fundusseg.nets.runtime import policy
 
 LOSS_NAMES = (
@@ -54,6 +54,16 @@ class Trainer:
         self.average = [tf.Variable(weight, trainable=False) for weight in self.generator.weights]
         self.loss_sums = tf.Variable(tf.zeros(len(LOSS_NAMES)), trainable=False)
         self._compiled = tf.function(self._update, reduce_retracing=True)
+
+    def start_from(self, weights: dict[str, np.ndarray]) -> None:
+        """Begin with a generator's weights, by name, in place of random ones.
+
+        Raises:
+            ValueError: if they are those of another network.
+        """
+        assign_weights(self.generator, weights)
+        for average, weight in zip(self.average, self.generator.weights, strict=True):
+            average.assign(weight)
 
     def run_step(self, batch: tf.Tensor) -> None:
         """Learn from one batch: float32 (N, Y, X, 5) in [0, 1], see nets.pipeline."""

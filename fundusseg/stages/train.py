@@ -1,34 +1,29 @@
 """train: shards become a model folder; killed and started again it goes on where it was."""
 
-import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from fundusseg import stop, ui
-from fundusseg.config import PRESETS, Preset, config_hash, to_dict, with_overrides
-from fundusseg.errors import EXIT_OK, FundussegError, InputError
+from fundusseg.config import DEFAULT_THRESHOLD, Preset, config_hash, to_dict
+from fundusseg.errors import EXIT_OK, InputError
 from fundusseg.io import models
-from fundusseg.io.files import locked, output_folder, read_json, sha256_of
+from fundusseg.io.files import locked, output_folder, sha256_of
 from fundusseg.io.history import History
 from fundusseg.io.manifest import NAME as MANIFEST
 from fundusseg.io.manifest import manifest, read_manifest, require_own_folder, write_manifest
-from fundusseg.io.shards import Sample, ShardFolder
+from fundusseg.io.shards import ShardFolder
 from fundusseg.metrics.curves import ScoreHistogram
-from fundusseg.metrics.validation import Validation, platt_calibration, validation
+from fundusseg.metrics.validation import Validation, platt_calibration, pooled, validation
 from fundusseg.options import TrainOptions
 from fundusseg.parallel import free_cores
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """frames: uint8 (S, S, 5), one data set after another. set_sizes: samples of each."""
-
-    frames: tuple[np.ndarray, ...]
-    set_sizes: tuple[int, ...]
-    held_out: tuple[Sample, ...]
-    inputs: dict[str, str]
+from fundusseg.stages.train_inputs import (
+    TrainingData,
+    configured,
+    initial_model,
+    input_hashes,
+    training_data,
+)
 
 
 def run_train(shard_folders: list[Path], out: Path, options: TrainOptions) -> int:
@@ -39,12 +34,14 @@ def run_train(shard_folders: list[Path], out: Path, options: TrainOptions) -> in
     """
     folders = [ShardFolder(path) for path in shard_folders]
     preset = configured(folders, options)
+    initial = initial_model(options.start_from, preset)
     require_own_folder(out, "train")
     output_folder(out)
     with locked(out):
-        inputs = _input_hashes(folders)
+        inputs = input_hashes(folders)
         order = [folder.header.data_set for folder in folders]  # of the frames, and so of draws
         config = {"preset": to_dict(preset), "split": options.split, "inputs": inputs}
+        config |= _start(initial)
         config_sha256 = config_hash({**config, "order": order})
         if options.force:
             _forget(out)
@@ -52,8 +49,8 @@ def run_train(shard_folders: list[Path], out: Path, options: TrainOptions) -> in
             ui.log.info("%s is finished", out)
             return EXIT_OK
         data = training_data(folders, options.split, inputs)
-        Training(preset, data, out, config_sha256, options).run()
-        _conclude(out, preset, config_sha256, options, inputs)
+        Training(preset, data, out, config_sha256, options, initial).run()
+        _conclude(out, preset, config_sha256, options, inputs, initial)
     return EXIT_OK
 
 
@@ -62,70 +59,6 @@ def summary(shard_folders: list[Path], options: TrainOptions) -> str:
     from fundusseg.nets.export import layer_tables
 
     return layer_tables(configured([ShardFolder(path) for path in shard_folders], options))
-
-
-def configured(folders: list[ShardFolder], options: TrainOptions) -> Preset:
-    """The preset that the shards carry, with what the command line and --config change.
-
-    Raises:
-        FundussegError: if the shards were prepared with different presets or frames, or the
-            network does not fit the frame or the crops.
-    """
-    first = folders[0]
-    for folder in folders[1:]:
-        if (folder.header.preset, folder.header.frame) != (first.header.preset, first.header.frame):
-            problem = f"was prepared with another preset or frame than {first.root}"
-            raise InputError(folder.root, problem, "prepare both with the same preset")
-    preset = PRESETS[first.header.preset]
-    if options.config is not None:
-        preset = with_overrides(preset, read_json(options.config), str(options.config))
-    preset = dataclasses.replace(preset, frame=first.header.frame)
-    changed = {"steps": options.steps, "epochs": options.epochs, "seed": options.seed}
-    if options.steps is not None and options.epochs is None:
-        changed["epochs"] = 0
-    changed = {name: value for name, value in changed.items() if value is not None}
-    preset = dataclasses.replace(preset, train=dataclasses.replace(preset.train, **changed))
-    if options.adversarial_weight is not None:
-        loss = dataclasses.replace(preset.loss, adversarial=options.adversarial_weight)
-        preset = dataclasses.replace(preset, loss=loss)
-    _require_fitting_sizes(preset)
-    return preset
-
-
-def _require_fitting_sizes(preset: Preset) -> None:
-    stride = preset.generator.stride
-    sizes = [("frame", size_px) for size_px in preset.frame.sizes_px]
-    for name, size_px in (*sizes, ("crops", preset.augment.crop_px)):
-        if size_px % stride:
-            raise FundussegError(
-                f"the {name} of {size_px} pixels cannot be halved {stride.bit_length() - 1} times, "
-                f"as this network does; give multiples of {stride}"
-            )
-    if len(sizes) > 1 and not preset.augment.crop_px:
-        raise FundussegError("frames of several sizes make no batch; give augment.crop_px")
-
-
-def training_data(folders: list[ShardFolder], split: str, inputs: dict[str, str]) -> TrainingData:
-    """Read the labelled samples of the train (or train and test) and validation parts.
-
-    Raises:
-        FundussegError: if one of the two parts has no labelled sample.
-    """
-    from fundusseg.nets.pipeline import stacked
-
-    wanted = ("train",) if split == "train" else ("train", "test")
-    frames, sizes, held_out = [], [], []
-    for folder in folders:
-        refs = [ref for ref in folder.refs if ref.labelled]
-        chosen = [folder.read(ref) for ref in refs if ref.split in wanted]
-        frames += [stacked(sample.image, sample.mask, sample.fov) for sample in chosen]
-        sizes.append(len(chosen))
-        held_out += [folder.read(ref) for ref in refs if ref.split == "validation"]
-    names = ", ".join(str(folder.root) for folder in folders)
-    if not frames or not held_out:
-        part = "validation" if frames else "train"
-        raise FundussegError(f"{names}: no photograph with a mask in the {part} part")
-    return TrainingData(tuple(frames), tuple(filter(None, sizes)), tuple(held_out), inputs)
 
 
 class Training:
@@ -138,6 +71,7 @@ class Training:
         out: Path,
         config_sha256: str,
         options: TrainOptions,
+        initial: models.Model | None,
     ):
         from fundusseg.nets import runtime
         from fundusseg.nets.prediction import Predictor
@@ -161,6 +95,8 @@ class Training:
             else preset.train.steps
         )
         self.trainer = Trainer(preset, self.steps, self.precision)
+        if initial is not None:
+            self.trainer.start_from(initial.weights)
         self.predictor = Predictor(preset, self.trainer.saved_weights(), self.precision)
         self.history = History(out / models.HISTORY)
         self.best: float | None = None
@@ -183,8 +119,10 @@ class Training:
                 step = self.trainer.step
                 last = step == self.steps
                 row = self._log() if last or step % train.log_every == 0 else {}
-                if last or step % validate_every == 0:
+                if self.data.held_out and (last or step % validate_every == 0):
                     row |= self._validate()
+                elif last:
+                    self._write_unvalidated()
                 if row:
                     self.history.add(step, step / self.batches_per_epoch, row)
                 if last or step % train.checkpoint_every == 0 or stop.requested():
@@ -214,7 +152,7 @@ class Training:
 
     def _validate(self) -> dict[str, float]:
         """Validate the averaged weights; the best so far become generator.weights.h5."""
-        from fundusseg.nets.prediction import assign_weights
+        from fundusseg.nets.generator import assign_weights
 
         weights = self.trainer.saved_weights()
         assign_weights(self.predictor.generator, weights)
@@ -252,21 +190,39 @@ class Training:
     def _write_best(
         self, weights: dict[str, np.ndarray], found: Validation, histograms: list[ScoreHistogram]
     ) -> None:
-        pooled = histograms[0]
-        for histogram in histograms[1:]:
-            pooled = pooled + histogram
-        calibration = models.Calibration(*platt_calibration(pooled))
+        about = {
+            "validation_dice": found.dice,
+            "validation_auroc": found.auroc,
+            "threshold_from": "validation part, prepared size, inside the field of view",
+        }
+        calibration = models.Calibration(*platt_calibration(pooled(histograms)))
+        self._write_model(weights, found.threshold, calibration, about)
+
+    def _write_unvalidated(self) -> None:
+        """The last weights, where every photograph was trained on (--split all)."""
+        from fundusseg.nets.generator import assign_weights
+
+        weights = self.trainer.saved_weights()
+        assign_weights(self.predictor.generator, weights)
+        about = {"threshold_from": "nothing: every photograph was trained on"}
+        self._write_model(weights, DEFAULT_THRESHOLD, None, about)
+
+    def _write_model(
+        self,
+        weights: dict[str, np.ndarray],
+        threshold: float,
+        calibration: models.Calibration | None,
+        about: dict,
+    ) -> None:
         training = {
             "step": self.trainer.step,
             "steps": self.steps,
             "train_photographs": len(self.data.frames),
             "validation_photographs": len(self.data.held_out),
-            "validation_dice": found.dice,
-            "validation_auroc": found.auroc,
-            "threshold_from": "validation part, prepared size, inside the field of view",
+            **about,
         }
         models.write_weights(self.out / models.GENERATOR, weights)
-        models.write_config(self.out, self.preset, found.threshold, calibration, training)
+        models.write_config(self.out, self.preset, threshold, calibration, training)
         if self.preset.name == "pix2pix":
             from fundusseg.nets.export import save_whole_model
 
@@ -298,19 +254,6 @@ class Training:
         ui.log.info("%s: going on at step %d of %d", self.out, self.trainer.step, self.steps)
 
 
-def _input_hashes(folders: list[ShardFolder]) -> dict[str, str]:
-    """SHA-256 of every shard file, by the name of its data set and its own.
-
-    Data sets of one name are numbered from the second on.
-    """
-    found: dict[str, str] = {}
-    for number, folder in enumerate(folders, start=1):
-        for path in sorted({ref.path for ref in folder.refs}):
-            name = f"{folder.header.data_set}/{path.relative_to(folder.root)}"
-            found[f"{number}/{name}" if name in found else name] = sha256_of(path)
-    return found
-
-
 def _is_finished(out: Path, config_sha256: str) -> bool:
     if not (out / MANIFEST).is_file():
         return False
@@ -335,13 +278,24 @@ def _forget(out: Path) -> None:
         (out / name).unlink(missing_ok=True)
 
 
+def _start(initial: models.Model | None) -> dict[str, str]:
+    """The entry of hash and manifest for a training that does not begin with random weights."""
+    return {} if initial is None else {"start_from": initial.sha256}
+
+
 def _conclude(
-    out: Path, preset: Preset, config_sha256: str, options: TrainOptions, inputs: dict[str, str]
+    out: Path,
+    preset: Preset,
+    config_sha256: str,
+    options: TrainOptions,
+    inputs: dict[str, str],
+    initial: models.Model | None,
 ) -> None:
     """Write the manifest: the training is complete."""
     names = [models.CONFIG, models.GENERATOR, models.GENERATOR_LAST]
     names += [models.DISCRIMINATOR, models.HISTORY]
     outputs = {name: sha256_of(out / name) for name in names}
     config = {"preset": to_dict(preset), "split": options.split, "sha256": config_sha256}
+    config |= _start(initial)
     more = {"model_sha256": models.model_sha256(out)}
     write_manifest(out / MANIFEST, manifest("train", config, inputs, outputs, {}, **more))

@@ -14,6 +14,7 @@ import pytest
 from fundusseg import config
 from fundusseg.io import models
 from fundusseg.io.arrays import read_arrays
+from fundusseg.io.shards import ShardFolder
 from tests.batch import contents, run, small_disk
 from tests.nets.tiny import tiny_preset
 
@@ -137,6 +138,42 @@ def test_a_better_score_of_before_the_stop_is_not_forgotten(train, tmp_path, mon
     assert (out / models.GENERATOR).read_bytes() == before
 
 
+def test_a_training_can_start_from_a_models_weights(train, unbroken, tiny_settings, tmp_path):
+    """At a learning rate of nearly zero the weights stay those of the model."""
+    frozen = tmp_path / "frozen.json"
+    settings = json.loads(tiny_settings.read_text())
+    settings["train"]["learning_rate"] = 1e-9
+    frozen.write_text(json.dumps(settings))
+    out = tmp_path / "model"
+    words = ("--start-from", unbroken, "--config", frozen, "--steps", 1)
+    assert train(out, *words) == 0
+    begun, _ = read_arrays(unbroken / models.GENERATOR)
+    found, _ = read_arrays(out / models.GENERATOR)
+    kernels = [name for name in begun if name.endswith("kernel")]
+    assert kernels
+    for name in kernels:
+        np.testing.assert_allclose(found[name], begun[name], atol=1e-6)
+    assert json.loads((out / "manifest.json").read_text())["config"]["start_from"]
+
+
+def test_all_photographs_train_and_the_last_weights_count(train, tiny_shards, tmp_path):
+    out = tmp_path / "model"
+    assert train(out, "--split", "all", "--steps", 9) == 0
+    values = json.loads((out / models.CONFIG).read_text())
+    labelled = sum(ref.labelled for ref in ShardFolder(tiny_shards).refs)
+    assert values["training"]["train_photographs"] == labelled
+    assert values["training"]["validation_photographs"] == 0
+    assert (values["threshold"], values["calibration"]) == (0.5, None)
+    kept, last = (read_arrays(out / name)[0] for name in (models.GENERATOR, models.GENERATOR_LAST))
+    assert all(np.array_equal(kept[name], last[name]) for name in last)
+
+
+def test_another_generators_weights_are_refused(train, unbroken, tmp_path, capsys, no_training):
+    assert train(tmp_path / "model", "--start-from", config.DEFAULT_MODEL) == 1
+    assert "another generator" in one_line(capsys)
+    assert not (tmp_path / "model").exists()
+
+
 def test_a_finished_training_is_left_alone(train, unbroken, no_training):
     """Resume: nothing left to do is exit 0, and not a byte changes."""
     before = contents(unbroken)
@@ -229,10 +266,10 @@ def test_both_kinds_of_shards_train_the_same_weights(
 def test_two_shard_folders_of_one_name_both_count(tiny_shards, tmp_path):
     """Config hash: covers all inputs, also where two data sets have one name."""
     from fundusseg.io.shards import ShardFolder
-    from fundusseg.stages.train import _input_hashes
+    from fundusseg.stages.train_inputs import input_hashes
 
     copy = shutil.copytree(tiny_shards, tmp_path / "copy")
-    found = _input_hashes([ShardFolder(tiny_shards), ShardFolder(copy)])
+    found = input_hashes([ShardFolder(tiny_shards), ShardFolder(copy)])
     assert list(found) == [
         "data set/shard-00000-of-00001.h5",
         "2/data set/shard-00000-of-00001.h5",

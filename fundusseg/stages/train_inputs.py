@@ -1,0 +1,115 @@
+"""What a training takes in: its preset, its samples, and the weights that it begins with."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from fundusseg.config import PRESETS, Preset, with_overrides
+from fundusseg.errors import FundussegError, InputError
+from fundusseg.io import models
+from fundusseg.io.files import read_json, sha256_of
+from fundusseg.io.shards import Sample, ShardFolder
+from fundusseg.options import TrainOptions
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """frames: uint8 (S, S, 5), one data set after another. set_sizes: samples of each."""
+
+    frames: tuple[np.ndarray, ...]
+    set_sizes: tuple[int, ...]
+    held_out: tuple[Sample, ...]
+    inputs: dict[str, str]
+
+
+def configured(folders: list[ShardFolder], options: TrainOptions) -> Preset:
+    """The preset that the shards carry, with what the command line and --config change.
+
+    Raises:
+        FundussegError: if the shards were prepared with different presets or frames, or the
+            network does not fit the frame or the crops.
+    """
+    first = folders[0]
+    for folder in folders[1:]:
+        if (folder.header.preset, folder.header.frame) != (first.header.preset, first.header.frame):
+            problem = f"was prepared with another preset or frame than {first.root}"
+            raise InputError(folder.root, problem, "prepare both with the same preset")
+    preset = PRESETS[first.header.preset]
+    if options.config is not None:
+        preset = with_overrides(preset, read_json(options.config), str(options.config))
+    preset = dataclasses.replace(preset, frame=first.header.frame)
+    changed = {"steps": options.steps, "epochs": options.epochs, "seed": options.seed}
+    if options.steps is not None and options.epochs is None:
+        changed["epochs"] = 0
+    changed = {name: value for name, value in changed.items() if value is not None}
+    preset = dataclasses.replace(preset, train=dataclasses.replace(preset.train, **changed))
+    if options.adversarial_weight is not None:
+        loss = dataclasses.replace(preset.loss, adversarial=options.adversarial_weight)
+        preset = dataclasses.replace(preset, loss=loss)
+    _require_fitting_sizes(preset)
+    return preset
+
+
+def _require_fitting_sizes(preset: Preset) -> None:
+    stride = preset.generator.stride
+    sizes = [("frame", size_px) for size_px in preset.frame.sizes_px]
+    for name, size_px in (*sizes, ("crops", preset.augment.crop_px)):
+        if size_px % stride:
+            raise FundussegError(
+                f"the {name} of {size_px} pixels cannot be halved {stride.bit_length() - 1} times, "
+                f"as this network does; give multiples of {stride}"
+            )
+    if len(sizes) > 1 and not preset.augment.crop_px:
+        raise FundussegError("frames of several sizes make no batch; give augment.crop_px")
+
+
+def training_data(folders: list[ShardFolder], split: str, inputs: dict[str, str]) -> TrainingData:
+    """Read the labelled samples of the train and validation parts, or all to train on.
+
+    Raises:
+        FundussegError: if a part that is needed has no labelled sample.
+    """
+    from fundusseg.nets.pipeline import stacked
+
+    frames, sizes, held_out = [], [], []
+    for folder in folders:
+        refs = [ref for ref in folder.refs if ref.labelled]
+        chosen = [folder.read(ref) for ref in refs if split in ("all", ref.split)]
+        frames += [stacked(sample.image, sample.mask, sample.fov) for sample in chosen]
+        sizes.append(len(chosen))
+        if split != "all":
+            held_out += [folder.read(ref) for ref in refs if ref.split == "validation"]
+    names = ", ".join(str(folder.root) for folder in folders)
+    if not frames or not (held_out or split == "all"):
+        part = "validation" if frames else "train"
+        raise FundussegError(f"{names}: no photograph with a mask in the {part} part")
+    return TrainingData(tuple(frames), tuple(filter(None, sizes)), tuple(held_out), inputs)
+
+
+def initial_model(name: str | None, preset: Preset) -> models.Model | None:
+    """The model whose weights the training begins with, if --start-from names one.
+
+    Raises:
+        FundussegError: if there is no such model, or its generator is another one.
+    """
+    if name is None:
+        return None
+    model = models.read_model(models.model_folder(name))
+    if model.preset.generator != preset.generator:
+        remedy = "give its preset's `generator` in --config"
+        raise InputError(model.folder, "has another generator than this training", remedy)
+    return model
+
+
+def input_hashes(folders: list[ShardFolder]) -> dict[str, str]:
+    """SHA-256 of every shard file, by the name of its data set and its own.
+
+    Data sets of one name are numbered from the second on.
+    """
+    found: dict[str, str] = {}
+    for number, folder in enumerate(folders, start=1):
+        for path in sorted({ref.path for ref in folder.refs}):
+            name = f"{folder.header.data_set}/{path.relative_to(folder.root)}"
+            found[f"{number}/{name}" if name in found else name] = sha256_of(path)
+    return found
