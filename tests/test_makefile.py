@@ -1,6 +1,7 @@
 """The Makefile chains the stages by their manifests; a stub of fundusseg notes the calls."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+MAKEFILES = "".join(path.read_text() for path in (ROOT / "Makefile", ROOT / "bin" / "models.mk"))
 
 STUB = """#!/bin/sh
 # Notes its arguments, one line a call, and leaves what the stage would leave.
@@ -17,6 +19,7 @@ echo "$line" >> "$CALLS"
 stage=$1
 case $stage in
   phantom) out=$2 ;;
+  train) for word in "$@"; do case $word in --*) break ;; esac; out=$word; done ;;
   score) out=$(echo "$@" | sed 's/.*--out \\([^ ]*\\).*/\\1/') ;;
   *) out=$3 ;;
 esac
@@ -119,7 +122,32 @@ def test_pictures_of_the_report_are_found_from_the_run_folder(make, tmp_path):
     assert report.rstrip().endswith("| 1 |")
 
 
+def test_the_shipped_models_are_trained_on_what_they_may_see(make, tmp_path):
+    """make reproduce-default: the split model and its seeds, six left-out models, the final one."""
+    ship = tmp_path / "ship-model"
+    ship.write_text('#!/bin/sh\nmkdir -p "$2"\necho > "$2/manifest.json"\n')
+    ship.chmod(0o755)
+    words = (f"MODELS={tmp_path / 'models'}", f"SHIP_MODEL={ship}", "DATA=/some sets")
+    code, calls = make("reproduce-default", *words)
+    assert code == 0 and stages(calls).count("prep") == 6
+    sets_of = {}
+    for call in calls:
+        if call.startswith("[train]"):
+            names = [word.rpartition("/models/")[2] for word in call[1:-1].split("][")[1:]]
+            model = next(name for name in names if not name.startswith("shards/"))
+            sets_of[model] = {name.removeprefix("shards/") for name in names if "shards/" in name}
+            everything = model == "final" or model.startswith("without-")
+            assert ("[--split][all]" in call) == everything
+    six = {"CHASE_DB1", "HRF", "LES-AV", "ARIA", "DR-HAGIS", "ORVS"}
+    assert sets_of == {
+        "final": six,
+        **{f"split-seed-{seed}": six - {"LES-AV"} for seed in (1, 2, 3)},
+        **{f"without-{name}/model": six - {name} for name in six},
+    }
+    assert make("reproduce-default", *words) == (0, [])
+
+
 def test_help_lists_every_target(make):
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True)
-    for target in ("all", "prep", "train", "infer", "score", "test", "lint", "bench", "clean"):
+    for target in re.findall(r"^([a-z-]+):.*##", MAKEFILES, re.MULTILINE):
         assert f"make {target}" in done.stdout

@@ -1,0 +1,39 @@
+# The models that ship, from the six data sets in DATA (docs/recipe.md): the split model, one
+# model for each set left out, the final one, and the spread over seeds. Part of the Makefile.
+
+SETS := CHASE_DB1 HRF LES-AV ARIA DR-HAGIS ORVS
+SPLIT_SETS := CHASE_DB1 HRF ARIA DR-HAGIS ORVS
+MODELS := runs/models
+SHIP_MODEL := bin/ship-model
+FULL_STEPS := 12000
+THIRD_STEPS := 4000
+LEFT_OUT := $(SETS:%=$(MODELS)/without-%)
+
+.PHONY: reproduce-default
+reproduce-default: $(MODELS)/default/manifest.json ## train the shipped models anew, from the sets in DATA
+reproduce-default: $(patsubst %,$(MODELS)/split-%/manifest.json,seed-1 seed-2 seed-3)
+
+# The sets without a test part of their own are trained on as a whole.
+$(MODELS)/shards/%/manifest.json: | $(READY)
+	$(FUNDUSSEG) prep "$$DATA/$*" $(@D) --jobs $(JOBS) \
+		--split $(if $(filter ARIA DR-HAGIS ORVS,$*),train,auto)
+
+shards_of = $(1:%=$(MODELS)/shards/%/manifest.json)
+$(MODELS)/split-seed-1/manifest.json: steps := $(FULL_STEPS)
+$(MODELS)/split-seed-%/manifest.json: steps := $(THIRD_STEPS)
+$(MODELS)/split-seed-%/manifest.json: $(call shards_of,$(SPLIT_SETS))
+	$(FUNDUSSEG) train $(^D) $(@D) --steps $(steps) --seed $* --jobs $(JOBS)
+
+$(MODELS)/without-%/model/manifest.json: $(call shards_of,$(SETS))
+	$(FUNDUSSEG) train $(filter-out $(MODELS)/shards/$*,$(^D)) $(@D) --split all \
+		--steps $(THIRD_STEPS) --jobs $(JOBS)
+
+$(MODELS)/without-%/maps/manifest.json: $(MODELS)/without-%/model/manifest.json
+	$(FUNDUSSEG) infer $(MODELS)/shards/$* $(@D) --split all --probability --model $(<D)
+
+$(MODELS)/final/manifest.json: $(call shards_of,$(SETS))
+	$(FUNDUSSEG) train $(^D) $(@D) --split all --steps $(FULL_STEPS) --jobs $(JOBS)
+
+$(MODELS)/default/manifest.json: $(MODELS)/final/manifest.json $(LEFT_OUT:=/maps/manifest.json)
+	$(SHIP_MODEL) $(<D) $(abspath $(@D)) \
+		$(foreach set,$(SETS),$(MODELS)/without-$(set)/maps $(MODELS)/shards/$(set))
