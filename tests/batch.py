@@ -152,3 +152,10 @@ def write_tiny_model(folder: Path, seed: int = 3, frame_px: int = FRAME_PX) -> P
     hashes = {name: sha256_of(folder / name) for name in (models.CONFIG, models.GENERATOR)}
     write_manifest(folder / NAME, manifest("train", {"sha256": "0" * 64}, {}, hashes, {}))
     return folder
+
+
+def one_line(capsys) -> str:
+    """The error, which must be one line."""
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
+    assert line.startswith("fundusseg: error: ")
+    return line

@@ -84,3 +84,9 @@ def tiny_settings(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("settings") / "tiny.json"
     path.write_text(json.dumps(values))
     return path
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    """Any training from here on is a failure of the test."""
+    monkeypatch.setattr("fundusseg.stages.train.Training", None)

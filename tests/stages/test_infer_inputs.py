@@ -12,6 +12,7 @@ from tests.batch import (
     contents,
     finished,
     flip_byte,
+    one_line,
     require_whole_files,
     run,
     small_disk,
@@ -49,13 +50,6 @@ def prepared(monkeypatch, tmp_path, phantom_set):
         return tmp_path / "shards"
 
     return shards
-
-
-def one_line(capsys) -> str:
-    """The error, which must be one line."""
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
-    assert line.startswith("fundusseg: error: ")
-    return line
 
 
 def test_a_collision_is_refused_before_anything_is_written(infer, tmp_path, capsys):

@@ -15,7 +15,7 @@ from fundusseg import config
 from fundusseg.io import models
 from fundusseg.io.arrays import read_arrays
 from fundusseg.io.shards import ShardFolder
-from tests.batch import contents, run, small_disk
+from tests.batch import contents, one_line, run, small_disk
 from tests.nets.tiny import tiny_preset
 
 STEPS = 60
@@ -44,19 +44,6 @@ def short(train, tmp_path):
     """Train two steps without a discriminator, into tmp_path/model."""
     words = ("--steps", 2, "--adversarial-weight", 0)
     return lambda *more: train(tmp_path / "model", *words, *more)
-
-
-@pytest.fixture
-def no_training(monkeypatch):
-    """Any training from here on is a failure of the test."""
-    monkeypatch.setattr("fundusseg.stages.train.Training", None)
-
-
-def one_line(capsys) -> str:
-    """The error, which must be one line."""
-    (line,) = [line for line in capsys.readouterr().err.splitlines() if "error:" in line]
-    assert line.startswith("fundusseg: error: ")
-    return line
 
 
 def history(folder: Path) -> list[dict[str, str]]:
@@ -168,12 +155,6 @@ def test_all_photographs_train_and_the_last_weights_count(train, tiny_shards, tm
     assert all(np.array_equal(kept[name], last[name]) for name in last)
 
 
-def test_another_generators_weights_are_refused(train, unbroken, tmp_path, capsys, no_training):
-    assert train(tmp_path / "model", "--start-from", config.DEFAULT_MODEL) == 1
-    assert "another generator" in one_line(capsys)
-    assert not (tmp_path / "model").exists()
-
-
 def test_a_finished_training_is_left_alone(train, unbroken, no_training):
     """Resume: nothing left to do is exit 0, and not a byte changes."""
     before = contents(unbroken)
@@ -263,74 +244,12 @@ def test_both_kinds_of_shards_train_the_same_weights(
         np.testing.assert_array_equal(values, expected[name])
 
 
-def test_two_shard_folders_of_one_name_both_count(tiny_shards, tmp_path):
-    """Config hash: covers all inputs, also where two data sets have one name."""
-    from fundusseg.io.shards import ShardFolder
-    from fundusseg.stages.train_inputs import input_hashes
-
-    copy = shutil.copytree(tiny_shards, tmp_path / "copy")
-    found = input_hashes([ShardFolder(tiny_shards), ShardFolder(copy)])
-    assert list(found) == [
-        "data set/shard-00000-of-00001.h5",
-        "2/data set/shard-00000-of-00001.h5",
-    ]
-
-
 def test_the_folder_of_another_stage_is_not_spoilt(tiny_shards, tiny_settings, capsys, no_training):
     """Manifest: its presence means that another stage is complete there."""
     before = contents(tiny_shards)
     assert run("train", tiny_shards, tiny_shards, "--config", tiny_settings, "--force") == 1
     assert "is what prep wrote" in one_line(capsys)
     assert contents(tiny_shards) == before
-
-
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"train": {"stepz": 3}}, "unknown key stepz"),
-        ({"train": {"steps": "3"}}, "should be int"),
-        ({"augment": {"crop_px": 60}}, "crops of 60 pixels cannot be halved 3 times"),
-        ({"generator": {"encoder_filters": [4] * 6}}, "frame of 96 pixels cannot be halved 7"),
-    ],
-)
-def test_a_wrong_configuration_is_one_line_before_the_first_byte(
-    tiny_shards, tmp_path, capsys, no_training, values, message
-):
-    """Exit 1: all configuration is checked before the first output byte."""
-    tiny = {"generator": {"encoder_filters": [4, 8]}, "augment": {"crop_px": 64}}
-    (tmp_path / "wrong.json").write_text(json.dumps({**tiny, **values}))
-    words = ("train", tiny_shards, tmp_path / "model", "--config", tmp_path / "wrong.json")
-    assert run(*words) == 1
-    assert message in one_line(capsys)
-    assert not (tmp_path / "model").exists()
-
-
-def test_shards_of_two_frames_do_not_go_together(
-    tiny_shards, phantom_set, tmp_path, capsys, no_training
-):
-    """Exit 1: mismatched shards."""
-    assert run("prep", phantom_set("chase-flat"), tmp_path / "other", "--preset", "pix2pix") == 0
-    assert run("train", tiny_shards, tmp_path / "other", tmp_path / "model") == 1
-    assert "another preset or frame" in one_line(capsys)
-
-
-def test_frames_of_several_sizes_need_crops(phantom_set, tmp_path, capsys, no_training):
-    assert run("prep", phantom_set("chase-flat"), tmp_path / "native") == 0
-    (tmp_path / "whole.json").write_text('{"augment": {"crop_px": 0}}')
-    words = ("train", tmp_path / "native", tmp_path / "model", "--config", tmp_path / "whole.json")
-    assert run(*words) == 1
-    assert "give augment.crop_px" in one_line(capsys)
-
-
-def test_shards_without_masks_train_nothing(phantom_set, tmp_path, capsys, no_training):
-    """Exit 1: no photograph with a mask."""
-    for name in ("a", "b", "c"):
-        path = tmp_path / "set" / "images" / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(phantom_set("pairs") / "train/images/p2_OD.png", path)
-    assert run("prep", tmp_path / "set", tmp_path / "shards", "--layout", "pairs") == 0
-    assert run("train", tmp_path / "shards", tmp_path / "model") == 1
-    assert "no photograph with a mask" in one_line(capsys)
 
 
 @pytest.mark.parametrize("obstacle", ["file", "full disk"])
@@ -345,13 +264,3 @@ def test_an_output_folder_that_cannot_be_written_is_one_line(
         with small_disk(100):
             assert short() == 1
     assert "is no folder that can be written" in one_line(capsys)
-
-
-def test_summary_prints_the_layers_and_trains_nothing(
-    tiny_shards, tiny_settings, capsys, no_training
-):
-    """stdout carries data only."""
-    assert run("train", "--summary", tiny_shards, "--config", tiny_settings) == 0
-    streams = capsys.readouterr()
-    assert "generator" in streams.out and "discriminator" in streams.out
-    assert streams.err == ""
