@@ -106,16 +106,17 @@ bench: $(READY) ## time and memory, written to docs/bench.md
 	.venv/bin/python -m tests.bench
 
 FIGURES := $(patsubst %,docs/figures/%.md,CHASE_DB1 HRF LES-AV)
-figures: $(FIGURES) ## the default model on DATA/CHASE_DB1, HRF and LES-AV, to docs/figures
+figures: $(FIGURES) ## the split model on DATA/CHASE_DB1, HRF and LES-AV, to docs/figures
 docs/figures/LES-AV.md: part := all
 docs/figures/%.md: part := test
-$(FIGURES): docs/figures/%.md: fundusseg/weights/default/manifest.json | $(READY)
+$(FIGURES): docs/figures/%.md: fundusseg/weights/split/manifest.json | $(READY)
 	@mkdir -p $(@D)
 	$(FUNDUSSEG) prep "$$DATA/$*" runs/figures/$*/shards
-	$(FUNDUSSEG) infer runs/figures/$*/shards runs/figures/$*/maps --split $(part) --probability
+	$(FUNDUSSEG) infer runs/figures/$*/shards runs/figures/$*/maps --split $(part) \
+		--probability --model split
 	$(FUNDUSSEG) score runs/figures/$*/maps runs/figures/$*/shards --split $(part) --floor \
 		--out runs/figures/$*/score > /dev/null
-	sed -e '1s/.*/# The default model on $*, which it was not trained on/; /^!\[/d; /^## Plots/d' \
+	sed -e '1s/.*/# The split model on $*, which it was not trained on/; /^!\[/d; /^## Plots/d' \
 		runs/figures/$*/score/report.md | cat -s > $@
 
 include bin/models.mk

@@ -35,16 +35,16 @@ def test_the_default_finds_the_vessels_of_phantoms_that_it_never_saw():
     assert dice(counts) > 0.7
 
 
-def test_the_default_on_real_photographs_that_it_was_not_trained_on(real_data):
+def test_the_split_model_on_real_photographs_that_it_was_not_trained_on(real_data):
     """Photographs of CHASE_DB1's children 11-14 and LES-AV; a floor, not the figure."""
     sets = {
         "CHASE_DB1": [("Image_11L.jpg", "masks/Image_11L_1stHO.png", "fov/Image_11L.gif")],
         "LES-AV": [("111.png", "masks_derived/111.png", "fov/111_mask.gif")],
     }
-    threshold = models.read_config(models.model_folder("default"))[1]
+    threshold = models.read_config(models.model_folder("split"))[1]
     for name, files in sets.items():
         for photograph, mask, fov in files:
             folder = real_data / name / "all"
             pixels = images.read_photograph(folder / "images" / photograph).pixels
             truth, where = images.read_mask(folder / mask), images.read_mask(folder / fov)
-            assert dice(Counts.of(segment(pixels) >= threshold, truth, where)) > 0.75, photograph
+            assert dice(Counts.of(segment(pixels, "split") >= threshold, truth, where)) > 0.75, photograph
