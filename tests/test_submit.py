@@ -129,6 +129,9 @@ def test_a_chain_that_sbatch_refuses_is_cancelled(tmp_path):
     ):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
+    of_an_earlier_chain = tmp_path / "run" / "shards" / "manifest-1-of-7.json"
+    of_an_earlier_chain.parent.mkdir(parents=True)
+    of_an_earlier_chain.touch()
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CALLS": str(tmp_path / "calls")}
     done = subprocess.run(
         [SUBMIT, "all", tmp_path, tmp_path / "run"],
@@ -140,6 +143,7 @@ def test_a_chain_that_sbatch_refuses_is_cancelled(tmp_path):
     assert done.stdout == "prep\t12\nprep-merge\t12\n"
     assert "train was refused by sbatch" in done.stderr
     assert (tmp_path / "calls.slurm").read_text() == "scancel 12 12\n"
+    assert not of_an_earlier_chain.exists(), "would pass for a part of this chain"
 
 
 @pytest.fixture

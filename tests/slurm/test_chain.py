@@ -119,7 +119,9 @@ def test_killed_again_and_again_it_gives_up_and_the_same_command_goes_on(tiny_mo
     wait_for_all_jobs()
     assert log_of(folder, f"infer-{jobs['infer']}_1").count("exit 137") == 2
     assert log_of(folder, "infer-*_1").count("exit 137") == 4
-    assert "manifest-1-of-2.json missing of 2 parts" in log_of(folder, "infer-merge-*")
+    assert "manifest-1-of-2.json, status-1-of-2.tsv missing of 2 parts" in log_of(
+        folder, "infer-merge-*"
+    )
     deadly.unlink()
     jobs = submitted(*words, "infer", photographs, folder)
     wait_for_all_jobs()
