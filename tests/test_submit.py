@@ -29,6 +29,13 @@ printf '%s\\n' "$(basename "$0") $*" >> "$CALLS.slurm"
 """
 
 
+@pytest.fixture
+def source(tmp_path) -> Path:
+    """An IN with a quote and blanks in its name."""
+    (tmp_path / "it's a set").mkdir()
+    return tmp_path / "it's a set"
+
+
 def dry_run(*words: str | Path) -> list[list[str]]:
     """The words of every sbatch command that would be run, without the options common to all."""
     done = subprocess.run([SUBMIT, "--dry-run", *words], capture_output=True, text=True)
@@ -50,8 +57,8 @@ def arguments(command: list[str]) -> list[str]:
     return command[script + 4 :]
 
 
-def test_each_stage_waits_for_the_one_before_it(tmp_path):
-    commands = dry_run("all", tmp_path, tmp_path / "run")
+def test_each_stage_waits_for_the_one_before_it(source, tmp_path):
+    commands = dry_run("all", source, tmp_path / "run")
     assert [option(command, "dependency") for command in commands] == [
         None,
         "afterany:PREP",
@@ -71,9 +78,8 @@ def test_each_stage_waits_for_the_one_before_it(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_after_prep_all_work_on_shards_and_the_test_part(tmp_path):
-    source, run = tmp_path / "it's a set", tmp_path / "a run"
-    source.mkdir()
+def test_after_prep_all_work_on_shards_and_the_test_part(source, tmp_path):
+    run = tmp_path / "a run"
     prep, _, train, infer, _, score = map(arguments, dry_run("all", source, run))
     shards, model, maps = (f"{run}/{name}" for name in ("shards", "model", "maps"))
     assert prep == ["4", str(source), shards]
@@ -82,17 +88,18 @@ def test_after_prep_all_work_on_shards_and_the_test_part(tmp_path):
     assert score == [maps, shards, "--out", f"{run}/score"]
 
 
-def test_infer_alone_takes_the_photographs_and_the_model_given(tmp_path):
-    infer, merge = dry_run("--num-shards", "9", "--model", "hrf", "infer", tmp_path, tmp_path / "r")
+def test_infer_alone_takes_the_photographs_and_the_model_given(source, tmp_path):
+    words = ("--num-shards", "9", "--model", "hrf")
+    infer, merge = dry_run(*words, "infer", source, tmp_path / "r")
     assert option(infer, "array") == "0-8"
-    assert arguments(infer) == ["9", str(tmp_path), f"{tmp_path}/r/maps", "--model", "hrf"]
+    assert arguments(infer) == ["9", str(source), f"{tmp_path}/r/maps", "--model", "hrf"]
     again = merge[merge.index("--") + 1 :]
     assert again == infer[-len(again) :], "the join must know how to submit a part again"
 
 
-def test_options_of_sbatch_and_of_the_stages(tmp_path):
+def test_options_of_sbatch_and_of_the_stages(source, tmp_path):
     words = ("--sbatch", "train=--gres=gpu:1 --comment='a b'", "--with", "train=--steps 7")
-    words += ("--partition", "long", "all", tmp_path, tmp_path / "run")
+    words += ("--partition", "long", "all", source, tmp_path / "run")
     commands = dry_run(*words, "--", "--account=lab", "--time=4:00:00")
     assert {option(command, "account") for command in commands} == {"lab"}
     assert {option(command, "partition") for command in commands} == {"long"}
@@ -106,22 +113,24 @@ def test_options_of_sbatch_and_of_the_stages(tmp_path):
     [
         (("infer", "nowhere", "run"), "nowhere: does not exist"),
         (("infer", "."), "give STAGES IN RUN"),
-        (("guess", ".", "run"), "guess: is no list"),
-        (("--num-shards", "0", "infer", ".", "run"), "--num-shards 0: is no positive number"),
-        (("--with", "steps=3", "infer", ".", "run"), "is not STAGE=WORDS"),
-        (("--with", "train='", "infer", ".", "run"), "a quote without its other"),
-        (("--shards", "3", "infer", ".", "run"), "--shards: no such option"),
-        (("infer", ".", "run", "--model"), "--model: its value is missing"),
+        (("guess", "bin", "run"), "guess: is no list"),
+        (("--num-shards", "0", "infer", "bin", "run"), "--num-shards 0: is no positive number"),
+        (("--with", "steps=3", "infer", "bin", "run"), "is not STAGE=WORDS"),
+        (("--with", "train='", "infer", "bin", "run"), "a quote without its other"),
+        (("--shards", "3", "infer", "bin", "run"), "--shards: no such option"),
+        (("infer", "bin", "run", "--model"), "--model: its value is missing"),
+        (("infer", "bin", "bin/run"), "bin/run: is inside of"),
     ],
 )
 def test_a_wrong_command_line_is_2_and_one_line(words, message):
-    done = subprocess.run([SUBMIT, "--dry-run", *words], capture_output=True, text=True)
+    command = [SUBMIT, "--dry-run", *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("submit: error: ") and done.stderr.count("\n") == 1
     assert message in done.stderr
 
 
-def test_a_chain_that_sbatch_refuses_is_cancelled(tmp_path):
+def test_a_chain_that_sbatch_refuses_is_cancelled(source, tmp_path):
     """What was submitted before the refused job must not run alone."""
     for name, text in (
         ("sbatch", '#!/bin/sh\ncase "$*" in *train.sbatch*) exit 1 ;; esac\necho 12\n'),
@@ -134,7 +143,7 @@ def test_a_chain_that_sbatch_refuses_is_cancelled(tmp_path):
     of_an_earlier_chain.touch()
     environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CALLS": str(tmp_path / "calls")}
     done = subprocess.run(
-        [SUBMIT, "all", tmp_path, tmp_path / "run"],
+        [SUBMIT, "all", source, tmp_path / "run"],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
