@@ -23,13 +23,14 @@ FUNDUSSEG := bin/fundusseg
 READY := .venv/.ready
 STYLE := --line-length 100
 LINTED := fundusseg tests
+SHELL_SCRIPTS := $(filter-out %.mk,$(wildcard bin/*)) .ci/run tests/slurm/cluster
 
-.PHONY: help all prep train infer score test lint bench figures clean FORCE
+.PHONY: help all prep train infer score test test-slurm lint bench figures clean FORCE
 
 help: ## this list
 	@echo 'fundusseg: vessel maps from retinal photographs'
 	@echo
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
 	@echo
 	@printf '  %-8s %s\n' DATA= "data set folder (none: a synthetic set is drawn), now '$$DATA'"
 	@printf '  %-8s %s\n' RUN= 'where everything is written, now $(RUN)'
@@ -98,9 +99,13 @@ $(RUN)/report.md: $(RUN)/score/manifest.json
 test: $(READY) ## the tests (FUNDUSSEG_DATA names a folder of real data sets, if there is one)
 	.venv/bin/python -m pytest -n auto
 
+test-slurm: $(READY) ## the job chain on a Slurm that runs here (root; FUNDUSSEG_SLURM=required installs it)
+	.venv/bin/python -m pytest -m slurm tests/slurm
+
 lint: $(READY) ## style and errors that can be seen without running
 	.venv/bin/ruff format --check $(STYLE) $(LINTED)
 	.venv/bin/ruff check $(STYLE) --select E,F,I,B,UP $(LINTED)
+	.venv/bin/shellcheck --external-sources --severity=warning $(SHELL_SCRIPTS)
 
 bench: $(READY) ## time and memory, written to docs/bench.md
 	.venv/bin/python -m tests.bench

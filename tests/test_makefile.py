@@ -42,7 +42,7 @@ def make(tmp_path):
     stub.chmod(0o755)
     calls = tmp_path / "calls"
 
-    def run(*words: str, **environment: str) -> tuple[int, list[str]]:
+    def run(*words: str, around=os.environ, **environment: str) -> tuple[int, list[str]]:
         calls.write_text("")
         ready = tmp_path / "ready"
         ready.touch()
@@ -50,7 +50,7 @@ def make(tmp_path):
         done = subprocess.run(
             ["make", "--no-print-directory", *names, *words],
             cwd=ROOT,
-            env={**os.environ, "CALLS": str(calls), **environment},
+            env={**around, "CALLS": str(calls), **environment},
             capture_output=True,
             text=True,
         )
@@ -68,6 +68,12 @@ def test_all_runs_the_stages_in_order_then_nothing(make, jobs):
     code, calls = make("all", jobs)
     assert (code, stages(calls)) == (0, ["phantom", "prep", "train", "infer", "score"])
     assert make("all", jobs) == (0, [])
+
+
+def test_all_runs_from_cron(make):
+    """No HOME, no TERM, no SHELL, and the PATH that cron gives."""
+    code, calls = make("all", around={"PATH": "/usr/bin:/bin"})
+    assert (code, stages(calls)) == (0, ["phantom", "prep", "train", "infer", "score"])
 
 
 def test_a_changed_parameter_redoes_what_depends_on_it_and_nothing_else(make):
