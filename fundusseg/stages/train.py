@@ -137,7 +137,6 @@ class Training:
         options: TrainOptions,
     ):
         from fundusseg.nets import runtime
-        from fundusseg.nets.prediction import Predictor
         from fundusseg.nets.training import Trainer
 
         self.preset, self.data, self.out, self.config_sha256 = preset, data, out, config_sha256
@@ -158,7 +157,6 @@ class Training:
             else preset.train.steps
         )
         self.trainer = Trainer(preset, self.steps, self.precision)
-        self.predictor = Predictor(preset, self.trainer.saved_weights(), self.precision)
         self.history = History(out / models.HISTORY)
         self.best: float | None = None
         if saved is not None:
@@ -211,11 +209,8 @@ class Training:
 
     def _validate(self) -> dict[str, float]:
         """Validate the averaged weights; the best so far become generator.weights.h5."""
-        from fundusseg.nets.prediction import assign_weights
-
         weights = self.trainer.saved_weights()
-        assign_weights(self.predictor.generator, weights)
-        histograms, l1 = self._held_out_scores()
+        histograms, l1 = self._held_out_scores(weights)
         found = validation(histograms)
         score = found.dice if self.preset.train.select == "dice" else -l1
         if self.best is None or score > self.best:
@@ -236,11 +231,16 @@ class Training:
             "threshold": found.threshold,
         }
 
-    def _held_out_scores(self) -> tuple[list[ScoreHistogram], float]:
+    def _held_out_scores(
+        self, weights: dict[str, np.ndarray]
+    ) -> tuple[list[ScoreHistogram], float]:
         """A histogram per validation photograph, and the mean L1 of [-1, 1] maps, whole frames."""
+        from fundusseg.nets.prediction import Predictor
+
+        predictor = Predictor(self.preset, weights, self.precision)
         histograms, l1 = [], []
         for sample in self.data.held_out:
-            stack = self.predictor.probabilities(sample.image[np.newaxis], sample.fov[np.newaxis])
+            stack = predictor.probabilities(sample.image[np.newaxis], sample.fov[np.newaxis])
             probability, truth = stack[0], sample.mask > 127
             histograms.append(ScoreHistogram.of(probability, truth, sample.fov > 127))
             l1.append(2.0 * np.abs(probability - sample.mask / 255.0).mean())
@@ -267,7 +267,7 @@ class Training:
         if self.preset.name == "pix2pix":
             from fundusseg.nets.export import save_whole_model
 
-            save_whole_model(self.predictor.generator, self.out / models.KERAS_GENERATOR)
+            save_whole_model(self.preset, weights, self.out / models.KERAS_GENERATOR)
 
     def _save(self) -> None:
         """Write where the training stands; the state last, since a resume believes it."""
