@@ -4,7 +4,6 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from fundusseg.config import Preset
