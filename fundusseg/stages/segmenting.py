@@ -36,7 +36,7 @@ def segment(
         raise ValueError(f"no uint8 (Y, X, 3) photograph: {photograph.dtype} {photograph.shape}")
     folder = models.model_folder(model)
     frame = models.read_config(folder)[0].frame
-    found = framed(photograph, None, frame.kind, frame.size_px)
+    found = framed(photograph, None, frame)
     predictor = ready_predictor(
         folder,
         models.model_sha256(folder),
