@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from fundusseg.nets.generator import NORM_EPSILON, SLOPE
 
+NORM_PARTS = ("gamma", "beta", "moving_mean", "moving_variance")
 Layer = Callable[[tf.Tensor], tf.Tensor]
 
 
@@ -26,27 +27,28 @@ def folded(weights: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.
         By the convolution's name, such as `encoder_2_conv`.
 
     Raises:
-        ValueError: if BatchNorm has no convolution, or not as many channels.
+        ValueError: if BatchNorm has no convolution, or is not whole.
     """
-    weights = {name: np.asarray(values, np.float64) for name, values in weights.items()}
+    left = {name: np.asarray(values, np.float64) for name, values in weights.items()}
     found = {}
-    for name in [name for name in weights if name.endswith("/kernel")]:
+    for name in [name for name in left if name.endswith("/kernel")]:
         layer = name.removesuffix("/kernel")
-        kernel = weights.pop(name)
+        kernel = left.pop(name)
         # A transposed convolution's kernel is (Y, X, out, in), the other's (Y, X, in, out).
         is_transposed = layer.endswith("_upconv")
-        bias = weights.pop(f"{layer}/bias", np.zeros(kernel.shape[2 if is_transposed else 3]))
+        bias = left.pop(f"{layer}/bias", np.zeros(kernel.shape[2 if is_transposed else 3]))
         norm = f"{layer.rpartition('_')[0]}_norm"
-        if f"{norm}/gamma" in weights:
-            factor = weights.pop(f"{norm}/gamma") / np.sqrt(
-                weights.pop(f"{norm}/moving_variance") + NORM_EPSILON
-            )
+        values = [left.pop(f"{norm}/{part}", None) for part in NORM_PARTS]
+        if not any(value is None for value in values):
+            gamma, beta, mean, variance = values
+            factor = gamma / np.sqrt(variance + NORM_EPSILON)
             kernel = kernel * (factor[:, np.newaxis] if is_transposed else factor)
-            mean, beta = weights.pop(f"{norm}/moving_mean"), weights.pop(f"{norm}/beta")
             bias = beta + (bias - mean) * factor
+        elif not all(value is None for value in values):
+            raise ValueError(f"the weights are of another network ({norm})")
         found[layer] = (kernel, bias)
-    if weights:
-        raise ValueError(f"the weights are of another network ({min(weights)})")
+    if left:
+        raise ValueError(f"the weights are of another network ({min(left)})")
     return found
 
 
