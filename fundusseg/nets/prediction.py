@@ -49,11 +49,12 @@ class Predictor:
         dtype = tf.bfloat16 if precision == "bfloat16" else tf.float32
         self._layers = FoldedLayers(weights, preset.generator.residual, dtype)
         channels = INPUT_CHANNELS[preset.generator.inputs]
-        self._prepare = tf.function(self._network_input).get_concrete_function(
+        # Nothing here branches on a tensor; to have Autograph read it all takes half a second.
+        self._prepare = tf.function(self._network_input, autograph=False).get_concrete_function(
             tf.TensorSpec((None, None, None, 3), tf.uint8),
             tf.TensorSpec((None, None, None), tf.uint8),
         )
-        self._apply = tf.function(self._probability).get_concrete_function(
+        self._apply = tf.function(self._probability, autograph=False).get_concrete_function(
             tf.TensorSpec((None, None, None, channels), tf.float32)
         )
         self._layers.require_all_used()

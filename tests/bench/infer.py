@@ -132,16 +132,14 @@ def growth_table(work: Path) -> tuple[str, float]:
 def augmentation_table(work: Path) -> str:
     """What test-time augmentation costs, and gains on the test part of CHASE_DB1."""
     folder, source = data_set("CHASE_DB1", work, STAGE_IMAGES)
-    shards = work / "augmented-shards"
-    measured("prep", folder, shards)
     rows = []
     for name, words in (("without", ()), ("with", ("--test-time-augmentation",))):
         few, many = work / "CHASE_DB1-few", work / "CHASE_DB1-many"
         start = measured("infer", few, work / f"few-{name}", *words)
         run = measured("infer", many, work / f"many-{name}", *words)
         maps = work / f"test-{name}"
-        measured("infer", shards, maps, "--split", "test", "--probability", *words)
-        found = figures(maps, shards)
+        measured("infer", folder, maps, "--probability", *words)
+        found = figures(maps, folder)
         rows.append(
             (
                 name,
@@ -161,7 +159,8 @@ def figures(maps: Path, truth: Path) -> dict[str, float]:
     done = subprocess.run(
         [ROOT / "bin" / "fundusseg", *words], check=True, stdout=subprocess.PIPE, text=True
     )
-    return json.loads(done.stdout)
+    rows = json.loads(done.stdout)["rows"]
+    return {row["figure"]: row["mean"] for row in rows if row["role"] == rows[0]["role"]}
 
 
 def copies(paths: list[Path], folder: Path, count: int) -> None:
