@@ -199,6 +199,9 @@ def infer(
     tile_px: Annotated[
         int, typer.Option("--tile", min=0, help="Side of tiles in pixels of the frame; 0: none.")
     ] = InferOptions.tile_px,
+    test_time_augmentation: Annotated[
+        bool, typer.Option("--test-time-augmentation", help="Mean over four mirror images.")
+    ] = InferOptions.test_time_augmentation,
     shard: Annotated[
         int, typer.Option("--shard", min=0, help="This part only (from 0).")
     ] = InferOptions.shard,
@@ -208,6 +211,9 @@ def infer(
     precision: Annotated[
         Precision, typer.Option("--precision", help="Of convolutions.")
     ] = InferOptions.precision,
+    batch: Annotated[
+        int, typer.Option("--batch", min=0, help="Frames at once; 0: by device.")
+    ] = InferOptions.batch,
     jobs: Jobs = InferOptions.jobs,
     force: Force = InferOptions.force,
     verify: Verify = InferOptions.verify,

@@ -48,7 +48,11 @@ class TrainOptions:
 
 @dataclass(frozen=True)
 class InferOptions:
-    """What the command line says beside IN and OUT; threshold None is the model's own."""
+    """What the command line says beside IN and OUT.
+
+    threshold: None is the model's own. batch: frames that go through the network at once;
+    0 lets the device decide.
+    """
 
     model: str = DEFAULT_MODEL
     threshold: float | None = None
@@ -61,7 +65,9 @@ class InferOptions:
     keep_suffix: bool = False
     null_separated: bool = False
     tile_px: int = 0
+    test_time_augmentation: bool = False
     precision: str = "auto"
+    batch: int = 0
     jobs: int = 0
     shard: int = 0
     num_shards: int = 1

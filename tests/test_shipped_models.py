@@ -47,4 +47,6 @@ def test_the_split_model_on_real_photographs_that_it_was_not_trained_on(real_dat
             folder = real_data / name / "all"
             pixels = images.read_photograph(folder / "images" / photograph).pixels
             truth, where = images.read_mask(folder / mask), images.read_mask(folder / fov)
-            assert dice(Counts.of(segment(pixels, "split") >= threshold, truth, where)) > 0.75, photograph
+            assert dice(Counts.of(segment(pixels, "split") >= threshold, truth, where)) > 0.75, (
+                photograph
+            )

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
-from skimage.morphology import convex_hull_image
+
+from fundusseg.fundus.hull import convex_hull, filled_rows
 
 WORKING_SIZE_PX = 640
 DARK_FRACTION = 0.06  # of the range between frame and bright parts, above which a pixel is lit
@@ -62,11 +63,11 @@ def found_field_of_view(photograph: np.ndarray) -> tuple[FieldOfView, np.ndarray
     """
     shape = photograph.shape[:2]
     stride = max(1, int(np.ceil(max(shape) / WORKING_SIZE_PX)))
-    lit = _lit(_shrunk(photograph.max(axis=2), stride))
+    lit = _lit(_shrunk(_brightness(photograph), stride))
     if lit is None:
         mask = np.ones(shape, bool)
         return field_of_view_of_mask(mask, "frame"), mask
-    hull = convex_hull_image(lit)
+    hull = convex_hull(lit)
     circle = _outline_circle(hull)
     if circle is not None:
         y, x, radius = (value * stride for value in circle)
@@ -84,11 +85,21 @@ def found_field_of_view(photograph: np.ndarray) -> tuple[FieldOfView, np.ndarray
     return field_of_view_of_mask(mask, "hull"), mask
 
 
+def _brightness(photograph: np.ndarray) -> np.ndarray:
+    """The largest of the channels, uint8 (Y, X); three times as fast as max(axis=2)."""
+    red, green, blue = np.moveaxis(photograph, 2, 0)
+    return np.maximum(np.maximum(red, green), blue)
+
+
 def _shrunk(grey: np.ndarray, stride: int) -> np.ndarray:
-    """Block means of side `stride`, float (Y // stride, X // stride)."""
+    """Block means of side `stride` of uint8 (Y, X), float (Y // stride, X // stride).
+
+    The sums are whole numbers, so they may be taken in any order, and rows first is fast.
+    """
     height, width = (size // stride for size in grey.shape)
     blocks = grey[: height * stride, : width * stride].reshape(height, stride, width, stride)
-    return blocks.mean(axis=(1, 3))
+    rows = np.add.reduce(blocks, axis=1, dtype=np.uint32)
+    return np.add.reduce(rows, axis=2) / (stride * stride)
 
 
 def _lit(grey: np.ndarray) -> np.ndarray | None:
@@ -170,4 +181,17 @@ def _disc(shape: tuple[int, int], y: float, x: float, radius: float) -> np.ndarr
     """The pixels (Y, X) whose centres lie within the circle."""
     rows = (np.arange(shape[0]) + 0.5 - y) ** 2
     columns = (np.arange(shape[1]) + 0.5 - x) ** 2
-    return rows[:, np.newaxis] + columns <= radius**2
+    middle = int(np.clip(np.floor(x), 0, shape[1] - 1))
+    right = _count_within(columns[middle:], rows, radius**2)
+    left = _count_within(columns[:middle][::-1], rows, radius**2)
+    return filled_rows(shape, 0, middle - left, middle + right)
+
+
+def _count_within(columns: np.ndarray, rows: np.ndarray, limit: float) -> np.ndarray:
+    """How many of the ascending `columns` go with each of the rows: row + column <= limit."""
+    counts = np.searchsorted(columns, limit - rows, side="right")
+    # The limit minus the row is rounded, the sum is too: the sum is what decides.
+    padded = np.concatenate([[-np.inf], columns, [np.inf]])
+    counts -= rows + padded[counts] > limit
+    counts += rows + padded[counts + 1] <= limit
+    return counts

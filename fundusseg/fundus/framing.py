@@ -40,10 +40,14 @@ def framed(pixels: np.ndarray, given_fov: np.ndarray | None, frame: FrameConfig)
         field_of_view, mask = field_of_view_of_mask(given_fov), given_fov
     size_px = frame.size_px(field_of_view.diameter_px)
     geometry = canonical_geometry(frame.kind, size_px, pixels.shape[:2], field_of_view)
-    image = np.rint(to_frame(pixels, geometry)).astype(np.uint8)
+    image = _rounded(to_frame(pixels, geometry))
     return Framed(image, coverage(mask, geometry), mask, geometry, field_of_view)
 
 
 def coverage(mask: np.ndarray, geometry: Geometry) -> np.ndarray:
     """How much of each pixel of the frame a bool (Y, X) mask covers: uint8, 255 = all of it."""
-    return np.rint(to_frame(mask, geometry) * 255).astype(np.uint8)
+    return _rounded(to_frame(mask, geometry) * 255)
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    return np.rint(values, out=values).astype(np.uint8)

@@ -13,6 +13,8 @@ from scipy.sparse import csr_matrix
 
 from fundusseg.fundus.field_of_view import FieldOfView
 
+STRIP_PX = 32  # rows or columns that are resampled at once
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -114,12 +116,29 @@ def _resampled(image: np.ndarray, rows: csr_matrix, columns: csr_matrix) -> np.n
 
 
 def _along_first(matrix: csr_matrix, image: np.ndarray) -> np.ndarray:
-    flat = np.ascontiguousarray(image, dtype=np.float32).reshape(image.shape[0], -1)
-    return (matrix @ flat).reshape(matrix.shape[0], *image.shape[1:])
+    """`matrix` applied to each column of an image (Y, X[, C]), float32.
+
+    In strips that stay in the processor's cache: a float copy of the whole image would not.
+    """
+    found = np.empty((matrix.shape[0], *image.shape[1:]), np.float32)
+    for strip in _strips(image.shape[1]):
+        part = image[:, strip].astype(np.float32)
+        found[:, strip] = (matrix @ part.reshape(len(part), -1)).reshape(found[:, strip].shape)
+    return found
 
 
 def _along_second(matrix: csr_matrix, image: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(_along_first(matrix, image.swapaxes(0, 1)).swapaxes(0, 1))
+    """`matrix` applied to each row of an image (Y, X[, C]), float32; in strips, too."""
+    found = np.empty((image.shape[0], matrix.shape[0], *image.shape[2:]), np.float32)
+    for strip in _strips(image.shape[0]):
+        part = image[strip].swapaxes(0, 1).astype(np.float32, order="C")
+        product = (matrix @ part.reshape(len(part), -1)).reshape(len(found[0]), *part.shape[1:])
+        found[strip] = product.swapaxes(0, 1)
+    return found
+
+
+def _strips(size: int) -> list[slice]:
+    return [slice(start, start + STRIP_PX) for start in range(0, size, STRIP_PX)]
 
 
 def _require_shape(image: np.ndarray, shape: tuple[int, int]) -> None:

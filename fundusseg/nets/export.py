@@ -1,14 +1,15 @@
 """The networks for other eyes: as a table of layers, and as a whole Keras model."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
-import keras
+import numpy as np
 
 from fundusseg.config import Preset
 from fundusseg.io.files import atomic
 from fundusseg.nets.discriminator import build_discriminator
-from fundusseg.nets.generator import build_generator
+from fundusseg.nets.generator import assign_weights, build_generator
 from fundusseg.nets.runtime import policy
 
 
@@ -28,11 +29,16 @@ def layer_tables(preset: Preset) -> str:
     return "\n".join(lines) + "\n"
 
 
-def save_whole_model(generator: keras.Model, path: Path) -> None:
+def save_whole_model(preset: Preset, weights: Mapping[str, np.ndarray], path: Path) -> None:
     """Write a generator in Keras' own HDF5 format, which `keras.models.load_model` reads.
 
     fundusseg itself never reads it: such files can hold code.
+
+    Args:
+        weights: the generator's by name.
     """
+    generator = build_generator(preset.generator, policy("float32"))
+    assign_weights(generator, weights)
     # Keras calls the format "legacy" at every save; it is the one that the notebook reads.
     logging.getLogger("absl").setLevel(logging.ERROR)
     with atomic(path) as temporary:

@@ -2,7 +2,8 @@
 
 Isola et al., Image-to-image translation with conditional adversarial networks, CVPR 2017,
 doi 10.1109/CVPR.2017.632. Encoder and decoder are the same functions for both presets;
-`GeneratorConfig` says what differs.
+`GeneratorConfig` says what differs. They ask a maker for their layers: `LayerMaker` makes
+Keras layers, which learn; `nets.folded` makes the same layers for prediction alone.
 """
 
 import keras
@@ -14,6 +15,7 @@ from fundusseg.nets.contrast import INPUT_CHANNELS
 
 KERNEL = 4
 SLOPE = 0.2
+NORM_EPSILON = 1e-3
 
 
 def build_generator(
@@ -23,9 +25,16 @@ def build_generator(
 
     Y and X must be multiples of `config.stride`. size_px fixes them (for `--summary`).
     """
-    make = LayerMaker(policy, config)
     inputs = keras.Input((size_px, size_px, INPUT_CHANNELS[config.inputs]), name="photograph")
-    skips, x = [], inputs
+    x = logits_or_map(LayerMaker(policy, config), config, inputs)
+    activation = "tanh" if config.output == "tanh" else "linear"
+    x = layers.Activation(activation, dtype="float32", name="map")(x)
+    return keras.Model(inputs, x, name="generator")
+
+
+def logits_or_map(make, config: GeneratorConfig, x):
+    """All layers but the last activation: (N, Y, X, C) to (N, Y, X, 1), from a maker's layers."""
+    skips = []
     for number, filters in enumerate(config.encoder_filters, start=1):
         x = encoder_block(make, x, filters, f"encoder_{number}", normalise=number > 1)
         skips.append(x)
@@ -36,10 +45,7 @@ def build_generator(
         zip(decoder_filters, reversed(skips), strict=True), start=1
     ):
         x = decoder_block(make, x, skip, filters, f"decoder_{number}", dropout.get(number, 0.0))
-    x = make.upsampling(1, "output")(x)
-    activation = "tanh" if config.output == "tanh" else "linear"
-    x = layers.Activation(activation, dtype="float32", name="map")(x)
-    return keras.Model(inputs, x, name="generator")
+    return make.upsampling(1, "output")(x)
 
 
 def assign_weights(generator, weights: dict[str, np.ndarray]) -> None:
@@ -109,7 +115,7 @@ class LayerMaker:
     def normalisation(self, name: str) -> layers.Layer:
         """BatchNorm."""
         return layers.BatchNormalization(
-            momentum=self.momentum, dtype=self.policy, name=f"{name}_norm"
+            momentum=self.momentum, epsilon=NORM_EPSILON, dtype=self.policy, name=f"{name}_norm"
         )
 
     def leaky(self, name: str) -> layers.Layer:
@@ -120,8 +126,20 @@ class LayerMaker:
         """ReLU."""
         return layers.ReLU(dtype=self.policy, name=f"{name}_relu")
 
+    def dropout(self, rate: float, name: str) -> layers.Layer:
+        """Dropout."""
+        return layers.Dropout(rate, dtype=self.policy, name=f"{name}_dropout")
 
-def encoder_block(make: LayerMaker, x, filters: int, name: str, normalise: bool):
+    def concatenation(self, name: str) -> layers.Layer:
+        """Concatenation of channels."""
+        return layers.Concatenate(dtype=self.policy, name=f"{name}_concatenate")
+
+    def addition(self, name: str) -> layers.Layer:
+        """Sum of two."""
+        return layers.Add(dtype=self.policy, name=f"{name}_add")
+
+
+def encoder_block(make, x, filters: int, name: str, normalise: bool):
     """Conv2D 4x4 stride 2, BatchNorm (not in the first block), LeakyReLU; then a residual pair."""
     x = make.downsampling(filters, name)(x)
     if normalise:
@@ -130,22 +148,22 @@ def encoder_block(make: LayerMaker, x, filters: int, name: str, normalise: bool)
     return residual_pair(make, x, filters, f"{name}_pair") if make.residual else x
 
 
-def bottleneck_block(make: LayerMaker, x, filters: int):
+def bottleneck_block(make, x, filters: int):
     """The coarsest level: Pix2Pix's Conv2D and ReLU, or an encoder block like the others."""
     if make.residual:
         return encoder_block(make, x, filters, "bottleneck", normalise=True)
     return make.relu("bottleneck")(make.downsampling(filters, "bottleneck")(x))
 
 
-def decoder_block(make: LayerMaker, x, skip, filters: int, name: str, dropout: float):
+def decoder_block(make, x, skip, filters: int, name: str, dropout: float):
     """Conv2DTranspose, BatchNorm, Dropout, Concatenate with the skip, ReLU.
 
     With residual pairs a 1x1 convolution after the concatenation takes ReLU's place.
     """
     x = make.normalisation(name)(make.upsampling(filters, name)(x))
     if dropout:
-        x = layers.Dropout(dropout, dtype=make.policy, name=f"{name}_dropout")(x)
-    x = layers.Concatenate(dtype=make.policy, name=f"{name}_concatenate")([x, skip])
+        x = make.dropout(dropout, name)(x)
+    x = make.concatenation(name)([x, skip])
     if not make.residual:
         return make.relu(name)(x)
     x = make.convolution(filters, 1, f"{name}_join")(x)
@@ -153,7 +171,7 @@ def decoder_block(make: LayerMaker, x, skip, filters: int, name: str, dropout: f
     return residual_pair(make, x, filters, f"{name}_pair")
 
 
-def residual_pair(make: LayerMaker, x, filters: int, name: str):
+def residual_pair(make, x, filters: int, name: str):
     """x + (3x3, BatchNorm, LeakyReLU, 3x3, BatchNorm), then LeakyReLU.
 
     He et al., Deep residual learning for image recognition, CVPR 2016,
@@ -162,4 +180,4 @@ def residual_pair(make: LayerMaker, x, filters: int, name: str):
     y = make.convolution(filters, 3, f"{name}_1")(x)
     y = make.leaky(f"{name}_1")(make.normalisation(f"{name}_1")(y))
     y = make.normalisation(f"{name}_2")(make.convolution(filters, 3, f"{name}_2")(y))
-    return make.leaky(name)(layers.Add(dtype=make.policy, name=f"{name}_add")([x, y]))
+    return make.leaky(name)(make.addition(name)([x, y]))

@@ -5,22 +5,27 @@ import tensorflow as tf
 
 from fundusseg.config import TILE_OVERLAP_PX, WHOLE_FRAME_MAX_PX, Preset
 from fundusseg.fundus.tiles import tile_corners, tiled, untiled
-from fundusseg.nets.contrast import network_input
-from fundusseg.nets.generator import assign_weights, build_generator
-from fundusseg.nets.runtime import policy
+from fundusseg.nets.contrast import INPUT_CHANNELS, network_input
+from fundusseg.nets.folded import FoldedLayers
+from fundusseg.nets.generator import logits_or_map
+
+FLIPS = ((), (1,), (2,), (1, 2))  # axes of (N, Y, X) that test-time augmentation turns over
 
 
 class Predictor:
     """Probability maps of frames.
+
+    Traced once, here, for frames of all sizes.
 
     Args:
         preset: the model's configuration.
         weights: the generator's weights by name.
         precision: "float32" or "bfloat16".
         batch: frames (or tiles) that go through the network at once; short batches are
-            padded, so the graph is traced once for each size of frame and the bytes never
-            depend on the grouping.
+            padded, so that the bytes never depend on the grouping.
         tile_px: 0 for the whole frame at once where it is small enough; else tiles.
+        test_time_augmentation: the mean over the frame, its mirror images left to right and
+            top to bottom, and both at once.
 
     Raises:
         ValueError: if the weights are of another network, or tile_px does not fit it.
@@ -33,16 +38,26 @@ class Predictor:
         precision: str = "float32",
         batch: int = 1,
         tile_px: int = 0,
+        test_time_augmentation: bool = False,
     ):
         self.preset = preset
         self.batch = batch
+        self.flips = FLIPS if test_time_augmentation else FLIPS[:1]
         self.tile_px = tile_px or WHOLE_FRAME_MAX_PX
         if self.tile_px % preset.generator.stride:
             raise ValueError(f"tiles must be multiples of {preset.generator.stride} pixels")
-        self.generator = build_generator(preset.generator, policy(precision))
-        assign_weights(self.generator, weights)
-        self._prepare = tf.function(self._network_input)
-        self._apply = tf.function(self._probability)
+        dtype = tf.bfloat16 if precision == "bfloat16" else tf.float32
+        self._layers = FoldedLayers(weights, preset.generator.residual, dtype)
+        channels = INPUT_CHANNELS[preset.generator.inputs]
+        # Nothing here branches on a tensor; to have Autograph read it all takes half a second.
+        self._prepare = tf.function(self._network_input, autograph=False).get_concrete_function(
+            tf.TensorSpec((None, None, None, 3), tf.uint8),
+            tf.TensorSpec((None, None, None), tf.uint8),
+        )
+        self._apply = tf.function(self._probability, autograph=False).get_concrete_function(
+            tf.TensorSpec((None, None, None, channels), tf.float32)
+        )
+        self._layers.require_all_used()
 
     def probabilities(self, images: np.ndarray, fovs: np.ndarray) -> np.ndarray:
         """Vessel probabilities, float32 (N, S, S) in [0, 1], 0 outside the field of view.
@@ -50,6 +65,13 @@ class Predictor:
         Args:
             images: uint8 (N, S, S, 3) sRGB. fovs: uint8 (N, S, S) coverage.
         """
+        found = [
+            np.flip(self._once(np.flip(images, axes), np.flip(fovs, axes)), axes)
+            for axes in self.flips
+        ]
+        return sum(found[1:], start=found[0]) / np.float32(len(found))
+
+    def _once(self, images: np.ndarray, fovs: np.ndarray) -> np.ndarray:
         if fovs.shape[1] <= self.tile_px:
             return self._frames(images, fovs)
         return np.stack([self._frame(*pair) for pair in zip(images, fovs, strict=True)])
@@ -59,22 +81,23 @@ class Predictor:
         found = []
         for start in range(0, len(images), self.batch):
             inputs = self._prepare(
-                _padded(images[start : start + self.batch], self.batch),
-                _padded(fovs[start : start + self.batch], self.batch),
+                tf.constant(_padded(images[start : start + self.batch], self.batch)),
+                tf.constant(_padded(fovs[start : start + self.batch], self.batch)),
             )
             found.append(self._apply(inputs).numpy())
         return self._inside(np.concatenate(found)[: len(images)], fovs)
 
     def _frame(self, image: np.ndarray, fov: np.ndarray) -> np.ndarray:
         """One frame in overlapping tiles; tiles without a lit pixel are not computed."""
-        inputs = self._prepare(image[np.newaxis], fov[np.newaxis]).numpy()[0]
+        inputs = self._prepare(tf.constant(image[np.newaxis]), tf.constant(fov[np.newaxis]))
         corners = tile_corners(len(fov), self.tile_px, min(TILE_OVERLAP_PX, self.tile_px // 2))
-        tiles = tiled(inputs, corners, self.tile_px)
+        tiles = tiled(inputs.numpy()[0], corners, self.tile_px)
         lit = np.flatnonzero(tiled(fov, corners, self.tile_px).any(axis=(1, 2)))
         found = np.zeros(tiles.shape[:3], np.float32)
         for start in range(0, len(lit), self.batch):
             chosen = lit[start : start + self.batch]
-            found[chosen] = self._apply(_padded(tiles[chosen], self.batch)).numpy()[: len(chosen)]
+            batch = tf.constant(_padded(tiles[chosen], self.batch))
+            found[chosen] = self._apply(batch).numpy()[: len(chosen)]
         return self._inside(untiled(found, corners, len(fov)), fov)
 
     def _inside(self, probability: np.ndarray, fovs: np.ndarray) -> np.ndarray:
@@ -84,15 +107,15 @@ class Predictor:
     def _network_input(self, images: tf.Tensor, fovs: tf.Tensor) -> tf.Tensor:
         scaled = tf.cast(images, tf.float32) / 255.0
         coverage = tf.cast(fovs, tf.float32)[..., tf.newaxis] / 255.0
-        if self.preset.frame.kind != "whole":
+        if self.preset.frame.kind != "whole" and self.preset.generator.inputs != "normalised":
             scaled *= tf.cast(coverage > 0, tf.float32)
         return network_input(scaled, coverage, self.preset.generator.inputs)
 
     def _probability(self, inputs: tf.Tensor) -> tf.Tensor:
-        output = self.generator(inputs, training=False)[..., 0]
-        return (
-            (output + 1.0) / 2.0 if self.preset.generator.output == "tanh" else tf.sigmoid(output)
-        )
+        config = self.preset.generator
+        found = logits_or_map(self._layers, config, tf.cast(inputs, self._layers.dtype))
+        output = tf.cast(found[..., 0], tf.float32)
+        return (tf.tanh(output) + 1.0) / 2.0 if config.output == "tanh" else tf.sigmoid(output)
 
 
 def _padded(values: np.ndarray, count: int) -> np.ndarray:

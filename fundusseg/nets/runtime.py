@@ -25,6 +25,8 @@ def _native_chatter_silenced() -> Iterator[None]:
         os.close(nowhere)
 
 
+GPU_BATCH = 8
+
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _native_chatter_silenced():
     import keras
@@ -68,6 +70,14 @@ def chosen_precision(wanted: str) -> str:
     if wanted != "auto":
         return wanted
     return "bfloat16" if _GPUS or _cpu_has_bfloat16() else "float32"
+
+
+def chosen_batch(wanted: int) -> int:
+    """How many frames go through the network at once; 0 lets the device decide.
+
+    A processor is as busy with one frame as with several, which only need more memory.
+    """
+    return wanted or (GPU_BATCH if _GPUS else 1)
 
 
 def policy(precision: str) -> keras.DTypePolicy:

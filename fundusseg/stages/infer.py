@@ -93,6 +93,8 @@ class _Job:
             "tile_px": options.tile_px,
             "fov": "given" if options.fov else "found",
         }
+        if options.test_time_augmentation:
+            self.config["test_time_augmentation"] = "mirror images"
         self.config_sha256 = config_hash({**self.config, "model": model.sha256})
         self.jobs = options.jobs or free_cores()
         self.failures: dict[str, Failure] = {}
@@ -122,9 +124,11 @@ class _Job:
                 sweep(parent)
         with ui.progress(f"infer {self.out}", len(todo), "photographs") as bar:
             prepared = ordered_map(self._prepared, todo, self.jobs)
-            for result in ordered_map(self._written, self._with_network(prepared), self.jobs):
-                self._note(result)
-                bar.advance()
+            groups = self._with_network(prepared)
+            for results in ordered_map(self._written, groups, self.jobs):
+                for result in results:
+                    self._note(result)
+                    bar.advance()
                 stop.check()
 
     def conclude(self) -> int:
@@ -203,25 +207,56 @@ class _Job:
         except OSError as error:
             return Failure(source, f"cannot be read ({error.strerror})")
 
-    def _with_network(self, prepared: Iterable) -> Iterator:
-        """Load the network at the first frame: if all that is left fails again, never.
+    def _with_network(self, prepared: Iterable) -> Iterator[list]:
+        """What came of the sources, in groups: a failure alone, frames of one size as a batch.
 
+        The network is loaded at the first frame: if all that is left fails again, never.
         Not in a thread: while tensorflow is imported, nothing can be said on stderr.
         """
-        options, model = self.options, self.model
+        group: list[tuple[Prepared, list]] = []
         for result in prepared:
-            if not isinstance(result, Failure):
-                self.predictor = ready_predictor(
-                    model.folder, model.sha256, options.precision, options.tile_px, self.jobs
-                )
-            yield result
+            if isinstance(result, Failure):
+                yield [result]
+                continue
+            self.predictor = self._ready_predictor()
+            if group and group[0][0].image.shape != result[0].image.shape:
+                yield group
+                group = []
+            group.append(result)
+            if len(group) == self.predictor.batch:
+                yield group
+                group = []
+        if group:
+            yield group
 
-    def _written(self, result) -> Failure | tuple[Source, dict]:
-        """Put a frame through the network, bring the probabilities back, write the files."""
-        if isinstance(result, Failure):
-            return result
-        item, stamps = result
-        frame = self.predictor.probabilities(item.image[np.newaxis], item.fov[np.newaxis])[0]
+    def _ready_predictor(self):
+        options, model = self.options, self.model
+        return ready_predictor(
+            model.folder,
+            model.sha256,
+            self.jobs,
+            options.precision,
+            options.batch,
+            options.tile_px,
+            options.test_time_augmentation,
+        )
+
+    def _written(self, group: list) -> list[Failure | tuple[Source, dict]]:
+        """Put a batch of frames through the network, and write the files of each."""
+        if isinstance(group[0], Failure):
+            return group
+        images = np.stack([item.image for item, _ in group])
+        fovs = np.stack([item.fov for item, _ in group])
+        frames = self.predictor.probabilities(images, fovs)
+        return [
+            self._written_one(item, stamps, frame)
+            for (item, stamps), frame in zip(group, frames, strict=True)
+        ]
+
+    def _written_one(
+        self, item: Prepared, stamps: list, frame: np.ndarray
+    ) -> Failure | tuple[Source, dict]:
+        """Bring the probabilities back to the photograph, write the files."""
         probability = from_frame(frame, item.geometry)
         vessels = probability >= self.threshold
         kinds = self.outputs

@@ -14,12 +14,15 @@ from fundusseg.io import images, models
 from fundusseg.parallel import free_cores
 
 
-def segment(photograph: np.ndarray, model: str = DEFAULT_MODEL) -> np.ndarray:
+def segment(
+    photograph: np.ndarray, model: str = DEFAULT_MODEL, test_time_augmentation: bool = False
+) -> np.ndarray:
     """The vessel probability of each pixel of a photograph.
 
     Args:
         photograph: uint8 (Y, X, 3) sRGB, at least 32 pixels a side.
         model: a shipped model's name or a model folder.
+        test_time_augmentation: the mean over four mirror images, at four times the cost.
 
     Returns:
         float32 (Y, X) in [0, 1]; 0 outside the field of view.
@@ -34,20 +37,36 @@ def segment(photograph: np.ndarray, model: str = DEFAULT_MODEL) -> np.ndarray:
     folder = models.model_folder(model)
     frame = models.read_config(folder)[0].frame
     found = framed(photograph, None, frame)
-    predictor = ready_predictor(folder, models.model_sha256(folder), "auto", 0, free_cores())
+    predictor = ready_predictor(
+        folder,
+        models.model_sha256(folder),
+        free_cores(),
+        batch=1,
+        test_time_augmentation=test_time_augmentation,
+    )
     probability = predictor.probabilities(found.image[np.newaxis], found.fov[np.newaxis])[0]
     return from_frame(probability, found.geometry)
 
 
 @functools.lru_cache(maxsize=1)
-def ready_predictor(folder: Path, sha256: str, precision: str, tile_px: int, jobs: int):
+def ready_predictor(
+    folder: Path,
+    sha256: str,
+    jobs: int,
+    precision: str = "auto",
+    batch: int = 0,
+    tile_px: int = 0,
+    test_time_augmentation: bool = False,
+):
     """Load tensorflow and the model in `folder`; see `nets.prediction.Predictor`.
 
-    A frame goes through the network in one thread, since how operations are cut up for
-    several changes the last digits; `jobs` frames may do so at once.
+    A batch goes through the network in one thread, since how operations are cut up for
+    several changes the last digits; `jobs` batches may do so at once. docs/speed.md has what
+    other ways cost.
 
     Args:
         sha256: of the model, so that a model trained anew is loaded anew.
+        precision: "auto" and batch 0 let the device decide.
 
     Raises:
         InputError: if the model is not finished, damaged, or does not fit its configuration.
@@ -58,8 +77,11 @@ def ready_predictor(folder: Path, sha256: str, precision: str, tile_px: int, job
     model = models.read_model(folder)
     runtime.start(threads_per_operation=1, operations_at_once=jobs)
     chosen = runtime.chosen_precision(precision)
-    ui.log.info("model %s, precision %s", folder, chosen)
+    frames = runtime.chosen_batch(batch)
+    ui.log.info("model %s, precision %s, %d x %d frames at once", folder, chosen, jobs, frames)
     try:
-        return Predictor(model.preset, model.weights, chosen, tile_px=tile_px)
+        return Predictor(
+            model.preset, model.weights, chosen, frames, tile_px, test_time_augmentation
+        )
     except ValueError as error:
         raise InputError(folder, str(error)) from error

@@ -74,7 +74,6 @@ class Training:
         initial: models.Model | None,
     ):
         from fundusseg.nets import runtime
-        from fundusseg.nets.prediction import Predictor
         from fundusseg.nets.training import Trainer
 
         self.preset, self.data, self.out, self.config_sha256 = preset, data, out, config_sha256
@@ -97,7 +96,6 @@ class Training:
         self.trainer = Trainer(preset, self.steps, self.precision)
         if initial is not None:
             self.trainer.start_from(initial.weights)
-        self.predictor = Predictor(preset, self.trainer.saved_weights(), self.precision)
         self.history = History(out / models.HISTORY)
         self.best: float | None = None
         if saved is not None:
@@ -152,11 +150,8 @@ class Training:
 
     def _validate(self) -> dict[str, float]:
         """Validate the averaged weights; the best so far become generator.weights.h5."""
-        from fundusseg.nets.generator import assign_weights
-
         weights = self.trainer.saved_weights()
-        assign_weights(self.predictor.generator, weights)
-        histograms, l1 = self._held_out_scores()
+        histograms, l1 = self._held_out_scores(weights)
         found = validation(histograms)
         score = found.dice if self.preset.train.select == "dice" else -l1
         if self.best is None or score > self.best:
@@ -177,11 +172,16 @@ class Training:
             "threshold": found.threshold,
         }
 
-    def _held_out_scores(self) -> tuple[list[ScoreHistogram], float]:
+    def _held_out_scores(
+        self, weights: dict[str, np.ndarray]
+    ) -> tuple[list[ScoreHistogram], float]:
         """A histogram per validation photograph, and the mean L1 of [-1, 1] maps, whole frames."""
+        from fundusseg.nets.prediction import Predictor
+
+        predictor = Predictor(self.preset, weights, self.precision)
         histograms, l1 = [], []
         for sample in self.data.held_out:
-            stack = self.predictor.probabilities(sample.image[np.newaxis], sample.fov[np.newaxis])
+            stack = predictor.probabilities(sample.image[np.newaxis], sample.fov[np.newaxis])
             probability, truth = stack[0], sample.mask > 127
             histograms.append(ScoreHistogram.of(probability, truth, sample.fov > 127))
             l1.append(2.0 * np.abs(probability - sample.mask / 255.0).mean())
@@ -200,12 +200,8 @@ class Training:
 
     def _write_unvalidated(self) -> None:
         """The last weights, where every photograph was trained on (--split all)."""
-        from fundusseg.nets.generator import assign_weights
-
-        weights = self.trainer.saved_weights()
-        assign_weights(self.predictor.generator, weights)
         about = {"threshold_from": "nothing: every photograph was trained on"}
-        self._write_model(weights, DEFAULT_THRESHOLD, None, about)
+        self._write_model(self.trainer.saved_weights(), DEFAULT_THRESHOLD, None, about)
 
     def _write_model(
         self,
@@ -226,7 +222,7 @@ class Training:
         if self.preset.name == "pix2pix":
             from fundusseg.nets.export import save_whole_model
 
-            save_whole_model(self.predictor.generator, self.out / models.KERAS_GENERATOR)
+            save_whole_model(self.preset, weights, self.out / models.KERAS_GENERATOR)
 
     def _save(self) -> None:
         """Write where the training stands; the state last, since a resume believes it."""

@@ -1,38 +1,146 @@
-"""Measure, print, and write docs/bench.md."""
+"""Measure, print, and write docs/bench.md.
 
-import os
+`python -m tests.bench ways formats` measures only these sections, and prints them.
+"""
+
 import platform
-import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from fundusseg.fundus.phantom import PhantomConfig, phantom
 from fundusseg.io import images
 from fundusseg.io.manifest import package_versions
-from fundusseg.io.phantom_set import picture_bytes
 from fundusseg.parallel import free_cores
-from tests.batch import write_tiny_model
+from tests.bench import formats, infer, network, startup, training
 from tests.bench.photographs import data_set, noisy_maps, photographs_of
-from tests.bench.processes import ROOT, import_seconds, measured, steps_alone
+from tests.bench.processes import ROOT, measured
+from tests.bench.tables import table
 
-STAGE_IMAGES = 8
-SMALL_IMAGES = 10_000
-GROWTH = (100, 1000, SMALL_IMAGES)
+FORMAT_IMAGES = 4
 
 
-def main() -> int:
-    """All tables, in one run; `FUNDUSSEG_DATA` names the folder of real data sets."""
-    sections = [heading()]
-    with tempfile.TemporaryDirectory() as folder:
-        work = Path(folder)
+class Bench:
+    """The sections as they are measured, and what must hold: (what, goal, figure, is kept)."""
+
+    def __init__(self, work: Path):
+        self.work = work
+        self.goals: list[tuple[str, str, str, str]] = []
+
+    def infer(self) -> list[str]:
+        """Steps and real runs on both sets."""
+        sections = []
         for name in ("CHASE_DB1", "HRF"):
-            sections.append(infer_table(name, work))
-        sections.append(growth_table(work))
-        sections.append(score_table(work))
-    text = "\n\n".join(sections) + "\n"
-    (ROOT / "docs").mkdir(exist_ok=True)
-    (ROOT / "docs" / "bench.md").write_text(text)
+            section, holds = infer.infer_table(name, self.work)
+            sections.append(section)
+            self._goal(f"{name}: efficiency", holds["efficiency"], at_least=0.85)
+            self._goal(f"{name}: CPU s to the sum of the steps", holds["cpu_to_steps"], 1.1)
+            if name == "CHASE_DB1":
+                self._goal(f"{name}: CPU s from file to PNG", holds["cpu_s"], 0.35)
+            else:
+                self._goal(f"{name}: peak memory, MiB", holds["peak_mib"], 1536)
+        return sections
+
+    def augmentation(self) -> list[str]:
+        """Test-time augmentation."""
+        return [infer.augmentation_table(self.work)]
+
+    def startup(self) -> list[str]:
+        """Start-up."""
+        folder, _ = data_set("CHASE_DB1", self.work, infer.STAGE_IMAGES)
+        section, ratio = startup.startup_table(photographs_of(folder, 1)[0], self.work)
+        self._goal("start-up to import and weights", ratio, 1.3)
+        return [section]
+
+    def memory(self) -> list[str]:
+        """Peak memory."""
+        section, ratio = infer.memory_table(self.work)
+        few, many = infer.MEMORY
+        self._goal(f"peak memory of {many} to that of {few}", ratio, 1.1)
+        return [section]
+
+    def growth(self) -> list[str]:
+        """Growth."""
+        section, ratio = infer.growth_table(self.work)
+        least, *_, most = infer.GROWTH
+        self._goal(f"time an image at {most} to that at {least}", ratio, 1.05)
+        return [section]
+
+    def network(self) -> list[str]:
+        """The generator against matrix products."""
+        found = network.rate()
+        ratio = found["generator"] / found["product"]
+        self._goal("network's GFLOP/s to those of matrix products", ratio, at_least=0.4)
+        rows = [
+            (f"the generator, a frame of {network.FRAME_PX} px, GFLOP", f"{found['gflop']:.1f}"),
+            ("the generator, GFLOP/s", f"{found['generator']:.0f}"),
+            (f"products of {network.MATRIX}-wide matrices, GFLOP/s", f"{found['product']:.0f}"),
+            ("ratio", f"{ratio:.2f}"),
+        ]
+        text = "One thread, the automatic precision, in turns, medians, by processor time."
+        return [table("## The network against the processor", ("", ""), rows, text)]
+
+    def ways(self) -> list[str]:
+        """Ways to run the network."""
+        return [network.ways_table()]
+
+    def training(self) -> list[str]:
+        """Input pipeline against step."""
+        section, ratio = training.training_table()
+        self._goal("input pipeline to training step, samples/s", ratio, at_least=4)
+        return [section]
+
+    def formats(self) -> list[str]:
+        """Encoders and decoders."""
+        found = {
+            name: photographs_of(data_set(name, self.work, infer.STAGE_IMAGES)[0], FORMAT_IMAGES)
+            for name in ("CHASE_DB1", "HRF")
+        }
+        infer.copies(found["CHASE_DB1"], self.work / "encoded", FORMAT_IMAGES)
+        maps = self.work / "encoded-maps"
+        measured("infer", self.work / "encoded", maps, "--probability", "--overlay")
+        return [formats.png_table(maps), formats.decoding_table(found)]
+
+    def score(self) -> list[str]:
+        """score on HRF at native size, all metrics, plots and gallery."""
+        folder, source = data_set("HRF", self.work, infer.STAGE_IMAGES)
+        maps = noisy_maps(folder, self.work / "noisy-maps")
+        used = measured("score", maps, folder, "--split", "all", "--out", self.work / "score")
+        count = len(list(maps.rglob(f"*{images.PROBABILITY_SUFFIX}")))
+        rows = [
+            (source, f"{count}", f"{used.wall_s:.0f}", f"{used.cpu_s:.0f}", f"{used.peak_mib:.0f}")
+        ]
+        columns = ("set", "images", "wall s", "CPU s", "peak MiB")
+        return [table("## score at native size, all metrics and plots", columns, rows)]
+
+    def _goal(
+        self, what: str, figure: float, at_most: float = 0.0, at_least: float | None = None
+    ) -> None:
+        is_kept = figure <= at_most if at_least is None else figure >= at_least
+        goal = f"at most {at_most:g}" if at_least is None else f"at least {at_least:g}"
+        shown = f"{figure:.0f}" if figure >= 100 else f"{figure:.2f}"
+        self.goals.append((what, goal, shown, "yes" if is_kept else "no"))
+
+
+SECTIONS = "infer augmentation startup memory growth network ways training formats score".split()
+
+
+def main(words: list[str]) -> int:
+    """Measure all sections, or those named; `FUNDUSSEG_DATA` is the folder of real data sets."""
+    unknown = sorted(set(words) - set(SECTIONS))
+    if unknown:
+        print(f"no such section: {', '.join(unknown)}; there are {', '.join(SECTIONS)}")
+        return 2
+    sections = []
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(Path(folder))
+        for name in words or SECTIONS:
+            print(f"{name} ...", file=sys.stderr, flush=True)
+            sections += getattr(bench, name)()
+    goals = table("## What must hold", ("", "goal", "measured", "kept"), bench.goals)
+    text = "\n\n".join([heading(), *([goals] if bench.goals else []), *sections]) + "\n"
+    if not words:
+        (ROOT / "docs").mkdir(exist_ok=True)
+        (ROOT / "docs" / "bench.md").write_text(text)
     print(text)
     return 0
 
@@ -44,8 +152,9 @@ def heading() -> str:
     return (
         "# Time and memory\n\n"
         f"`make bench`: {processor()}, {free_cores()} cores free, Python "
-        f"{platform.python_version()}, {packages}. One run, nothing repeated; other work on the "
-        "machine may have slowed it. CPU s are processor seconds of all threads."
+        f"{platform.python_version()}, {packages}. Where nothing else is said, one run, nothing "
+        "repeated; other work on the machine may have slowed it. CPU s are processor seconds of "
+        "all threads. What follows from it: docs/speed.md."
     )
 
 
@@ -59,108 +168,5 @@ def processor() -> str:
     return f"{name}{' (avx512_bf16)' if any('avx512_bf16' in line for line in lines) else ''}"
 
 
-def infer_table(name: str, work: Path) -> str:
-    """Each step of infer alone, one thread, then the real run on all cores."""
-    folder, source = data_set(name, work, STAGE_IMAGES)
-    steps = steps_alone(photographs_of(folder, STAGE_IMAGES))
-    out = work / f"{name}-maps"
-    few, many = work / "few", work / "many"
-    copies(photographs_of(folder, STAGE_IMAGES), few, 2)
-    copies(photographs_of(folder, STAGE_IMAGES), many, 2 + 3 * STAGE_IMAGES)
-    start, run = measured("infer", few, out / "few"), measured("infer", many, out / "many")
-    images_run = 3 * STAGE_IMAGES
-    cpu_s, wall_s = (run.cpu_s - start.cpu_s) / images_run, (run.wall_s - start.wall_s) / images_run
-    total = sum(steps.values())
-    rows = [(step, f"{seconds:.3f}") for step, seconds in steps.items()]
-    rows += [
-        ("sum of the steps alone", f"{total:.3f}"),
-        ("real run, CPU s, start-up aside", f"{cpu_s:.3f}"),
-        ("real run, wall s, start-up aside", f"{wall_s:.3f}"),
-        ("efficiency: sum / (cores x wall)", f"{total / (free_cores() * wall_s):.2f}"),
-        ("real run of 2 images, wall s (start-up)", f"{start.wall_s:.2f}"),
-        ("import tensorflow alone, wall s", f"{import_seconds('tensorflow'):.2f}"),
-        (f"peak memory of {2 + images_run} images, MiB", f"{run.peak_mib:.0f}"),
-    ]
-    return table(f"## infer, {source}, seconds per image", ("", name), rows)
-
-
-def copies(paths: list[Path], folder: Path, count: int) -> None:
-    """A folder of `count` hard links (or copies) of photographs, in turn."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for number in range(count):
-        source = paths[number % len(paths)]
-        link(source, folder / f"{number:05d}{source.suffix}")
-
-
-def link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy(source, target)
-
-
-def growth_table(work: Path) -> str:
-    """Tiny photographs through a tiny model: what the batch contract costs per image."""
-    model = write_tiny_model(work / "tiny-model")
-    small = work / "small"
-    small.mkdir()
-    originals = []
-    for number in range(4):
-        originals.append(small / f"{number}.png")
-        drawn = phantom(PhantomConfig(size_px=64), number).photograph
-        originals[-1].write_bytes(picture_bytes(drawn, originals[-1].name))
-    rows = []
-    for count in GROWTH:
-        copies(originals, work / "inputs", count)
-        out = work / f"small-maps-{count}"
-        first = measured("infer", work / "inputs", out, "--model", model)
-        again = measured("infer", work / "inputs", out, "--model", model)
-        rows.append(
-            (
-                f"{count}",
-                f"{1000 * first.wall_s / count:.1f}",
-                f"{first.peak_mib:.0f}",
-                f"{again.wall_s:.2f}",
-                f"{1000 * again.wall_s / count:.2f}",
-                f"{again.peak_mib:.0f}",
-            )
-        )
-    columns = (
-        "photographs",
-        "first run, ms each",
-        "peak MiB",
-        "second run, s",
-        "ms each",
-        "peak MiB",
-    )
-    return table("## Growth: 64-px photographs, a tiny network, start-up included", columns, rows)
-
-
-def score_table(work: Path) -> str:
-    """score on HRF at native size, all metrics, plots and gallery."""
-    folder, source = data_set("HRF", work, STAGE_IMAGES)
-    maps = noisy_maps(folder, work / "noisy-maps")
-    used = measured("score", maps, folder, "--split", "all", "--out", work / "score")
-    rows = [
-        (
-            source,
-            str(len(list(maps.rglob(f"*{images.PROBABILITY_SUFFIX}")))),
-            f"{used.wall_s:.0f}",
-            f"{used.cpu_s:.0f}",
-            f"{used.peak_mib:.0f}",
-        )
-    ]
-    columns = ("set", "images", "wall s", "CPU s", "peak MiB")
-    return table("## score at native size, all metrics and plots", columns, rows)
-
-
-def table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """A Markdown table under a title."""
-    lines = ["| " + " | ".join(cells) + " |" for cells in (columns, *rows)]
-    lines.insert(1, "|" + "---|" * len(columns))
-    return title + "\n\n" + "\n".join(lines)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,7 @@
 """A command as a whole process: wall seconds, processor seconds, peak memory."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -53,8 +54,33 @@ def import_seconds(module: str) -> float:
     return time.perf_counter() - started
 
 
+def results_of(module: str, runs: list[list[str]], cores: int = 0) -> list[dict]:
+    """The JSON that processes of one module print, started all at once.
+
+    Args:
+        runs: the words of each process.
+        cores: how many cores each may run on; 0: all that are free.
+    """
+    free = sorted(os.sched_getaffinity(0))
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", module, *words],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            preexec_fn=lambda: os.sched_setaffinity(0, free[: cores or len(free)]),
+        )
+        for words in runs
+    ]
+    outputs = [process.communicate()[0] for process in processes]
+    for process, words in zip(processes, runs, strict=True):
+        if process.returncode:
+            raise RuntimeError(f"{module} {' '.join(words)}: status {process.returncode}")
+    return [json.loads(output) for output in outputs]
+
+
 def steps_alone(paths: list[Path]) -> dict[str, float]:
     """Processor seconds per image of every step of infer, see `tests.bench.steps`."""
-    command = [sys.executable, "-m", "tests.bench.steps", *map(str, paths)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
-    return json.loads(done.stdout)
+    (found,) = results_of("tests.bench.steps", [list(map(str, paths))])
+    return found

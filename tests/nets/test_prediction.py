@@ -5,6 +5,7 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from fundusseg.nets.generator import build_generator
 from fundusseg.nets.prediction import Predictor
@@ -68,10 +69,66 @@ def test_tiles_must_fit_the_network(weights):
         Predictor(PRESET, weights, tile_px=60)
 
 
-def test_weights_of_another_network_are_refused(weights):
-    missing = {name: values for name, values in weights.items() if "bottleneck" not in name}
+def changed(weights, **values):
+    return {**weights, **{name.replace("__", "/"): array for name, array in values.items()}}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        lambda w: {name: values for name, values in w.items() if "bottleneck" not in name},
+        lambda w: {name: values for name, values in w.items() if name != "encoder_2_norm/beta"},
+        lambda w: changed(w, encoder_9_conv__kernel=np.zeros((4, 4, 8, 8))),
+        lambda w: changed(w, encoder_9_norm__gamma=np.zeros(8)),
+        lambda w: changed(w, encoder_1_conv__kernel=np.zeros((4, 4, 6, 4))),
+        lambda w: changed(w, output_upconv__kernel=np.zeros((4, 4, 2, 4))),
+    ],
+    ids=["no bottleneck", "no beta", "one more layer", "one more norm", "inputs", "outputs"],
+)
+def test_weights_of_another_network_are_refused(weights, broken):
     with pytest.raises(ValueError, match="another network"):
-        Predictor(PRESET, missing)
+        Predictor(PRESET, broken(weights))
+
+
+def trained(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Weights whose BatchNorm does something."""
+    draw = np.random.default_rng(3).uniform
+    return {
+        name: draw(0.5, 1.5, values.shape).astype(np.float32) if "_norm/" in name else values
+        for name, values in weights.items()
+    }
+
+
+@pytest.mark.parametrize("kind", ["native", "pix2pix"])
+def test_folded_layers_draw_what_keras_layers_draw(frames, kind):
+    """Folding BatchNorm into the convolutions is exact but for rounding."""
+    changes = {"residual": False, "dropout": (0.5,), "output": "tanh"} if kind == "pix2pix" else {}
+    preset = dataclasses.replace(PRESET, generator=dataclasses.replace(PRESET.generator, **changes))
+    generator = build_generator(preset.generator, policy("float32"))
+    weights = trained({weight.path: weight.numpy() for weight in generator.weights})
+    for variable in generator.weights:
+        variable.assign(weights[variable.path])
+    predictor = Predictor(preset, weights)
+    inputs = predictor._prepare(*map(tf.constant, frames))
+    drawn = generator(inputs, training=False)[..., 0]
+    expected = (drawn + 1) / 2 if kind == "pix2pix" else tf.sigmoid(drawn)
+    inside = frames[1] > 0
+    found = predictor.probabilities(*frames)
+    assert expected.numpy()[inside].std() > 0.05
+    np.testing.assert_allclose(found[inside], expected.numpy()[inside], atol=1e-5)
+
+
+def test_test_time_augmentation_is_the_mean_over_four_mirror_images(weights, frames):
+    plain = Predictor(PRESET, weights)
+    expected = np.zeros(frames[1].shape, np.float64)
+    for step_y in (1, -1):
+        for step_x in (1, -1):
+            image, fov = (values[:, ::step_y, ::step_x] for values in frames)
+            expected += plain.probabilities(image, fov)[:, ::step_y, ::step_x] / 4
+    found = Predictor(PRESET, weights, test_time_augmentation=True).probabilities(*frames)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert np.abs(found - plain.probabilities(*frames)).max() > 0.01
 
 
 def test_tanh_becomes_a_probability(weights, frames):

@@ -183,6 +183,33 @@ def test_a_threshold_on_the_command_line_overrides_the_models(infer, shared_phot
     assert (vessels > 0).sum() < (picture(tmp_path / "maps" / "a.png") > 0).sum()
 
 
+def test_test_time_augmentation_draws_other_maps_and_is_recorded(
+    infer, shared_photographs, tmp_path, capsys
+):
+    """Manifest: config, what the maps follow from; it names augmentation only where it is on."""
+
+    def config() -> dict:
+        return json.loads((tmp_path / "maps" / "manifest.json").read_text())["config"]
+
+    assert infer(shared_photographs, "--probability") == 0
+    plain, once = config(), picture(tmp_path / "maps" / "a.prob.png")
+    assert infer(shared_photographs, "--test-time-augmentation") == 1
+    assert "--force" in capsys.readouterr().err
+    words = ("--probability", "--test-time-augmentation", "--force")
+    assert infer(shared_photographs, *words) == 0
+    assert config() == {**plain, "test_time_augmentation": "mirror images"}
+    assert (picture(tmp_path / "maps" / "a.prob.png") != once).any()
+
+
+def test_the_log_says_how_the_network_runs(infer, shared_photographs, capsys):
+    """The choice by device is logged."""
+    from fundusseg.stages.segmenting import ready_predictor
+
+    ready_predictor.cache_clear()
+    assert infer(shared_photographs, "--precision", "float32", "--batch", "3", "--jobs", "2") == 0
+    assert "precision float32, 2 x 3 frames at once" in capsys.readouterr().err
+
+
 def test_the_manifest_says_all_that_the_maps_follow_from(infer, shared_photographs, tmp_path):
     """Manifest: format, version, stage, config, model hash, threshold, inputs, outputs, counts."""
     from fundusseg.io.files import sha256_of
@@ -213,6 +240,7 @@ def test_what_changes_results_changes_the_config_hash():
     same = [
         {"jobs": 3},
         {"precision": "float32"},
+        {"batch": 2},
         {"verify": True},
         {"shard": 1, "num_shards": 2},
         {"probability": True},
@@ -223,10 +251,11 @@ def test_what_changes_results_changes_the_config_hash():
     others = [
         hash_of(threshold=0.4),
         hash_of(tile_px=64),
+        hash_of(test_time_augmentation=True),
         hash_of(dataclasses.replace(model, sha256="2" * 64)),
         hash_of(dataclasses.replace(model, preset=dataclasses.replace(Preset(), frame=frame))),
     ]
-    assert len({hash_of(), *others}) == 5
+    assert len({hash_of(), *others}) == 6
     assert config_hash({"b": 1, "a": 2}) == config_hash({"a": 2, "b": 1})
 
 

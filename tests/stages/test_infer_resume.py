@@ -257,7 +257,8 @@ def test_dead_temporaries_are_swept_and_living_ones_stay(maps, infer, photograph
     assert sorted(path.name for path in maps.rglob(".tmp-*")) == [names[1]] * 2
 
 
-def test_the_number_of_jobs_does_not_change_a_byte(photographs, tmp_path):
+@pytest.mark.parametrize("way", [(), ("--batch", "2", "--test-time-augmentation")])
+def test_the_number_of_jobs_does_not_change_a_byte(photographs, tmp_path, way):
     """Same bytes: whatever --jobs.
 
     Operations that are cut up for more threads show in float32, from 192 pixels on.
@@ -265,23 +266,46 @@ def test_the_number_of_jobs_does_not_change_a_byte(photographs, tmp_path):
     model = write_tiny_model(tmp_path / "model", frame_px=192)
     for jobs in ("1", "3"):
         words = ("infer", photographs, tmp_path / jobs, "--model", model, "--format", "h5")
-        more = ("--precision", "float32", "--jobs", jobs, "--quiet")
+        more = ("--precision", "float32", "--jobs", jobs, "--quiet", *way)
         assert finished(*words, *more) == (0, "", "")
     assert contents(tmp_path / "1") == contents(tmp_path / "3")
 
 
-def test_the_number_of_parts_does_not_change_a_byte(infer, photographs, tiny_model, tmp_path):
+WAYS = [(), ("--batch", "2"), ("--batch", "3", "--tile", "64"), ("--test-time-augmentation",)]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=" ".join)
+def test_the_number_of_parts_does_not_change_a_byte(infer, photographs, tiny_model, tmp_path, way):
     """Shards: sorted_ids[K::N]; N parts give the same bytes as one."""
     (photographs / "z.png").write_text("no picture")
-    assert infer("--probability") == 3
+    assert infer("--probability", *way) == 3
     parts = tmp_path / "parts"
     for part, code in ((2, 0), (0, 3), (1, 0)):
         words = ("--model", tiny_model, "--probability", "--shard", part, "--num-shards", "3")
-        assert run("infer", photographs, parts, *words) == code
+        assert run("infer", photographs, parts, *words, *way) == code
     assert [_ids(parts, part) for part in range(3)] == [["a", "z"], ["b/c", "\u00e9"], ["b/d e"]]
     assert run("merge", parts) == 0
     merged = {name: data for name, data in contents(parts).items() if "-of-3" not in name}
     assert merged == contents(tmp_path / "maps")
+
+
+def test_frames_of_other_sizes_in_a_batch_do_not_change_a_byte(tiny_model, tmp_path):
+    """Batches have one fixed padded shape for each size of frame."""
+    model = shutil.copytree(tiny_model, tmp_path / "model")
+    config = json.loads((model / "config.json").read_text())
+    config["preset"]["frame"]["sizes_px"] = [96, 160]
+    (model / "config.json").write_text(json.dumps(config))
+    mixed = write_photographs(tmp_path / "mixed", "a.png", "c.png", "d.png")
+    large = np.kron(photograph(5), np.ones((4, 4, 1), np.uint8))
+    (mixed / "b.png").write_bytes(encoded(large, "b.png"))
+    words = ("--model", model, "--probability", "--batch", "2", "--jobs", "1")
+    assert run("infer", mixed, tmp_path / "together", *words) == 0
+    for path in mixed.iterdir():
+        assert run("infer", path, tmp_path / "alone", *words) == 0
+    together = contents(tmp_path / "together")
+    maps = {name: data for name, data in together.items() if name.endswith(".png")}
+    alone = contents(tmp_path / "alone")
+    assert len(maps) == 8 and maps == {name: alone[name] for name in maps}
 
 
 def _ids(folder: Path, part: int) -> list[str]:
