@@ -1,4 +1,4 @@
-"""A million photographs on paper: what resume check, merge and check cost, as docs/scale.md's table.
+"""A million photographs on paper: what resume check, merge and check cost, for docs/scale.md.
 
 The files are real and small: a hundred 64-px photographs are inferred, then each photograph and
 its map is hard-linked ten thousand times; ledgers, status tables and manifests are written as
@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 import sys
 import tempfile
 import time
