@@ -297,6 +297,21 @@ def test_finished_work_counts_whatever_the_number_of_parts(
     assert done_anew == []
 
 
+def test_what_a_part_did_later_overrides_what_a_run_did_before(
+    maps, photographs, tiny_model, infer, done_anew, tmp_path
+):
+    """Resume: the ledger that was written to last is right, whether its map stands or not."""
+    part = ("--model", tiny_model, "--shard", "0", "--num-shards", "2")
+    (photographs / "a.png").write_bytes(encoded(photograph(9), "a.png"))
+    assert run("infer", photographs, maps, *part) == 0
+    assert done_anew == ["a"]
+    assert infer() == 0 and done_anew == ["a"]
+    (photographs / "a.png").write_bytes(encoded(photograph(0), "a.png"))
+    assert infer() == 0 and done_anew == ["a", "a"]
+    assert run("infer", photographs, tmp_path / "afresh", "--model", tiny_model) == 0
+    assert contents(tmp_path / "afresh").items() <= contents(maps).items()
+
+
 def test_a_part_with_work_takes_the_whole_manifest_away(maps, photographs, tiny_model):
     """Manifest: its presence means complete."""
     (maps / "a.png").unlink()
