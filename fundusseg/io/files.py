@@ -55,23 +55,32 @@ def atomic(path: Path) -> Iterator[Path]:
     name = f"{TEMPORARY_PREFIX}{host}.{os.getpid()}.{secrets.token_hex(4)}{path.suffix}"
     temporary = path.parent / name
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        _fault_point()
-        yield temporary
-        _fault_point()
-        descriptor = os.open(temporary, os.O_RDONLY)
+        descriptor = _created(temporary)
         try:
+            _fault_point()
+            yield temporary
+            _fault_point()
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.replace(temporary, path)
         _fault_point()
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    finally:
-        with suppress(OSError):  # it is gone, or was never made: what matters is raised already
+    except BaseException as error:
+        with suppress(OSError):  # it was never made: what matters is raised
             temporary.unlink()
+        if isinstance(error, OSError):
+            raise _unwritable(path, error) from error
+        raise
+
+
+def _created(path: Path) -> int:
+    """A descriptor of a new file; its folder is made if need be, which costs nothing if not."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+    try:
+        return os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, flags, 0o666)
 
 
 def _unwritable(path: Path, error: OSError) -> InputError:

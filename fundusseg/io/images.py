@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import logging
 import re
+import stat
 import sys
 import warnings
 from dataclasses import dataclass
@@ -165,9 +166,9 @@ def _png(pixels: np.ndarray) -> bytes:
 
 
 def _file_bytes(path: Path) -> bytes:
-    if path.exists() and not path.is_file():  # a pipe would keep us waiting for ever
-        raise InputError(path, "is no regular file")
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would keep us waiting for ever
+            raise InputError(path, "is no regular file")
         return path.read_bytes()
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})") from error
