@@ -1,7 +1,7 @@
 """The maps that infer has finished: what the status table and the manifest say of them.
 
-A million photographs must fit into memory. A record of the ledger takes some 2,000 bytes there,
-so of each only one string is held: the line of the status table, then the outputs' hashes.
+A million photographs must fit into memory. A record of the ledger takes 2.4 KB there, so of
+each only one string is held: the line of the status table, then the outputs' hashes.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping

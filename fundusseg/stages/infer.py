@@ -117,7 +117,8 @@ class _Job:
         """
         self.ledger = LedgerFiles(self.out, self.options.shard, self.options.num_shards)
         if self.options.force:
-            self.ledger.clear()
+            self.ledger.clear()  # other tasks' ledgers stay, but count no more
+            return
         mine = {source.id: source for source in self.mine}
         foreign = set()
         for record in self.ledger:

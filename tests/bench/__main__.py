@@ -13,6 +13,7 @@ from fundusseg.io.manifest import package_versions
 from fundusseg.io.phantom_set import picture_bytes
 from fundusseg.parallel import free_cores
 from tests.batch import write_tiny_model
+from tests.bench import million
 from tests.bench.photographs import data_set, noisy_maps, photographs_of
 from tests.bench.processes import ROOT, import_seconds, measured, steps_alone
 
@@ -34,7 +35,7 @@ def main() -> int:
     (ROOT / "docs").mkdir(exist_ok=True)
     (ROOT / "docs" / "bench.md").write_text(text)
     print(text)
-    return 0
+    return million.main()
 
 
 def heading() -> str:

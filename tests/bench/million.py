@@ -12,7 +12,6 @@ import os
 import platform
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from fundusseg.fundus.phantom import PhantomConfig, phantom
@@ -35,7 +34,9 @@ _END = "<!-- end of what was measured -->"
 def main(count: int = COUNT) -> int:
     """Measure, print, and put the tables into docs/scale.md."""
     with tempfile.TemporaryDirectory() as folder:
-        text = tables(Path(folder), count)
+        work = Path(folder)
+        finished_set(work, count)
+        text = tables(work, count)
     page = ROOT / "docs" / "scale.md"
     before, _, rest = page.read_text().partition(_START)
     after = rest.partition(_END)[2]
@@ -45,40 +46,36 @@ def main(count: int = COUNT) -> int:
 
 
 def tables(work: Path, count: int) -> str:
-    """The set is made, and every command run over it."""
-    started = time.perf_counter()
-    model = write_tiny_model(work / "model")
-    photographs, maps = finished_set(work, model, count)
-    made_s = time.perf_counter() - started
-    names = work / "list"
+    """Every command, run over the finished set."""
+    photographs, maps, names = work / "photographs", work / "maps", work / "list"
+    model = ("--model", work / "model")
+    from_list = {"cwd": photographs, "stdin": names}
+    task = ("--shard", PARTS // 2, "--num-shards", PARTS)
+    first = ("--shard", 0, "--num-shards", count)
     runs = {}
     runs["merge MAPS"] = measured("merge", maps)
     merged = whole_hashes(maps)
-    listed = ("infer", "-", maps, "--model", model)
-    runs["infer - MAPS < LIST"] = measured(*listed, cwd=photographs, stdin=names)
+    runs["infer - MAPS < LIST"] = measured("infer", "-", maps, *model, **from_list)
     require_same(merged, maps)
-    runs["infer PHOTOGRAPHS MAPS"] = measured("infer", photographs, maps, "--model", model)
+    runs["infer PHOTOGRAPHS MAPS"] = measured("infer", photographs, maps, *model)
     require_same(merged, maps)
-    task = ("--shard", PARTS // 2, "--num-shards", PARTS)
-    runs[f"one task of {PARTS}: infer - MAPS < LIST"] = measured(
-        *listed, *task, cwd=photographs, stdin=names
+    runs[f"the same from LIST as one task of {PARTS}"] = measured(
+        "infer", "-", maps, *model, *task, **from_list
     )
     runs["check MAPS"] = measured("check", maps)
+    runs["a fresh task: infer - NEW < LIST, 1 photograph of its own"] = measured(
+        "infer", "-", work / "new", *model, *first, **from_list
+    )
     heading = (
-        f"{count:,} photographs as {PARTS} finished parts, {platform.processor() or 'x86_64'}, "
-        f"{free_cores()} cores free, Python {platform.python_version()}; nothing is left to do. "
-        f"Making the set took {made_s:.0f} s."
+        f"{count:,} photographs, finished by {PARTS} tasks; {free_cores()} cores free, "
+        f"Python {platform.python_version()}. One run, nothing repeated."
     )
     return "\n\n".join([heading, runs_table(runs), files_table(maps, names, count)])
 
 
-def finished_set(work: Path, model: Path, count: int) -> tuple[Path, Path]:
-    """Photographs, maps and all tables of a finished job array, and the list of names.
-
-    Returns:
-        The folder of photographs and that of maps.
-    """
-    originals, records, one = originals_inferred(work, model)
+def finished_set(work: Path, count: int) -> None:
+    """Write photographs, maps and all tables of a finished job array, and the list of names."""
+    originals, records, one = originals_inferred(work, write_tiny_model(work / "model"))
     photographs, maps = work / "photographs", work / "maps"
     ids = [f"{n // PER_FOLDER:04d}/{n:07d}_21015_0_0" for n in range(count)]
     for folder in sorted({id.split("/")[0] for id in ids}):
@@ -86,14 +83,13 @@ def finished_set(work: Path, model: Path, count: int) -> tuple[Path, Path]:
         (maps / folder).mkdir(parents=True)
     for number, id in enumerate(ids):
         photograph, map = originals[number % ORIGINALS]
-        os.link(photograph, photographs / f"{id}.png")
-        os.link(map, maps / f"{id}.png")
+        os.link(photograph, f"{photographs}/{id}.png")
+        os.link(map, f"{maps}/{id}.png")
     (work / "list").write_text("".join(f"{id}.png\n" for id in ids))
     one["ids_sha256"] = hashlib.sha256("\0".join(ids).encode()).hexdigest()
     for part in range(PARTS):
         numbers = range(part, count, PARTS)
         write_part(maps, part, [(ids[n], records[n % ORIGINALS]) for n in numbers], one)
-    return photographs, maps
 
 
 def originals_inferred(work: Path, model: Path) -> tuple[list[tuple[Path, Path]], list, dict]:

@@ -226,6 +226,19 @@ def test_force_makes_everything_anew(maps, infer, done_anew, tmp_path, photograp
     assert contents(maps) == contents(tmp_path / "afresh")
 
 
+def test_force_in_a_part_is_not_stopped_by_the_other_parts(
+    maps, photographs, tiny_model, tmp_path, done_anew
+):
+    """--force in a job array: what other tasks made with another model is theirs to redo."""
+    model = write_tiny_model(tmp_path / "other", seed=4)
+    for part in ("0", "1"):
+        words = ("--shard", part, "--num-shards", "2", "--model", model)
+        assert run("infer", photographs, maps, *words, "--force") == 0
+    assert len(done_anew) == 4
+    assert run("infer", photographs, tmp_path / "afresh", "--model", model) == 0
+    assert (maps / "a.png").read_bytes() == (tmp_path / "afresh" / "a.png").read_bytes()
+
+
 def test_the_same_model_elsewhere_is_the_same_model(maps, infer, tiny_model, tmp_path, done_anew):
     """Resume: the model hash must match, not its place."""
     assert infer("--model", shutil.copytree(tiny_model, tmp_path / "copy")) == 0
