@@ -107,7 +107,7 @@ lint: $(READY) ## style and errors that can be seen without running
 	.venv/bin/ruff check $(STYLE) --select E,F,I,B,UP $(LINTED)
 	.venv/bin/shellcheck --external-sources --severity=warning $(SHELL_SCRIPTS)
 
-bench: $(READY) ## time and memory, written to docs/bench.md
+bench: $(READY) ## time and memory, written to docs/bench.md and docs/scale.md
 	.venv/bin/python -m tests.bench
 
 FIGURES := $(patsubst %,docs/figures/%.md,CHASE_DB1 HRF LES-AV)

@@ -16,7 +16,7 @@ import secrets
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -26,6 +26,7 @@ TEMPORARY_PREFIX = ".tmp-"
 _TEMPORARY = re.compile(r"\.tmp-(?P<host>.+)\.(?P<pid>\d+)\.[0-9a-f]{8}(\.|$)")
 _FOREIGN_TEMPORARY_MAX_AGE_S = 24 * 3600
 _LOCK_NAME = ".lock"
+_HASHED_AT_ONCE_BYTES = 1 << 20
 _PROBE_BYTES = 4096  # an empty file can be made on a full disk too
 
 _fault_countdown = int(os.environ.get("FUNDUSSEG_KILL_AT", "0"))
@@ -54,23 +55,32 @@ def atomic(path: Path) -> Iterator[Path]:
     name = f"{TEMPORARY_PREFIX}{host}.{os.getpid()}.{secrets.token_hex(4)}{path.suffix}"
     temporary = path.parent / name
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        _fault_point()
-        yield temporary
-        _fault_point()
-        descriptor = os.open(temporary, os.O_RDONLY)
+        descriptor = _created(temporary)
         try:
+            _fault_point()
+            yield temporary
+            _fault_point()
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
         os.replace(temporary, path)
         _fault_point()
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    finally:
-        with suppress(OSError):  # it is gone, or was never made: what matters is raised already
+    except BaseException as error:
+        with suppress(OSError):  # it was never made: what matters is raised
             temporary.unlink()
+        if isinstance(error, OSError):
+            raise _unwritable(path, error) from error
+        raise
+
+
+def _created(path: Path) -> int:
+    """A descriptor of a new file; its folder is made if need be, which costs nothing if not."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+    try:
+        return os.open(path, flags, 0o666)
+    except FileNotFoundError:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(path, flags, 0o666)
 
 
 def _unwritable(path: Path, error: OSError) -> InputError:
@@ -90,6 +100,12 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
+def write_pieces(path: Path, pieces: Iterable[str]) -> None:
+    """Write pieces of text to `path`, one after the other, atomically; only one is held."""
+    with atomic(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(pieces)
+
+
 def write_json(path: Path, values: dict) -> None:
     """Write `values` as indented JSON with sorted keys, atomically."""
     write_text(path, json.dumps(values, indent=1, sort_keys=True, ensure_ascii=True) + "\n")
@@ -102,9 +118,19 @@ def read_json(path: Path) -> dict:
         InputError: if the file is missing, no JSON, or no object.
     """
     try:
-        values = json.loads(path.read_bytes())
+        return json_object(path, path.read_bytes())
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})") from error
+
+
+def json_object(path: Path, text: str | bytes) -> dict:
+    """The JSON object that `text`, from the file `path`, holds.
+
+    Raises:
+        InputError: if it is no JSON, or no object.
+    """
+    try:
+        values = json.loads(text)
     except ValueError as error:
         raise InputError(path, f"is not JSON ({error})") from error
     if not isinstance(values, dict):
@@ -112,17 +138,20 @@ def read_json(path: Path) -> dict:
     return values
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Path | str) -> str:
     """SHA-256 (64 hex digits) of a file's bytes.
 
     Raises:
         InputError: if the file cannot be read.
     """
+    found = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        with open(path, "rb", buffering=0) as file:
+            while data := file.read(_HASHED_AT_ONCE_BYTES):
+                found.update(data)
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})") from error
+    return found.hexdigest()
 
 
 def output_folder(path: Path) -> None:

@@ -9,12 +9,13 @@ import gzip
 import hashlib
 import logging
 import re
+import stat
 import sys
 import warnings
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
@@ -48,6 +49,7 @@ Image.MAX_IMAGE_PIXELS = 250_000_000
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
+_SUFFIX = re.compile(f"(?:{'|'.join(map(re.escape, SUFFIXES))})\\Z", re.ASCII | re.IGNORECASE)
 _BITS_PER_SAMPLE = 258  # a TIFF tag
 _GREY_MODES = ("1", "L", "I", "F", "I;16", "I;16L", "I;16B")
 _SWAPPED_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
@@ -62,15 +64,14 @@ class Photograph:
 
 
 def image_suffix(name: str) -> str:
-    """The known image suffix that a file name ends in, as it is spelled there; "" if none."""
-    lower = name.lower()
-    matches = [suffix for suffix in SUFFIXES if lower.endswith(suffix)]
-    return name[-max(map(len, matches)) :] if matches else ""
+    """The known image suffix that a file name (or path) ends in, as spelled; "" if none."""
+    match = _SUFFIX.search(name)
+    return sys.intern(match.group()) if match else ""
 
 
 def without_suffix(path: str) -> str:
     """A path (with /) without its image suffix: the id of a sample."""
-    return path[: len(path) - len(image_suffix(PurePosixPath(path).name))]
+    return path[: len(path) - len(image_suffix(path))]
 
 
 def read_photograph(path: Path) -> Photograph:
@@ -168,9 +169,9 @@ def _png(pixels: np.ndarray) -> bytes:
 
 
 def _file_bytes(path: Path) -> bytes:
-    if path.exists() and not path.is_file():  # a pipe would keep us waiting for ever
-        raise InputError(path, "is no regular file")
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would keep us waiting for ever
+            raise InputError(path, "is no regular file")
         return path.read_bytes()
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})") from error

@@ -7,6 +7,7 @@ masks/, ...) and are tried after a layout's own patterns, except where one of th
 folder names means something else.
 """
 
+import functools
 import os
 import re
 from dataclasses import dataclass
@@ -178,9 +179,22 @@ def data_set(root: Path, layout: str = "auto", leave_out: Path | None = None) ->
 
 def recognised(root: Path, paths: list[str]) -> DataSet | None:
     """The data set that `paths` (from `walk`) make up in the best-fitting layout, or None."""
-    candidates = [_matched(root, candidate, paths) for candidate in LAYOUTS]
-    best = max(candidates, key=_fitness)
-    return best if any(entry.mask for entry in best.entries) else None
+    bare = [without_suffix(path) for path in paths if image_suffix(path)]
+    candidates = [_matched(root, layout, paths) for layout in LAYOUTS if _has_mask(layout, bare)]
+    best = max(candidates, key=_fitness, default=None)
+    return best if best and any(entry.mask for entry in best.entries) else None
+
+
+def _has_mask(layout: Layout, bare: list[str]) -> bool:
+    """Whether there may be a mask among paths (without suffix): without one, no layout fits."""
+    masks = [pattern for role, pattern in _compiled(layout) if role == "mask"]
+    return any(pattern.fullmatch(path) for pattern in masks for path in bare)
+
+
+@functools.cache
+def _compiled(layout: Layout) -> tuple[tuple[str, re.Pattern], ...]:
+    flags = re.IGNORECASE | re.DOTALL  # a folder's name may hold a newline
+    return tuple((role, re.compile(pattern, flags)) for role, pattern in layout.patterns)
 
 
 def _fitness(found: DataSet) -> tuple[int, int, int]:
@@ -192,8 +206,7 @@ def _fitness(found: DataSet) -> tuple[int, int, int]:
 
 def _matched(root: Path, layout: Layout, paths: list[str]) -> DataSet:
     """Give each path its role by the first pattern that fits, and join roles by stem."""
-    flags = re.IGNORECASE | re.DOTALL  # a folder's name may hold a newline
-    patterns = [(role, re.compile(pattern, flags)) for role, pattern in layout.patterns]
+    patterns = _compiled(layout)
     found: dict[tuple[str, str], dict[str, str]] = {}
     doubles: list[tuple[str, str, str]] = []
     ignored: list[str] = []

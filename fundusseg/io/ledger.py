@@ -2,12 +2,16 @@
 
 One JSON object a line, appended in one write beside the outputs (`.ledger*.jsonl`), each
 job-array task to its own file. All of them are read back, so work done under another
-number of tasks still counts. A line that a kill cut short is passed over.
+number of tasks still counts. A line that a kill cut short is passed over. `Ledger` holds all
+records, for stages with few; `LedgerFiles` yields them, for a million.
 """
 
 import json
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 from fundusseg.errors import InputError
 from fundusseg.io.files import append_line, sha256_of
@@ -21,9 +25,9 @@ class SourceStamp:
     mtime_ns: int
 
     @staticmethod
-    def of(path: Path) -> "SourceStamp":
+    def of(path: Path | str) -> "SourceStamp":
         """The stamp of a file; OSError if there is none."""
-        found = path.stat()
+        found = os.stat(path)
         return SourceStamp(found.st_size, found.st_mtime_ns)
 
     def as_list(self) -> list[int]:
@@ -31,20 +35,55 @@ class SourceStamp:
         return [self.size_bytes, self.mtime_ns]
 
 
-class Ledger:
-    """Finished work by key, of one output folder."""
+class LedgerFiles:
+    """The ledgers of one output folder; iterated over, they yield all records, oldest file first.
+
+    Of records with one key, the last is right.
+    """
 
     def __init__(self, folder: Path, shard: int = 0, num_shards: int = 1):
         self.folder = folder
         self.is_part = num_shards > 1
         part = f"-{shard}-of-{num_shards}" if self.is_part else ""
         self.path = folder / f".ledger{part}.jsonl"
-        self.records: dict[str, dict] = {}
-        # Where two files know the same work, the one that was written to last is right.
+        if _is_torn(self.path):
+            append_line(self.path, "")
+
+    def __iter__(self) -> Iterator[dict]:
         for path in sorted(self._paths(), key=lambda path: (path.stat().st_mtime_ns, path.name)):
-            self._read(path)
-        if self.path.exists() and not self.path.read_bytes().endswith(b"\n"):
-            append_line(self.path, "")  # ends a line that a kill cut short
+            with path.open("rb") as file:
+                yield from filter(None, map(_record, file))
+
+    def append(self, key: str, config_sha256: str, **record) -> dict:
+        """Note that the work named `key` is finished; the whole record."""
+        whole = {"key": key, "config": config_sha256, **record}
+        append_line(self.path, json.dumps(whole, sort_keys=True))
+        return whole
+
+    def clear(self) -> None:
+        """Forget everything (--force); on disk, a task of a job array forgets only its own."""
+        for path in [self.path] if self.is_part else self._paths():
+            path.unlink(missing_ok=True)
+
+    def refuse(self) -> NoReturn:
+        """Say that finished work was made with other settings.
+
+        Raises:
+            InputError: naming --force.
+        """
+        problem = "holds results of another model or other settings"
+        raise InputError(self.folder, problem, "choose another folder, or give --force")
+
+    def _paths(self) -> list[Path]:
+        return list(self.folder.glob(".ledger*.jsonl"))
+
+
+class Ledger(LedgerFiles):
+    """Finished work by key, of one output folder, in memory."""
+
+    def __init__(self, folder: Path, shard: int = 0, num_shards: int = 1):
+        super().__init__(folder, shard, num_shards)
+        self.records: dict[str, dict] = {record["key"]: record for record in self}
 
     def require_config(self, config_sha256: str) -> None:
         """Raise if finished work was made with other settings.
@@ -52,38 +91,41 @@ class Ledger:
         Raises:
             InputError: naming --force.
         """
-        for record in self.records.values():
-            if record.get("config") != config_sha256:
-                problem = "holds results of another model or other settings"
-                raise InputError(self.folder, problem, "choose another folder, or give --force")
+        if any(record.get("config") != config_sha256 for record in self.records.values()):
+            self.refuse()
 
     def add(self, key: str, config_sha256: str, **record) -> None:
         """Note that the work named `key` is finished."""
-        self.records[key] = {"key": key, "config": config_sha256, **record}
-        append_line(self.path, json.dumps(self.records[key], sort_keys=True))
+        self.records[key] = self.append(key, config_sha256, **record)
 
     def clear(self) -> None:
-        """Forget everything (--force); on disk, a task of a job array forgets only its own."""
-        for path in [self.path] if self.is_part else self._paths():
-            path.unlink(missing_ok=True)
+        """As `LedgerFiles.clear`, in memory too."""
+        super().clear()
         self.records.clear()
 
-    def _paths(self) -> list[Path]:
-        return list(self.folder.glob(".ledger*.jsonl"))
 
-    def _read(self, path: Path) -> None:
-        for line in path.read_bytes().split(b"\n"):
-            try:
-                record = json.loads(line)
-                self.records[record["key"]] = record
-            except (ValueError, KeyError, TypeError):
-                continue
+def _record(line: bytes) -> dict | None:
+    """The record of a line; None if it is none, as where a kill cut it short."""
+    try:
+        record = json.loads(line.decode())
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) and isinstance(record.get("key"), str) else None
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether a file's last line has no end."""
+    if not path.exists() or path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
 
 
 def outputs_stand(folder: Path, outputs: dict[str, str], verify: bool) -> bool:
     """Whether all outputs of a record are there; with `verify`, whether their hashes hold."""
     for name, sha256 in outputs.items():
-        path = folder / name
-        if not path.is_file() or (verify and sha256_of(path) != sha256):
+        path = os.path.join(folder, name)
+        if not os.path.isfile(path) or (verify and sha256_of(path) != sha256):
             return False
     return True

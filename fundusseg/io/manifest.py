@@ -4,21 +4,24 @@ Its presence means that the stage is complete. It holds no time, host or user, s
 work gives the same bytes, in one run or in the merged parts of a job array.
 """
 
-import os
+import json
 import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
 from fundusseg import __version__
 from fundusseg.errors import InputError
-from fundusseg.io.files import read_json, write_json
-from fundusseg.io.status import escaped
+from fundusseg.io.files import json_object, write_pieces
+from fundusseg.io.status import escaped, unescaped
 
 FORMAT = "fundusseg-manifest"
 VERSION = 1
 NAME = "manifest.json"
 PART_NAME = re.compile(r"manifest-(?P<shard>\d+)-of-(?P<total>\d+)\.json")
-_KEYS = {"stage": str, "config": dict, "inputs": dict, "outputs": dict, "failures": dict}
+TABLES = ("inputs", "outputs", "failures")  # what grows with the number of photographs
+_KEYS = {"stage": str, "config": dict, **dict.fromkeys(TABLES, dict)}
+_json = json.JSONEncoder(sort_keys=True).encode
 _PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "h5py", "pillow", "scikit-image")
 
 
@@ -30,9 +33,9 @@ def manifest_name(shard: int = 0, num_shards: int = 1) -> str:
 def manifest(
     stage: str,
     config: dict,
-    inputs: dict[str, str],
-    outputs: dict[str, str],
-    failures: dict[str, str],
+    inputs: Mapping[str, str],
+    outputs: Mapping[str, str],
+    failures: Mapping[str, str],
     **more,
 ) -> dict:
     """A manifest.
@@ -48,9 +51,9 @@ def manifest(
         "version": VERSION,
         "stage": stage,
         "config": config,
-        "inputs": _escaped_keys(inputs),
-        "outputs": _escaped_keys(outputs),
-        "failures": _escaped_keys(failures),
+        "inputs": _Escaped(inputs),
+        "outputs": _Escaped(outputs),
+        "failures": _Escaped(failures),
         "counts": {"inputs": len(inputs), "outputs": len(outputs), "failed": len(failures)},
         "packages": package_versions(),
         **more,
@@ -69,17 +72,37 @@ def package_versions() -> dict[str, str]:
 
 
 def write_manifest(path: Path, values: dict) -> None:
-    """Write a manifest, atomically."""
-    write_json(path, values)
+    """Write a manifest, atomically: sorted keys, indented, an entry of a table in each line."""
+    write_pieces(path, _pieces(values))
 
 
-def read_manifest(path: Path) -> dict:
+def _pieces(values: dict) -> Iterator[str]:
+    """The text that `json.dumps` gives with sorted keys and indent 1, entry by entry."""
+    for number, key in enumerate(sorted(values)):
+        yield f"{',' if number else '{'}\n {_json(key)}: "
+        if key in TABLES:
+            yield from _table_pieces(values[key])
+        else:
+            yield json.dumps(values[key], indent=1, sort_keys=True).replace("\n", "\n ")
+    yield "\n}\n"
+
+
+def _table_pieces(table: Mapping[str, str]) -> Iterator[str]:
+    for number, name in enumerate(sorted(table)):
+        yield f"{',' if number else '{'}\n  {_json(name)}: {_json(table[name])}"
+    yield "\n }" if table else "{}"
+
+
+def read_manifest(path: Path, tables: Collection[str] = TABLES) -> dict:
     """Read a manifest.
+
+    Args:
+        tables: those of `TABLES` that are needed; the others may come empty, and cost nothing.
 
     Raises:
         InputError: if it is missing, no manifest, or of a newer version.
     """
-    values = read_json(path)
+    values = json_object(path, _text(path, set(TABLES) - set(tables)))
     if values.get("format") != FORMAT:
         raise InputError(path, "is no fundusseg manifest")
     version = values.get("version")
@@ -93,6 +116,31 @@ def read_manifest(path: Path) -> dict:
     return values
 
 
+def _text(path: Path, left_out: Collection[str]) -> str:
+    """A manifest's text, some tables emptied if they stand there as `write_manifest` writes them.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            return "".join(_lines_without(file, left_out)) if left_out else file.read()
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(path, f"is not JSON ({error})") from error
+
+
+def _lines_without(lines: Iterable[str], tables: Collection[str]) -> Iterator[str]:
+    openings = {f' "{table}": {{\n' for table in tables}
+    inside = False
+    for line in lines:
+        inside = inside and not line.startswith(" }")
+        if not inside:
+            yield line
+        inside = inside or line in openings
+
+
 def require_own_folder(folder: Path, stage: str) -> None:
     """Raise if `folder` is what another stage wrote, which this one would spoil.
 
@@ -100,22 +148,24 @@ def require_own_folder(folder: Path, stage: str) -> None:
         InputError: naming that stage; or if the manifest there is damaged or newer.
     """
     if (folder / NAME).is_file():
-        found = read_manifest(folder / NAME)["stage"]
+        found = read_manifest(folder / NAME, tables=())["stage"]
         if found != stage:
             raise InputError(folder, f"is what {found} wrote", "choose another output folder")
 
 
-def merged(manifests: list[dict], paths: list[Path]) -> dict:
-    """The manifest of the whole from those of its parts.
+def merged(manifests: Iterable[dict], paths: list[Path]) -> dict:
+    """The manifest of the whole from those of its parts, which may come one at a time.
 
     Raises:
         InputError: if two parts differ in anything but inputs, outputs and failures.
     """
     joined = {"inputs": {}, "outputs": {}, "failures": {}}
     own = {*joined, "counts"}
-    shared = {key: value for key, value in manifests[0].items() if key not in own}
+    shared = None
     for part, path in zip(manifests, paths, strict=True):
-        if {key: value for key, value in part.items() if key not in own} != shared:
+        settings = {key: value for key, value in part.items() if key not in own}
+        shared = settings if shared is None else shared
+        if settings != shared:
             problem = f"was made with other settings or versions than {paths[0].name}"
             remedy = "run all parts with the same command on the same inputs"
             raise InputError(path, problem, remedy)
@@ -129,5 +179,17 @@ def merged(manifests: list[dict], paths: list[Path]) -> dict:
     return {**shared, **joined, "counts": counts}
 
 
-def _escaped_keys(table: dict[str, str]) -> dict[str, str]:
-    return {escaped(name): escaped(table[name]) for name in sorted(table, key=os.fsencode)}
+class _Escaped(Mapping):
+    """A table as the manifest shows it; nothing is copied, since a table may hold a million."""
+
+    def __init__(self, table: Mapping[str, str]):
+        self.table = table
+
+    def __getitem__(self, name: str) -> str:
+        return escaped(self.table[unescaped(name)])
+
+    def __iter__(self) -> Iterator[str]:
+        return map(escaped, self.table)
+
+    def __len__(self) -> int:
+        return len(self.table)

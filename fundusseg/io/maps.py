@@ -62,7 +62,8 @@ class MapFolder:
         for path in _whole_or_parts(root, "status.tsv", "status-*-of-*.tsv"):
             self.status += read_status(path)
         manifests = [
-            read_manifest(path) for path in _whole_or_parts(root, NAME, "manifest-*-of-*.json")
+            read_manifest(path, tables=())
+            for path in _whole_or_parts(root, NAME, "manifest-*-of-*.json")
         ]
         found = manifests[0] if manifests else {}
         threshold = found.get("threshold")

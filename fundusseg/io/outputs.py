@@ -1,6 +1,7 @@
 """The files that infer writes for one photograph, as bytes, and their names."""
 
 import functools
+import itertools
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -68,25 +69,40 @@ class OutputKinds:
         return buffer.getvalue()
 
 
-def require_free_names(out: Path, items: Iterable[tuple[str, Path]], kinds: OutputKinds) -> None:
+def require_free_names(
+    out: Path, items: Iterable[tuple[str, Path | str]], kinds: OutputKinds
+) -> None:
     """Raise if two files would get one name in `out`, or one of the inputs would be overwritten.
 
     Args:
-        items: id and path of every input.
+        items: id and path of every input; no id twice.
 
     Raises:
         InputError: naming both inputs, or the one that would be lost.
     """
-    items = list(items)
-    owners: dict[str, Path] = {}
-    for id, path in items:
-        for name in kinds.names(id):
-            if owners.setdefault(name, path) != path:
-                problem = f"and {path} would both write {name}"
-                raise InputError(owners[name], problem, "give --keep-suffix, or rename one of them")
+    paths = dict(items)
+    suffixes = kinds.names("")
+    # x's probabilities, x.prob.png, are the map of x.prob: one suffix ends in another.
+    for longer, shorter in itertools.permutations(suffixes, 2):
+        if longer.endswith(shorter):
+            middle = longer.removesuffix(shorter)
+            for id in paths:
+                if id + middle in paths:
+                    problem = f"and {paths[id + middle]} would both write {id}{longer}"
+                    remedy = "give --keep-suffix, or rename one of them"
+                    raise InputError(paths[id], problem, remedy)
     real_folder = functools.cache(os.path.realpath)
-    inputs = {(real_folder(path.parent), path.name) for _, path in items}
-    for name in owners:
-        path = out / name
-        if (real_folder(path.parent), path.name) in inputs:
-            raise InputError(path, "is an input, a map would overwrite it", "choose another OUT")
+
+    def place(path: Path | str) -> tuple[str, str]:
+        folder, name = os.path.split(path)
+        return real_folder(folder), name
+
+    outs = {real_folder(os.path.dirname(os.path.join(out, id))) for id in paths}
+    inputs = {found for found in map(place, paths.values()) if found[0] in outs}
+    for id in paths if inputs else ():
+        for suffix in suffixes:
+            path = os.path.join(out, id + suffix)
+            if place(path) in inputs:
+                raise InputError(
+                    path, "is an input, a map would overwrite it", "choose another OUT"
+                )

@@ -2,28 +2,42 @@
 
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
-from pathlib import Path, PurePosixPath
+from itertools import pairwise
+from pathlib import Path
 
 from fundusseg.errors import InputError, UsageError
-from fundusseg.io.images import image_suffix, without_suffix
+from fundusseg.io.images import image_suffix
 from fundusseg.io.layouts import data_set, recognised, walk
 from fundusseg.io.shards import SampleRef, ShardFolder
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Source:
     """One input. id: its output's path without suffix, / kept.
 
-    path: the photograph's file, or the shard's. ref: where the sample lies in a shard.
-    refusal: why it cannot be taken at all; such a source becomes a failed row.
+    before, suffix: what the photograph's path has before and after the id; a million paths
+    share them. ref: where the sample lies in a shard. refusal: why it cannot be taken at
+    all; such a source becomes a failed row.
     """
 
     id: str
-    path: Path
+    before: str = ""
+    suffix: str = ""
     ref: SampleRef | None = None
     refusal: str = ""
+
+    @property
+    def file(self) -> str:
+        """The path of the photograph, or of the shard."""
+        return f"{self.before}{self.id}{self.suffix}" if self.ref is None else str(self.ref.path)
+
+    @property
+    def path(self) -> Path:
+        """The same as a path."""
+        return Path(self.file)
 
 
 @dataclass(frozen=True)
@@ -62,15 +76,15 @@ def sources(
         sharded = _are_shards(paths)
         found = _sharded(path, split) if sharded else _walked(path, out, paths, layout, keep_suffix)
     elif path.is_file():
-        found = Sources((Source(_id(path.name, keep_suffix), path),))
+        found = Sources((_source(path.name, _beginning(path.parent), keep_suffix),))
     else:
         raise UsageError(
             f"{given}: does not exist; give a folder, a file, or - for a list on stdin"
         )
     if not found.items:
         raise InputError(given, "holds no photograph", "README.md lists the formats that are read")
-    _require_distinct(found.items)
     ordered = sorted(found.items, key=lambda source: os.fsencode(source.id))
+    _require_distinct(ordered)
     return Sources(tuple(ordered), found.shards, found.left_out)
 
 
@@ -79,12 +93,12 @@ def _are_shards(paths: list[str]) -> bool:
     if any(fnmatch(path, "shard-*.h5") and "/" not in path for path in paths):
         return True
     has_arrays = any(path.endswith(".npz") for path in paths)
-    return has_arrays and not any(image_suffix(PurePosixPath(path).name) for path in paths)
+    return has_arrays and not any(map(image_suffix, paths))
 
 
 def _walked(root: Path, out: Path, paths: list[str], layout: str, keep_suffix: bool) -> Sources:
     """Photographs of a folder; of a data set only its photographs, not its masks."""
-    pictures = [path for path in paths if image_suffix(PurePosixPath(path).name)]
+    pictures = [path for path in paths if image_suffix(path)]
     taken = pictures
     if layout != "none":
         known = recognised(root, paths) if layout == "auto" else data_set(root, layout, out)
@@ -94,44 +108,59 @@ def _walked(root: Path, out: Path, paths: list[str], layout: str, keep_suffix: b
             }
             taken = sorted({entry.photograph for entry in known.entries} | doubles)
     left_out = []
-    unknown = [path for path in paths if not image_suffix(PurePosixPath(path).name)]
-    if unknown:
-        left_out.append((len(unknown), "files of unknown suffix", unknown[0]))
-    others = sorted(set(pictures) - set(taken))
+    if len(paths) > len(pictures):
+        first = next(path for path in paths if not image_suffix(path))
+        left_out.append((len(paths) - len(pictures), "files of unknown suffix", first))
+    others = sorted(set(pictures) - set(taken)) if taken is not pictures else []
     if others:
         what = "images that are no photographs of this data set (--layout none takes all)"
         left_out.append((len(others), what, others[0]))
-    items = tuple(Source(_id(path, keep_suffix), root / path) for path in taken)
+    before = _beginning(root)
+    items = tuple(_source(path, before, keep_suffix) for path in taken)
     return Sources(items, left_out=tuple(left_out))
 
 
 def _sharded(root: Path, split: str) -> Sources:
     folder = ShardFolder(root)
-    items = tuple(Source(ref.id, ref.path, ref) for ref in folder.of_split(split))
+    items = tuple(Source(ref.id, ref=ref) for ref in folder.of_split(split))
     return Sources(items, folder)
 
 
 def _listed(keep_suffix: bool, null_separated: bool) -> Sources:
     """A list on stdin: relative paths are kept, absolute ones lose the leading /."""
     separator = b"\0" if null_separated else b"\n"
-    lines = [line for line in sys.stdin.buffer.read().split(separator) if line]
-    found = []
-    for path in dict.fromkeys(Path(os.fsdecode(line)) for line in lines):
-        parts = path.relative_to(path.anchor).parts
-        refusal = "has .. in its path; give it without" if ".." in parts else ""
-        name = str(path) if refusal else "/".join(parts)
-        found.append(Source(_id(name, keep_suffix), path, refusal=refusal))
-    return Sources(tuple(found))
+    names = map(os.fsdecode, sys.stdin.buffer.read().split(separator))
+    distinct = dict.fromkeys(_normal(name) for name in names if name)
+    return Sources(tuple(_listed_source(name, keep_suffix) for name in distinct))
 
 
-def _id(path: str, keep_suffix: bool) -> str:
-    return path if keep_suffix else without_suffix(path)
+def _normal(name: str) -> str:
+    """A path as `Path` spells it, which is slow and seldom another."""
+    is_plain = name[0] != "." and name[-1] != "/" and "//" not in name and "/." not in name
+    return name if is_plain else str(Path(name))
 
 
-def _require_distinct(items: tuple[Source, ...]) -> None:
-    by_id: dict[str, Source] = {}
-    for source in items:
-        other = by_id.setdefault(source.id, source)
-        if other is not source:
-            problem = f"and {source.path} would write one output"
-            raise InputError(other.path, problem, "give --keep-suffix, or rename one of them")
+def _listed_source(name: str, keep_suffix: bool) -> Source:
+    if ".." in name and ".." in name.split("/"):
+        refused = _source(name, "", keep_suffix)
+        return replace(refused, refusal="has .. in its path; give it without")
+    below = name.lstrip("/")
+    return _source(below, name[: len(name) - len(below)], keep_suffix)
+
+
+def _source(path: str, before: str, keep_suffix: bool) -> Source:
+    """The photograph `path` (with /), below what stands in `before`."""
+    suffix = "" if keep_suffix else image_suffix(path)
+    return Source(path[: len(path) - len(suffix)], before, suffix)
+
+
+def _beginning(folder: Path) -> str:
+    """What the paths of files in `folder` begin with."""
+    return str(folder / "_")[:-1]
+
+
+def _require_distinct(ordered: Iterable[Source]) -> None:
+    for source, other in pairwise(ordered):
+        if source.id == other.id:
+            problem = f"and {other.path} would write one output"
+            raise InputError(source.path, problem, "give --keep-suffix, or rename one of them")

@@ -1,15 +1,17 @@
 """check: is a folder of shards, a model or an output folder whole?"""
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from fundusseg.errors import EXIT_ERROR, EXIT_OK, FundussegError, UsageError
+from fundusseg.errors import EXIT_ERROR, EXIT_OK, FundussegError, InputError, UsageError
 from fundusseg.io import models
 from fundusseg.io.files import sha256_of
 from fundusseg.io.manifest import NAME as MANIFEST
 from fundusseg.io.manifest import read_manifest
 from fundusseg.io.shards import ShardFolder
-from fundusseg.io.status import OK, escaped, read_status, status_name, unescaped
+from fundusseg.io.status import OK, escaped, read_lines, status_name, unescaped
 
 
 def run_check(paths: list[Path]) -> int:
@@ -33,14 +35,17 @@ def run_check(paths: list[Path]) -> int:
 def faults(folder: Path) -> Iterator[str]:
     """The faults of one folder, a line each: files that are missing, changed or damaged."""
     try:
-        found = read_manifest(folder / MANIFEST)
-        changed = list(_changed_outputs(folder, found["outputs"]))
+        path = folder / MANIFEST  # read piecemeal: each of its tables may hold a million
+        stage = read_manifest(path, tables=())["stage"]
+        outputs = read_manifest(path, tables=("outputs",))["outputs"]
+        changed = list(_changed_outputs(folder, outputs))
+        del outputs
         yield from changed
-        if found["stage"] == "infer":
-            yield from _row_faults(folder, found)
-        elif found["stage"] == "prep" and not changed:  # what has changed says so once
+        if stage == "infer":
+            yield from _row_faults(folder, read_manifest(path, tables=("inputs", "failures")))
+        elif stage == "prep" and not changed:  # what has changed says so once
             ShardFolder(folder)
-        elif found["stage"] == "train" and not changed:
+        elif stage == "train" and not changed:
             models.read_model(folder)
     except FundussegError as error:
         yield str(error)
@@ -48,19 +53,24 @@ def faults(folder: Path) -> Iterator[str]:
 
 def _changed_outputs(folder: Path, outputs: dict[str, str]) -> Iterator[str]:
     for name, sha256 in outputs.items():
-        path = folder / unescaped(name)
-        if not path.is_file():
-            yield f"{path}: is missing"
-        elif sha256_of(path) != sha256:
-            yield f"{path}: has changed since it was written"
+        path = os.path.join(folder, unescaped(name))
+        try:
+            if sha256_of(path) != sha256:
+                yield f"{path}: has changed since it was written"
+        except InputError as error:
+            yield str(error) if os.path.isfile(path) else f"{path}: is missing"
 
 
 def _row_faults(folder: Path, found: dict) -> Iterator[str]:
     """The status table has one row for each input, ok or failed as the manifest says."""
     table = folder / status_name()
-    rows = read_status(table)
-    states = {row.id: row.status for row in rows}
-    if len(states) != len(rows):
+    states: dict[str, str] = {}
+    rows = 0
+    for line in read_lines(table):
+        id, state, _ = line.split("\t", 2)
+        states[unescaped(id)] = sys.intern(state)
+        rows += 1
+    if len(states) != rows:
         yield f"{table}: has two rows of one id"
     for id in map(unescaped, found["inputs"]):
         if states.pop(id, None) != OK:

@@ -17,13 +17,22 @@ from fundusseg.fundus.geometry import from_frame
 from fundusseg.fundus.overlay import outlined
 from fundusseg.io import models
 from fundusseg.io.files import output_folder, sha256_of, sweep, write_bytes
+from fundusseg.io.finished_maps import FinishedMaps
 from fundusseg.io.fov_folder import FovFolder
-from fundusseg.io.ledger import Ledger, SourceStamp, outputs_stand
+from fundusseg.io.ledger import LedgerFiles, SourceStamp, outputs_stand
 from fundusseg.io.manifest import NAME, manifest, manifest_name, require_own_folder, write_manifest
 from fundusseg.io.outputs import OutputKinds, require_free_names
 from fundusseg.io.shards import ShardFolder
 from fundusseg.io.sources import Source, Sources, sources
-from fundusseg.io.status import FAILED, OK, StatusRow, escaped, status_name, write_status
+from fundusseg.io.status import (
+    FAILED,
+    OK,
+    StatusRow,
+    escaped,
+    status_line,
+    status_name,
+    write_lines,
+)
 from fundusseg.metrics.expected import expected_dice
 from fundusseg.options import InferOptions
 from fundusseg.parallel import free_cores, ordered_map
@@ -56,12 +65,12 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
         given, out, options.layout, options.split, options.keep_suffix, options.null_separated
     )
     _require_fitting_shards(found.shards, model, options)
-    to_write = [(item.id, item.path) for item in found.items if not item.refusal]
+    to_write = ((item.id, item.file) for item in found.items if not item.refusal)
     job = _Job(found, out, options, model)
     require_free_names(out, to_write, job.outputs)
     require_own_folder(out, "infer")
     output_folder(out)
-    job.open_ledger()
+    job.read_ledger()
     for count, what, first in found.left_out:
         ui.log.info("%s: %d %s are left out, the first is %s", given, count, what, escaped(first))
     todo = job.unfinished()
@@ -97,19 +106,37 @@ class _Job:
             self.config["test_time_augmentation"] = "mirror images"
         self.config_sha256 = config_hash({**self.config, "model": model.sha256})
         self.jobs = options.jobs or free_cores()
+        self.finished = FinishedMaps(self.outputs)
+        self.outdated: dict[str, list[str]] = {}  # outputs of what is not finished, by id
         self.failures: dict[str, Failure] = {}
-        self._sha256_of = functools.cache(sha256_of)  # one shard holds many sources
+        self._sha256_of = functools.lru_cache(10_000)(sha256_of)  # a shard holds many sources
 
-    def open_ledger(self) -> None:
-        """Read what earlier runs finished in the output folder."""
-        self.ledger = Ledger(self.out, self.options.shard, self.options.num_shards)
+    def read_ledger(self) -> None:
+        """Read which of this task's maps earlier runs finished in the output folder.
+
+        Raises:
+            InputError: if they were made with another model or other settings.
+        """
+        self.ledger = LedgerFiles(self.out, self.options.shard, self.options.num_shards)
         if self.options.force:
-            self.ledger.clear()
-        self.ledger.require_config(self.config_sha256)
+            self.ledger.clear()  # other tasks' ledgers stay, but count no more
+            return
+        mine = {source.id: source for source in self.mine}
+        foreign = set()
+        for record in self.ledger:
+            id = record["key"]
+            if record.get("config") != self.config_sha256:
+                foreign.add(id)
+            else:
+                foreign.discard(id)
+                if id in mine:
+                    self._take(mine[id], record)
+        if foreign:
+            self.ledger.refuse()
 
     def unfinished(self) -> list[Source]:
         """This task's sources that have no finished map."""
-        return [source for source in self.mine if not self._is_finished(source)]
+        return [source for source in self.mine if source.id not in self.finished]
 
     def work_through(self, todo: list[Source]) -> None:
         """Read, segment and write; each finished map is noted in the ledger at once.
@@ -133,24 +160,15 @@ class _Job:
 
     def conclude(self) -> int:
         """Write status table and manifest; 3 if a source failed."""
-        rows, inputs, outputs = [], {}, {}
-        for source in self.mine:
-            if source.id in self.failures:
-                reason = self.failures[source.id].reason
-                rows.append(StatusRow(source.id, FAILED, reason))
-                continue
-            record = self.ledger.records[source.id]
-            rows.append(StatusRow(*record["row"]))
-            inputs[source.id] = rows[-1].source_sha256
-            outputs.update({name: record["outputs"][name] for name in self._names(source)})
         task = (self.options.shard, self.options.num_shards)
-        write_status(self.out / status_name(*task), rows)
+        write_lines(self.out / status_name(*task), map(self._status_line, self.mine))
         failures = {id: failure.reason for id, failure in self.failures.items()}
+        inputs = self.finished.inputs()
         values = manifest(
             "infer",
             self.config,
             inputs,
-            outputs,
+            self.finished.outputs(),
             failures,
             model_sha256=self.model.sha256,
             threshold=self.threshold,
@@ -161,12 +179,27 @@ class _Job:
         ui.log.info("%s: %d maps, %d failed", self.out, len(inputs), len(failures))
         return EXIT_SOME_FAILED if failures else EXIT_OK
 
-    def _is_finished(self, source: Source) -> bool:
-        """Whether the ledger has it, its files stand, and the source has not changed."""
-        record = self.ledger.records.get(source.id)
-        if record is None or any(name not in record["outputs"] for name in self._names(source)):
+    def _status_line(self, source: Source) -> str:
+        if source.id in self.failures:
+            failed = StatusRow(source.id, FAILED, self.failures[source.id].reason)
+            return status_line(astuple(failed))
+        return self.finished.status_line(source.id)
+
+    def _take(self, source: Source, record: dict) -> None:
+        """Keep a record of the ledger, which overrides earlier ones, if it still holds."""
+        if self._is_finished(source, record):
+            self.finished.add(source.id, record)
+            self.outdated.pop(source.id, None)
+        else:
+            self.finished.discard(source.id)
+            self.outdated[source.id] = list(record["outputs"])
+
+    def _is_finished(self, source: Source, record: dict) -> bool:
+        """Whether a map's files stand and its source has not changed."""
+        names = self.outputs.names(source.id)
+        if any(name not in record["outputs"] for name in names):
             return False
-        wanted = {name: record["outputs"][name] for name in self._names(source)}
+        wanted = {name: record["outputs"][name] for name in names}
         if not outputs_stand(self.out, wanted, self.options.verify):
             return False
         try:
@@ -176,11 +209,11 @@ class _Job:
         except (OSError, InputError):
             return False
 
-    def _paths(self, source: Source) -> list[Path]:
+    def _paths(self, source: Source) -> list[Path | str]:
         """The files that a map is made from: photograph (or shard), and given field of view."""
         if self.given_fovs is None:
-            return [source.path]
-        return [source.path, self.given_fovs.path_of(source.id)]
+            return [source.file]
+        return [source.file, self.given_fovs.path_of(source.id)]
 
     def _stamps(self, source: Source) -> list[list[int]]:
         return [SourceStamp.of(path).as_list() for path in self._paths(source)]
@@ -189,9 +222,6 @@ class _Job:
         """Over the ids of all parts: parts that saw different inputs must not be merged."""
         ids = b"\0".join(os.fsencode(source.id) for source in self.found.items)
         return hashlib.sha256(ids).hexdigest()
-
-    def _names(self, source: Source) -> tuple[str, ...]:
-        return self.outputs.names(source.id)
 
     def _prepared(self, source: Source) -> tuple[Prepared, list] | Failure:
         """Decode a photograph and bring it to the frame; in a thread of its own."""
@@ -296,14 +326,15 @@ class _Job:
             self._note_failure(result)
         else:
             source, record = result
-            self.ledger.add(source.id, self.config_sha256, **record)
+            self.ledger.append(source.id, self.config_sha256, **record)
+            self.finished.add(source.id, record)
 
     def _note_failure(self, failure: Failure) -> None:
         """A map of what the photograph was before must not pass for its map now."""
         id = failure.source.id
-        for name in self.ledger.records.get(id, {}).get("outputs", {}):
+        for name in self.outdated.get(id, ()):
             (self.out / name).unlink(missing_ok=True)
-        ui.log.warning("%s: %s", escaped(str(failure.source.path)), failure.reason)
+        ui.log.warning("%s: %s", escaped(failure.source.file), failure.reason)
         self.failures[id] = failure
 
 

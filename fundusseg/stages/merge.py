@@ -1,12 +1,13 @@
 """merge: the parts that a job array left become one status table and one manifest."""
 
+import itertools
 import re
 from pathlib import Path
 
 from fundusseg import ui
 from fundusseg.errors import EXIT_OK, InputError, UsageError
 from fundusseg.io.manifest import PART_NAME, manifest_name, merged, read_manifest, write_manifest
-from fundusseg.io.status import read_status, status_name, write_status
+from fundusseg.io.status import id_bytes, read_lines, status_name, write_lines
 
 
 def run_merge(out: Path) -> int:
@@ -22,17 +23,20 @@ def run_merge(out: Path) -> int:
         raise UsageError(f"{out}: is no folder")
     total = _number_of_parts(out)
     paths = [out / manifest_name(part, total) for part in range(total)]
-    manifests = [read_manifest(path) for path in paths if path.is_file()]
+    headers = [read_manifest(path, tables=()) for path in paths if path.is_file()]
     missing = [path.name for path in paths if not path.is_file()]
-    stage = manifests[0]["stage"]
+    stage = headers[0]["stage"]
     tables = [out / status_name(part, total) for part in range(total)] if stage == "infer" else []
     missing += [path.name for path in tables if not path.is_file()]
     if missing:
         remedy = "run those parts again, then merge"
         raise InputError(out, f"{', '.join(missing)} missing of {total} parts", remedy)
-    whole = merged(manifests, paths)
+    merged(headers, paths)  # that they fit together is known before anything is written
     if tables:
-        write_status(out / status_name(), [row for path in tables for row in read_status(path)])
+        lines = sorted(itertools.chain.from_iterable(map(read_lines, tables)), key=id_bytes)
+        write_lines(out / status_name(), lines)
+        del lines
+    whole = merged(map(read_manifest, paths), paths)
     write_manifest(out / manifest_name(), whole)
     counts = whole["counts"]
     ui.log.info(

@@ -11,7 +11,7 @@ from pathlib import Path
 from fundusseg.io import images
 from fundusseg.io.manifest import package_versions
 from fundusseg.parallel import free_cores
-from tests.bench import formats, infer, network, startup, training
+from tests.bench import formats, infer, million, network, startup, training
 from tests.bench.photographs import data_set, noisy_maps, photographs_of
 from tests.bench.processes import ROOT, measured
 from tests.bench.tables import table
@@ -112,6 +112,11 @@ class Bench:
         columns = ("set", "images", "wall s", "CPU s", "peak MiB")
         return [table("## score at native size, all metrics and plots", columns, rows)]
 
+    def million(self) -> list[str]:
+        """A finished set of a million photographs, to a page of its own."""
+        million.main()
+        return []
+
     def _goal(
         self, what: str, figure: float, at_most: float = 0.0, at_least: float | None = None
     ) -> None:
@@ -121,7 +126,9 @@ class Bench:
         self.goals.append((what, goal, shown, "yes" if is_kept else "no"))
 
 
-SECTIONS = "infer augmentation startup memory growth network ways training formats score".split()
+SECTIONS = (
+    "infer augmentation startup memory growth network ways training formats score million".split()
+)
 
 
 def main(words: list[str]) -> int:

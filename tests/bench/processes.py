@@ -32,15 +32,21 @@ print(json.dumps([os.waitstatus_to_exitcode(status), wall_s, cpu_s, usage.ru_max
 """
 
 
-def measured(*words: str | Path) -> Usage:
+def measured(*words: str | Path, cwd: Path = ROOT, stdin: Path = Path(os.devnull)) -> Usage:
     """Run fundusseg with these words; its messages go to stderr.
+
+    Args:
+        cwd: the folder that it runs in. stdin: the file that it reads there.
 
     Raises:
         RuntimeError: if it does not end with 0.
     """
     command = [ROOT / "bin" / "fundusseg", *map(str, words), "--quiet"]
     launcher = [sys.executable, "-c", _LAUNCHER, *command]
-    done = subprocess.run(launcher, check=True, stdout=subprocess.PIPE, text=True)
+    with stdin.open("rb") as given:
+        done = subprocess.run(
+            launcher, check=True, cwd=cwd, stdin=given, stdout=subprocess.PIPE, text=True
+        )
     code, *figures = json.loads(done.stdout)
     if code != 0:
         raise RuntimeError(f"fundusseg {' '.join(map(str, words))}: status {code}")

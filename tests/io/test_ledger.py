@@ -6,7 +6,7 @@ import pytest
 
 from fundusseg.errors import InputError
 from fundusseg.io.files import sha256_of
-from fundusseg.io.ledger import Ledger, SourceStamp, outputs_stand
+from fundusseg.io.ledger import Ledger, LedgerFiles, SourceStamp, outputs_stand
 
 
 def test_records_come_back(tmp_path):
@@ -97,3 +97,15 @@ def test_the_ledger_that_was_written_to_last_is_right(tmp_path):
     assert Ledger(tmp_path).records["a"]["config"] == "new"
     os.utime(tmp_path / ".ledger-1-of-2.jsonl", ns=(0, 0))
     assert Ledger(tmp_path).records["a"]["config"] == "old"
+
+
+def test_records_are_yielded_oldest_file_first(tmp_path):
+    """The last record of a key is right, also for one who reads them one by one."""
+    first, second = LedgerFiles(tmp_path, 1, 2), LedgerFiles(tmp_path, 0, 2)
+    first.append("a", "config", run=1)
+    first.append("a", "config", run=2)
+    second.append("a", "config", run=3)
+    os.utime(first.path, ns=(1, 1))
+    assert [record["run"] for record in LedgerFiles(tmp_path)] == [1, 2, 3]
+    os.utime(second.path, ns=(0, 0))
+    assert [record["run"] for record in LedgerFiles(tmp_path)] == [3, 1, 2]

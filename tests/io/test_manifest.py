@@ -7,6 +7,7 @@ import pytest
 
 from fundusseg.errors import InputError
 from fundusseg.io.manifest import (
+    TABLES,
     VERSION,
     manifest,
     manifest_name,
@@ -14,6 +15,7 @@ from fundusseg.io.manifest import (
     read_manifest,
     write_manifest,
 )
+from fundusseg.io.status import escaped
 
 IDS = ["a", "b/c", "é", "line\nbreak", os.fsdecode(b"\xff"), "Z"]
 
@@ -31,6 +33,42 @@ def test_round_trip(tmp_path):
     assert found["counts"] == {"inputs": 6, "outputs": 6, "failed": 1}
     assert found["failures"] == {"b/c": "cannot\\nread b/c"}
     assert found["packages"]["numpy"]
+
+
+@pytest.mark.parametrize("ids", [IDS, []])
+def test_the_text_is_that_of_json_with_sorted_keys(tmp_path, ids):
+    """Manifest: sorted keys; a writer that goes entry by entry changes no byte."""
+    write_manifest(tmp_path / "m.json", of(ids, nested={"z": {"y": [1, {"x": "\n"}]}, "a": {}}))
+    found = json.loads((tmp_path / "m.json").read_text())
+    assert (tmp_path / "m.json").read_text() == json.dumps(found, indent=1, sort_keys=True) + "\n"
+    assert set(found["inputs"]) == {escaped(id) for id in ids}
+
+
+@pytest.mark.parametrize("indent", [1, None, 4])
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_alone_and_the_rest(tmp_path, table, indent):
+    """Whatever tables are left out, and however the file is indented, the rest is whole."""
+    path = tmp_path / "m.json"
+    write_manifest(path, of(IDS, nested={"inputs": {"a": 1}}))
+    whole = read_manifest(path)
+    path.write_text(json.dumps(whole, indent=indent, sort_keys=True) + "\n")
+    found = read_manifest(path, tables=(table,))
+    assert found[table] == whole[table]
+    left_out = set(TABLES) - {table}
+    assert {k: v for k, v in found.items() if k not in left_out} == {
+        k: v for k, v in whole.items() if k not in left_out
+    }
+    assert indent != 1 or not any(found[name] for name in left_out)
+
+
+@pytest.mark.parametrize("part", [0.3, 0.5, 0.9])
+def test_a_manifest_that_is_cut_off_is_damaged_whatever_is_left_out(tmp_path, part):
+    path = tmp_path / "m.json"
+    write_manifest(path, of([str(number) for number in range(100)]))
+    path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
+    for tables in (TABLES, ()):
+        with pytest.raises(InputError, match="is not JSON"):
+            read_manifest(path, tables)
 
 
 def test_names_are_escaped_as_in_the_status_table():

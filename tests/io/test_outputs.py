@@ -68,6 +68,20 @@ def test_a_map_that_another_inputs_probabilities_would_overwrite_is_refused():
         require_free_names(Path("out"), items, OutputKinds(probability=True))
 
 
+def test_samples_of_one_shard_that_would_write_one_file_are_refused():
+    """Two inputs that would write one output: also where both lie in one file."""
+    items = [("x", Path("s.h5")), ("x.prob", Path("s.h5"))]
+    with pytest.raises(InputError, match=r"would both write x\.prob\.png"):
+        require_free_names(Path("out"), items, OutputKinds(probability=True))
+
+
+def test_an_input_is_not_overwritten_by_probabilities_either(tmp_path):
+    items = [("d/b", tmp_path / "d/a.prob.png"), ("d/a", tmp_path / "in/a.png")]
+    require_free_names(tmp_path, items, OutputKinds())
+    with pytest.raises(InputError, match=r"d/a\.prob\.png: is an input"):
+        require_free_names(tmp_path, items, OutputKinds(probability=True))
+
+
 def test_an_input_is_never_overwritten(tmp_path):
     """Exit 1 before the first byte where a map would take its photograph's place."""
     items = [("a", tmp_path / "a.png")]

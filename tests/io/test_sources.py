@@ -128,6 +128,22 @@ def test_a_single_file_is_named_without_its_folder(tmp_path):
     assert (source.id, source.path) == ("a", tmp_path / "d/a.png")
 
 
+@pytest.mark.parametrize("given", ["a.png", "./a.png"])
+def test_a_single_file_of_the_working_folder(given, tmp_path, monkeypatch):
+    monkeypatch.chdir(touch(tmp_path, "a.png"))
+    (source,) = found(given).items
+    assert (source.id, source.file) == ("a", "a.png")
+
+
+@pytest.mark.parametrize("keep_suffix", [False, True])
+def test_the_file_of_a_source_is_the_one_that_was_given(tmp_path, keep_suffix):
+    """An id without its suffix, and the path with it as it is spelled."""
+    names = ["a.PNG", "b.ppm.gz", "d.png/c.tiff"]
+    items = found(touch(tmp_path, *names), keep_suffix=keep_suffix).items
+    assert [source.path for source in items] == [tmp_path / name for name in names]
+    assert [source.id for source in items] == (names if keep_suffix else ["a", "b", "d.png/c"])
+
+
 def test_arrays_beside_photographs_do_not_make_a_folder_of_shards(tmp_path):
     """IN that holds an older OUT with .npz maps is still a folder of photographs."""
     touch(tmp_path, "a.png", "old/a.npz", "old/manifest.json")

@@ -11,9 +11,12 @@ from fundusseg.io.status import (
     OK,
     StatusRow,
     escaped,
+    id_bytes,
+    read_lines,
     read_status,
     status_name,
     unescaped,
+    write_lines,
     write_status,
 )
 
@@ -70,6 +73,17 @@ def test_order_is_that_of_bytes_not_of_letters(tmp_path):
     write_status(tmp_path / "s.tsv", [StatusRow(id, OK) for id in ids])
     found = [row.id for row in read_status(tmp_path / "s.tsv")]
     assert found == ["B", "a.x", "a/z", "b", "é", "\U00010000", os.fsdecode(b"\xff")]
+
+
+def test_lines_of_several_tables_sort_to_the_table_of_all(tmp_path):
+    """merge: the bytes that one run would have written, whatever the ids hold."""
+    rows = [StatusRow(text, OK, reason=text) for text in NASTY]
+    write_status(tmp_path / "whole.tsv", rows)
+    for part in range(3):
+        write_status(tmp_path / f"{part}.tsv", rows[part::3])
+    lines = [line for part in (2, 0, 1) for line in read_lines(tmp_path / f"{part}.tsv")]
+    write_lines(tmp_path / "merged.tsv", sorted(lines, key=id_bytes))
+    assert (tmp_path / "merged.tsv").read_bytes() == (tmp_path / "whole.tsv").read_bytes()
 
 
 def test_columns_are_those_of_the_contract():

@@ -65,6 +65,14 @@ def test_a_missing_and_a_changed_map_are_a_line_each(maps, capsys):
     ]
 
 
+def test_a_folder_in_the_place_of_a_map_hides_no_other_fault(maps, capsys):
+    """check: a line for each fault."""
+    (maps / "a.png").unlink()
+    (maps / "a.png").mkdir()
+    (maps / "b" / "c.png").unlink()
+    assert faults(capsys, maps) == [f"{maps / n}: is missing" for n in ("a.png", "b/c.png")]
+
+
 def test_truncated_weights_are_one_line(tmp_path, capsys):
     model = write_tiny_model(tmp_path / "model")
     path = model / "generator.weights.h5"

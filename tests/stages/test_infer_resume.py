@@ -226,6 +226,19 @@ def test_force_makes_everything_anew(maps, infer, done_anew, tmp_path, photograp
     assert contents(maps) == contents(tmp_path / "afresh")
 
 
+def test_force_in_a_part_is_not_stopped_by_the_other_parts(
+    maps, photographs, tiny_model, tmp_path, done_anew
+):
+    """--force in a job array: what other tasks made with another model is theirs to redo."""
+    model = write_tiny_model(tmp_path / "other", seed=4)
+    for part in ("0", "1"):
+        words = ("--shard", part, "--num-shards", "2", "--model", model)
+        assert run("infer", photographs, maps, *words, "--force") == 0
+    assert len(done_anew) == 4
+    assert run("infer", photographs, tmp_path / "afresh", "--model", model) == 0
+    assert (maps / "a.png").read_bytes() == (tmp_path / "afresh" / "a.png").read_bytes()
+
+
 def test_the_same_model_elsewhere_is_the_same_model(maps, infer, tiny_model, tmp_path, done_anew):
     """Resume: the model hash must match, not its place."""
     assert infer("--model", shutil.copytree(tiny_model, tmp_path / "copy")) == 0
@@ -319,6 +332,21 @@ def test_finished_work_counts_whatever_the_number_of_parts(
     words = ("--model", tiny_model, "--shard", "1", "--num-shards", "2")
     assert run("infer", photographs, maps, *words) == 0
     assert done_anew == []
+
+
+def test_what_a_part_did_later_overrides_what_a_run_did_before(
+    maps, photographs, tiny_model, infer, done_anew, tmp_path
+):
+    """Resume: the ledger that was written to last is right, whether its map stands or not."""
+    part = ("--model", tiny_model, "--shard", "0", "--num-shards", "2")
+    (photographs / "a.png").write_bytes(encoded(photograph(9), "a.png"))
+    assert run("infer", photographs, maps, *part) == 0
+    assert done_anew == ["a"]
+    assert infer() == 0 and done_anew == ["a"]
+    (photographs / "a.png").write_bytes(encoded(photograph(0), "a.png"))
+    assert infer() == 0 and done_anew == ["a", "a"]
+    assert run("infer", photographs, tmp_path / "afresh", "--model", tiny_model) == 0
+    assert contents(tmp_path / "afresh").items() <= contents(maps).items()
 
 
 def test_a_part_with_work_takes_the_whole_manifest_away(maps, photographs, tiny_model):

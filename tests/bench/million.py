@@ -1,0 +1,170 @@
+"""A million photographs on paper: what resume check, merge and check cost, for docs/scale.md.
+
+The files are real and small: a hundred 64-px photographs are inferred, then each photograph and
+its map is hard-linked ten thousand times; ledgers, status tables and manifests are written as
+a job array of a hundred tasks leaves them. What the bytes of real photographs cost to read
+is no part of it. `python -m tests.bench.million COUNT` runs it alone.
+"""
+
+import hashlib
+import json
+import os
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+from fundusseg.fundus.phantom import PhantomConfig, phantom
+from fundusseg.io.files import sha256_of
+from fundusseg.io.manifest import NAME, manifest_name, read_manifest, write_manifest
+from fundusseg.io.phantom_set import picture_bytes
+from fundusseg.io.status import StatusRow, status_name, write_status
+from fundusseg.parallel import free_cores
+from tests.batch import write_tiny_model
+from tests.bench.processes import ROOT, Usage, measured
+
+COUNT = 1_000_000
+PARTS = 100
+ORIGINALS = 100
+PER_FOLDER = 1000
+_START = "<!-- measured by tests.bench.million -->"
+_END = "<!-- end of what was measured -->"
+
+
+def main(count: int = COUNT) -> int:
+    """Measure, print, and put the tables into docs/scale.md."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        finished_set(work, count)
+        text = tables(work, count)
+    page = ROOT / "docs" / "scale.md"
+    before, _, rest = page.read_text().partition(_START)
+    after = rest.partition(_END)[2]
+    page.write_text(f"{before}{_START}\n{text}\n{_END}{after}")
+    print(text)
+    return 0
+
+
+def tables(work: Path, count: int) -> str:
+    """Every command, run over the finished set."""
+    photographs, maps, names = work / "photographs", work / "maps", work / "list"
+    model = ("--model", work / "model")
+    from_list = {"cwd": photographs, "stdin": names}
+    task = ("--shard", PARTS // 2, "--num-shards", PARTS)
+    first = ("--shard", 0, "--num-shards", count)
+    runs = {}
+    runs["merge MAPS"] = measured("merge", maps)
+    merged = whole_hashes(maps)
+    runs["infer - MAPS < LIST"] = measured("infer", "-", maps, *model, **from_list)
+    require_same(merged, maps)
+    runs["infer PHOTOGRAPHS MAPS"] = measured("infer", photographs, maps, *model)
+    require_same(merged, maps)
+    runs[f"the same from LIST as one task of {PARTS}"] = measured(
+        "infer", "-", maps, *model, *task, **from_list
+    )
+    runs["check MAPS"] = measured("check", maps)
+    runs["a fresh task: infer - NEW < LIST, 1 photograph of its own"] = measured(
+        "infer", "-", work / "new", *model, *first, **from_list
+    )
+    heading = (
+        f"{count:,} photographs, finished by {PARTS} tasks; {free_cores()} cores free, "
+        f"Python {platform.python_version()}. One run, nothing repeated."
+    )
+    return "\n\n".join([heading, runs_table(runs), files_table(maps, names, count)])
+
+
+def finished_set(work: Path, count: int) -> None:
+    """Write photographs, maps and all tables of a finished job array, and the list of names."""
+    originals, records, one = originals_inferred(work, write_tiny_model(work / "model"))
+    photographs, maps = work / "photographs", work / "maps"
+    ids = [f"{n // PER_FOLDER:04d}/{n:07d}_21015_0_0" for n in range(count)]
+    for folder in sorted({id.split("/")[0] for id in ids}):
+        (photographs / folder).mkdir(parents=True)
+        (maps / folder).mkdir(parents=True)
+    for number, id in enumerate(ids):
+        photograph, map = originals[number % ORIGINALS]
+        os.link(photograph, f"{photographs}/{id}.png")
+        os.link(map, f"{maps}/{id}.png")
+    (work / "list").write_text("".join(f"{id}.png\n" for id in ids))
+    one["ids_sha256"] = hashlib.sha256("\0".join(ids).encode()).hexdigest()
+    for part in range(PARTS):
+        numbers = range(part, count, PARTS)
+        write_part(maps, part, [(ids[n], records[n % ORIGINALS]) for n in numbers], one)
+
+
+def originals_inferred(work: Path, model: Path) -> tuple[list[tuple[Path, Path]], list, dict]:
+    """A few photographs through the network: their files, ledger records and manifest."""
+    photographs, maps = work / "originals", work / "originals-maps"
+    photographs.mkdir()
+    for number in range(ORIGINALS):
+        drawn = phantom(PhantomConfig(size_px=64), number).photograph
+        path = photographs / f"{number:03d}.png"
+        path.write_bytes(picture_bytes(drawn, path.name))
+    measured("infer", photographs, maps, "--model", model)
+    lines = (maps / ".ledger.jsonl").read_text().splitlines()
+    records = sorted(map(json.loads, lines), key=lambda record: record["key"])
+    files = [(photographs / f"{n:03d}.png", maps / f"{n:03d}.png") for n in range(ORIGINALS)]
+    return files, records, read_manifest(maps / NAME)
+
+
+def write_part(maps: Path, part: int, members: list[tuple[str, dict]], one: dict) -> None:
+    """What one task of the array leaves beside its maps.
+
+    Args:
+        members: id, and the record of the photograph that it is a link to.
+        one: the manifest of those photographs.
+    """
+    rows, inputs, outputs, lines = [], {}, {}, []
+    for id, record in members:
+        (map_sha256,) = record["outputs"].values()
+        row = [id, *record["row"][1:]]
+        own = {**record, "key": id, "row": row, "outputs": {f"{id}.png": map_sha256}}
+        lines.append(json.dumps(own, sort_keys=True) + "\n")
+        rows.append(StatusRow(*row))
+        inputs[id], outputs[f"{id}.png"] = rows[-1].source_sha256, map_sha256
+    (maps / f".ledger-{part}-of-{PARTS}.jsonl").write_text("".join(lines))
+    write_status(maps / status_name(part, PARTS), rows)
+    counts = {"inputs": len(inputs), "outputs": len(outputs), "failed": 0}
+    values = {**one, "inputs": inputs, "outputs": outputs, "counts": counts}
+    write_manifest(maps / manifest_name(part, PARTS), values)
+
+
+def whole_hashes(maps: Path) -> list[str]:
+    """Of the status table and the manifest of the whole."""
+    return [sha256_of(maps / name) for name in (status_name(), NAME)]
+
+
+def require_same(merged: list[str], maps: Path) -> None:
+    """Raise if a run without parts wrote other bytes than merge did."""
+    if whole_hashes(maps) != merged:
+        raise RuntimeError(f"{maps}: a run without parts gives other bytes than merge")
+
+
+def runs_table(runs: dict[str, Usage]) -> str:
+    """One row a command."""
+    lines = ["| command | wall s | CPU s | peak memory, MiB |", "|---|---|---|---|"]
+    for command, used in runs.items():
+        name = command.replace("<", "\\<")
+        lines.append(f"| {name} | {used.wall_s:.1f} | {used.cpu_s:.1f} | {used.peak_mib:.0f} |")
+    return "\n".join(lines)
+
+
+def files_table(maps: Path, names: Path, count: int) -> str:
+    """One row a kind of file that is no image."""
+    kinds = {
+        "list on stdin": [names],
+        "status.tsv": [maps / status_name()],
+        "manifest.json": [maps / NAME],
+        "ledgers of the parts": list(maps.glob(".ledger*.jsonl")),
+        "status tables of the parts": list(maps.glob("status-*.tsv")),
+        "manifests of the parts": list(maps.glob("manifest-*.json")),
+    }
+    lines = ["| files | number | MB | bytes a photograph |", "|---|---|---|---|"]
+    for kind, paths in kinds.items():
+        size = sum(path.stat().st_size for path in paths)
+        lines.append(f"| {kind} | {len(paths)} | {size / 1e6:.0f} | {size / count:.0f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(int, sys.argv[1:])))
