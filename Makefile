@@ -28,7 +28,7 @@ LINTED := fundusseg tests
 help: ## this list
 	@echo 'fundusseg: vessel maps from retinal photographs'
 	@echo
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
 	@echo
 	@printf '  %-8s %s\n' DATA= "data set folder (none: a synthetic set is drawn), now '$$DATA'"
 	@printf '  %-8s %s\n' RUN= 'where everything is written, now $(RUN)'
@@ -116,6 +116,8 @@ $(FIGURES): docs/figures/%.md: fundusseg/weights/default/manifest.json | $(READY
 		--out runs/figures/$*/score > /dev/null
 	sed -e '1s/.*/# The default model on $*, which it was not trained on/; /^!\[/d; /^## Plots/d' \
 		runs/figures/$*/score/report.md | cat -s > $@
+
+include notebook.mk
 
 clean: ## remove the demo's run; other runs stay
 	rm -rf runs/demo

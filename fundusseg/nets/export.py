@@ -3,12 +3,13 @@
 import logging
 from pathlib import Path
 
-import keras
+import numpy as np
 
 from fundusseg.config import Preset
 from fundusseg.io.files import atomic
 from fundusseg.nets.discriminator import build_discriminator
 from fundusseg.nets.generator import build_generator
+from fundusseg.nets.prediction import assign_weights
 from fundusseg.nets.runtime import policy
 
 
@@ -28,11 +29,18 @@ def layer_tables(preset: Preset) -> str:
     return "\n".join(lines) + "\n"
 
 
-def save_whole_model(generator: keras.Model, path: Path) -> None:
+def save_whole_model(preset: Preset, weights: dict[str, np.ndarray], path: Path) -> None:
     """Write a generator in Keras' own HDF5 format, which `keras.models.load_model` reads.
 
-    fundusseg itself never reads it: such files can hold code.
+    It is built in float32 whatever it was trained in, so that it needs no bfloat16 where it is
+    read. fundusseg itself never reads it: such files can hold code.
+
+    Raises:
+        ValueError: if the weights are of another network.
+        InputError: if the file system refuses.
     """
+    generator = build_generator(preset.generator, policy("float32"), preset.frame.size_px)
+    assign_weights(generator, weights)
     # Keras calls the format "legacy" at every save; it is the one that the notebook reads.
     logging.getLogger("absl").setLevel(logging.ERROR)
     with atomic(path) as temporary:

@@ -258,6 +258,8 @@ class Training:
             "steps": self.steps,
             "train_photographs": len(self.data.frames),
             "validation_photographs": len(self.data.held_out),
+            "precision": self.precision,
+            "threads": self.jobs,
             "validation_dice": found.dice,
             "validation_auroc": found.auroc,
             "threshold_from": "validation part, prepared size, inside the field of view",
@@ -267,7 +269,7 @@ class Training:
         if self.preset.name == "pix2pix":
             from fundusseg.nets.export import save_whole_model
 
-            save_whole_model(self.predictor.generator, self.out / models.KERAS_GENERATOR)
+            save_whole_model(self.preset, weights, self.out / models.KERAS_GENERATOR)
 
     def _save(self) -> None:
         """Write where the training stands; the state last, since a resume believes it."""
@@ -338,6 +340,7 @@ def _conclude(
     """Write the manifest: the training is complete."""
     names = [models.CONFIG, models.GENERATOR, models.GENERATOR_LAST]
     names += [models.DISCRIMINATOR, models.HISTORY]
+    names += [models.KERAS_GENERATOR] if preset.name == "pix2pix" else []
     outputs = {name: sha256_of(out / name) for name in names}
     config = {"preset": to_dict(preset), "split": options.split, "sha256": config_sha256}
     more = {"model_sha256": models.model_sha256(out)}

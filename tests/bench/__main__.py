@@ -11,7 +11,7 @@ from fundusseg.fundus.phantom import PhantomConfig, phantom
 from fundusseg.io import images
 from fundusseg.io.manifest import package_versions
 from fundusseg.io.phantom_set import picture_bytes
-from fundusseg.parallel import free_cores
+from fundusseg.parallel import free_cores, processor
 from tests.batch import write_tiny_model
 from tests.bench.photographs import data_set, noisy_maps, photographs_of
 from tests.bench.processes import ROOT, import_seconds, measured, steps_alone
@@ -47,16 +47,6 @@ def heading() -> str:
         f"{platform.python_version()}, {packages}. One run, nothing repeated; other work on the "
         "machine may have slowed it. CPU s are processor seconds of all threads."
     )
-
-
-def processor() -> str:
-    """The processor's name and whether it multiplies in bfloat16."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    return f"{name}{' (avx512_bf16)' if any('avx512_bf16' in line for line in lines) else ''}"
 
 
 def infer_table(name: str, work: Path) -> str:
