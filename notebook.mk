@@ -42,7 +42,7 @@ ablation_small_scores := $(call stamps,ablation/score,$(test_sets),256)
 fail_if_some_failed = @found=$$(find $(N) -name '*.failed' -exec cat {} +); [ -z "$$found" ] || \
 	{ echo "$$found" >&2; exit 1; }
 
-.PHONY: notebook notebook-ablation notebook-reference
+.PHONY: notebook notebook-ablation notebook-reference notebook-repeat
 
 ifneq ($(DATA),)
 notebook: $(REPORT)/report.md ## the notebook's network and tables, on DATA or on Kaggle's input
@@ -153,3 +153,7 @@ $(ablation_scores): $(N)/ablation/score/%/native/manifest.json: $(all_four)
 $(ablation_small_scores): $(N)/ablation/score/%/256/manifest.json: $(all_four)
 	@mkdir -p $(@D)
 	$(call score,--at prepared)
+
+REPEAT ?= 100:53
+notebook-repeat: $(READY) ## the whole network twice, and stopped at 53 of 100 steps: the same?
+	FUNDUSSEG_REPEAT=$(REPEAT) .venv/bin/python -m pytest -n 0 tests/stages/test_repeat.py
