@@ -10,6 +10,7 @@ TEST_SETS ?= $(TRAIN_SETS)
 N := $(RUN)/notebook
 REPORT ?= $(N)/report
 NOTEBOOK_REPORT := bin/notebook-report
+BATCHNORM := .venv/bin/python -m tests.bench.batchnorm
 NOTEBOOK_STEPS := $(if $(filter file,$(origin STEPS)),7838,$(STEPS))
 ABLATION_STEPS ?= 1400
 ABLATIONS := L1-1 L1-2 L1+adversarial-1 L1+adversarial-2
@@ -42,7 +43,7 @@ ablation_small_scores := $(call stamps,ablation/score,$(test_sets),256)
 fail_if_some_failed = @found=$$(find $(N) -name '*.failed' -exec cat {} +); [ -z "$$found" ] || \
 	{ echo "$$found" >&2; exit 1; }
 
-.PHONY: notebook notebook-ablation notebook-reference notebook-repeat
+.PHONY: notebook notebook-ablation notebook-reference notebook-batchnorm notebook-repeat
 
 ifneq ($(DATA),)
 notebook: $(REPORT)/report.md ## the notebook's network and tables, on DATA or on Kaggle's input
@@ -51,7 +52,10 @@ notebook-ablation: $(REPORT)/report.md $(ablation_scores) $(ablation_small_score
 	$(NOTEBOOK_REPORT) $(N) $(REPORT)
 	$(fail_if_some_failed)
 notebook-reference: ## both, on DATA/CHASE_DB1, HRF and others, to docs/notebook
-	$(MAKE) notebook-ablation $(REFERENCE)
+	$(MAKE) notebook-ablation notebook-batchnorm $(REFERENCE)
+# BatchNorm at prediction, which the notebook leaves open, by moving averages and otherwise.
+notebook-batchnorm: $(REPORT)/report.md
+	$(BATCHNORM) $(N)/model $(patsubst %/,%,$(dir $(train_shards))) > $(REPORT)/batchnorm.md
 else
 notebook notebook-ablation:
 	@test -d $(KAGGLE) || { echo 'make $@: DATA= must name a folder of photographs and masks' >&2; \

@@ -51,10 +51,11 @@ def run_notebook_report(run: Path, out: Path) -> None:
     if not sets:
         raise InputError(run / "score", "holds no scores", "run make notebook again")
     ablation = [_ablation_scores(run, folder) for folder in _folders(run / "ablation" / "score")]
+    report = notebook_report(_protocol(run), points, sets, ablation, PLOT)
     output_folder(out)
     write_bytes(out / PLOT, loss_plot(_series(points)))
     write_text(out / models.HISTORY, history.read_text())
-    write_text(out / REPORT, notebook_report(_protocol(run), points, sets, ablation, PLOT))
+    write_text(out / REPORT, report)
     ui.log.info("%s", out / REPORT)
 
 

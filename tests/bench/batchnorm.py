@@ -44,7 +44,8 @@ def main(model: Path, folders: list[Path]) -> int:
     ]
     rows = [(name, *row(preset, weights, samples, *how)) for name, *how in CHOICES]
     header = ("BatchNorm at prediction", "L1", "AUROC", "Dice at the best threshold")
-    sys.stdout.write(f"{len(samples)} validation photographs\n\n{markdown.table(header, rows)}")
+    title = f"BatchNorm at prediction, on {len(samples)} validation photographs"
+    sys.stdout.write(f"# {title}\n\n{markdown.table(header, rows)}")
     return 0
 
 

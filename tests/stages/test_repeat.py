@@ -26,7 +26,8 @@ def train(phantom_set, tmp_path_factory):
     """Train pix2pix with a row of the history for every step; the exit code."""
     folder = tmp_path_factory.mktemp("pix2pix")
     assert run("prep", phantom_set("fives"), folder / "shards", "--preset", "pix2pix") == 0
-    settings = {"train": {"log_every": 1}} | ({} if ASKED else SMALL)
+    settings = {"train": {"log_every": 1, "validate_every": STEPS // 2}}
+    settings |= {} if ASKED else SMALL
     (folder / "settings.json").write_text(json.dumps(settings))
     words = ("--config", folder / "settings.json", "--steps", STEPS, "--seed", 1, "--jobs", 1)
     return lambda out: run("train", folder / "shards", out, *words)
