@@ -39,6 +39,7 @@ ablation_models := $(patsubst %,$(N)/ablation/model/%/manifest.json,$(ABLATIONS)
 ablation_maps := $(foreach run,$(ABLATIONS),$(call stamps,ablation/maps,$(test_sets),$(run)))
 ablation_scores := $(call stamps,ablation/score,$(test_sets),native)
 ablation_small_scores := $(call stamps,ablation/score,$(test_sets),256)
+all_ablation_scores := $(ablation_scores) $(ablation_small_scores)
 
 fail_if_some_failed = @found=$$(find $(N) -name '*.failed' -exec cat {} +); [ -z "$$found" ] || \
 	{ echo "$$found" >&2; exit 1; }
@@ -48,7 +49,7 @@ fail_if_some_failed = @found=$$(find $(N) -name '*.failed' -exec cat {} +); [ -z
 ifneq ($(DATA),)
 notebook: $(REPORT)/report.md ## the notebook's network and tables, on DATA or on Kaggle's input
 	$(fail_if_some_failed)
-notebook-ablation: $(REPORT)/report.md $(ablation_scores) $(ablation_small_scores) ## and what the adversary brings
+notebook-ablation: $(REPORT)/report.md $(all_ablation_scores) ## and what the adversary brings
 	$(NOTEBOOK_REPORT) $(N) $(REPORT)
 	$(fail_if_some_failed)
 notebook-reference: ## both, on DATA/CHASE_DB1, HRF and others, to docs/notebook

@@ -7,6 +7,8 @@ calls it.
 import math
 from pathlib import Path
 
+import numpy as np
+
 from fundusseg import ui
 from fundusseg.errors import InputError
 from fundusseg.io import models
@@ -15,10 +17,15 @@ from fundusseg.io.history import read_history
 from fundusseg.io.manifest import NAME as MANIFEST
 from fundusseg.io.manifest import package_versions, read_manifest
 from fundusseg.io.shards import ShardFolder
-from fundusseg.parallel import processor
+from fundusseg.metrics import similarity
+from fundusseg.metrics.centreline import CentrelineCounts, cldice
+from fundusseg.metrics.overlap import Counts, dice
+from fundusseg.parallel import free_cores, processor
 from fundusseg.report.notebook import (
     NOTEBOOK_LOSS,
+    OVERLAP,
     PIX2PIX,
+    SIMILARITY,
     AblationScores,
     Figures,
     LossPoint,
@@ -27,9 +34,11 @@ from fundusseg.report.notebook import (
     notebook_report,
 )
 from fundusseg.report.plots import loss_plot
+from fundusseg.stages.segmenting import ready_predictor
 
 REPORT, PLOT = "report.md", "generator_loss.png"
-SIZES = ("256", "native")  # of the maps that were scored: folders below score/SET
+SUMMARY = "summary.json"  # of score, below score/SET/256 and score/SET/native
+OWN_OUTPUT = "pix2pix, the network's output"
 SHOWN_ROLES = ("maps", "difference")
 SECONDS_PER_HOUR = 3600
 
@@ -86,9 +95,10 @@ def _protocol(run: Path) -> dict[str, str]:
             "over the steps since the row before"
         ),
         "256x256": (
-            "maps of the photographs' own size, resampled with averaging like the masks; MSE, SSIM "
-            "and PSNR of continuous maps in [-1, 1], whole frame; Dice and clDice of binary maps "
-            "inside the field of view"
+            "the network's own output as the notebook scored it, and both models' maps of the "
+            "photographs' own size, resampled with averaging like the masks, which smooths them; "
+            "MSE, SSIM and PSNR of continuous maps in [-1, 1], whole frame; Dice and clDice of "
+            "binary maps inside the field of view"
         ),
         "own size": "untouched masks, inside the field of view",
         "difference": "mean over images of the paired differences, with its 95 % interval",
@@ -101,22 +111,67 @@ def _protocol(run: Path) -> dict[str, str]:
 
 
 def _set_scores(run: Path, folder: Path) -> SetScores:
-    small, native = (_figures(folder / size / "summary.json") for size in SIZES)
     costs = {
         model.name: _seconds_per_image(model) for model in _folders(run / "cost" / folder.name)
     }
     ordered = {name: costs[name] for name in sorted(costs, key=lambda name: name != PIX2PIX)}
+    small = {OWN_OUTPUT: own_output_figures(run, folder.name), **_at_256(folder, SHOWN_ROLES)}
+    native = _figures(folder / "native" / SUMMARY, SHOWN_ROLES)
     return SetScores(_data_set(run, folder.name), small, native, ordered)
 
 
 def _ablation_scores(run: Path, folder: Path) -> AblationScores:
     """The maps are named LOSS-SEED."""
-    found = {size: _figures(folder / size / "summary.json", ("maps",)) for size in SIZES}
-    by_loss: dict[str, dict[str, list[Figures]]] = {size: {} for size in SIZES}
-    for size, systems in found.items():
+
+    def by_loss(systems: dict[str, Figures]) -> dict[str, list[Figures]]:
+        found: dict[str, list[Figures]] = {}
         for name, figures in systems.items():
-            by_loss[size].setdefault(name.rpartition("-")[0], []).append(figures)
-    return AblationScores(_data_set(run, folder.name), by_loss["256"], by_loss["native"])
+            found.setdefault(name.rpartition("-")[0], []).append(figures)
+        return found
+
+    small = by_loss(_at_256(folder, ("maps",)))
+    native = by_loss(_figures(folder / "native" / SUMMARY, ("maps",)))
+    return AblationScores(_data_set(run, folder.name), small, native)
+
+
+def _at_256(folder: Path, roles: tuple[str, ...]) -> dict[str, Figures]:
+    """Dice and clDice as score finds them at the prepared size; MSE, SSIM and PSNR from its
+    scores at native size, where they are of maps and masks that were not cut at a half first."""
+    prepared, native = (_figures(folder / size / SUMMARY, roles) for size in ("256", "native"))
+    return {
+        of: {key: native[of][key] for key in SIMILARITY if key in native[of]}
+        | {key: prepared[of][key] for key in OVERLAP}
+        for of in prepared
+    }
+
+
+def own_output_figures(run: Path, name: str) -> Figures:
+    """What pix2pix draws of the test part of a data set, scored before it leaves the frame.
+
+    Raises:
+        InputError: if model or shards are damaged.
+    """
+    model = run / "model"
+    threshold = models.read_config(model)[1]
+    predictor = ready_predictor(model, models.model_sha256(model), "auto", 0, free_cores())
+    shards = ShardFolder(run / "shards" / name / PIX2PIX)
+    found: dict[str, list[float]] = {key: [] for key in (*SIMILARITY, *OVERLAP)}
+    for ref in shards.of_split("test"):
+        if ref.labelled:
+            sample = shards.read(ref)
+            drawn = predictor.probabilities(sample.image[np.newaxis], sample.fov[np.newaxis])[0]
+            pair = (drawn * 2 - 1, sample.mask / np.float32(127.5) - 1)
+            binary = (drawn >= threshold, sample.mask >= 128, sample.fov >= 128)
+            found["mse_continuous"].append(similarity.mse(*pair))
+            found["ssim_continuous"].append(similarity.ssim(*pair))
+            found["psnr_db_continuous"].append(similarity.psnr(*pair))
+            found["dice"].append(dice(Counts.of(*binary)))
+            found["cldice"].append(cldice(CentrelineCounts.of(*binary)))
+    unknown = {"low": math.nan, "high": math.nan}
+    return {
+        key: {"mean": float(np.mean(values)), "n_images": float(len(values)), **unknown}
+        for key, values in found.items()
+    }
 
 
 def _data_set(run: Path, name: str) -> str:
@@ -124,7 +179,7 @@ def _data_set(run: Path, name: str) -> str:
     return ShardFolder(run / "shards" / name / PIX2PIX).header.data_set
 
 
-def _figures(path: Path, roles: tuple[str, ...] = SHOWN_ROLES) -> dict[str, Figures]:
+def _figures(path: Path, roles: tuple[str, ...]) -> dict[str, Figures]:
     """Means and intervals of a summary.json by whose maps they are of and by figure."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for row in read_json(path)["rows"]:

@@ -1,11 +1,13 @@
 """The report of make notebook, from what the stages leave; and once the whole chain on phantoms."""
 
+import dataclasses
 import json
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fundusseg.config import PIX2PIX
@@ -13,7 +15,10 @@ from fundusseg.errors import InputError
 from fundusseg.io import models
 from fundusseg.io.history import History
 from fundusseg.io.manifest import NAME, manifest, write_manifest
-from fundusseg.stages.notebook import run_notebook_report
+from fundusseg.io.shards import ShardFolder
+from fundusseg.nets.generator import build_generator
+from fundusseg.nets.runtime import policy
+from fundusseg.stages.notebook import own_output_figures, run_notebook_report
 from tests.batch import contents, run
 
 ROOT = Path(__file__).parents[2]
@@ -46,14 +51,20 @@ def write_cost(folder: Path, one_s: float, several_s: float, several: int) -> No
 def finished_run(phantom_set, tmp_path) -> Path:
     """What notebook.mk leaves of one data set, without maps."""
     folder = tmp_path / "notebook"
-    assert run("prep", phantom_set("fives"), folder / "shards/data/pix2pix") == 0
+    shards = folder / "shards/data/pix2pix"
+    assert run("prep", phantom_set("fives"), shards, "--preset", "pix2pix") == 0
     history = History(folder / "model" / models.HISTORY)
     history.add(100, 1.0, {"generator_loss": 30.0})
     history.add(200, 2.0, {"generator_loss": 10.0})
     history.write()
     notes = {"step": 150, "steps": 200, "precision": "bfloat16", "threads": 2}
     notes |= {"train_photographs": 3, "validation_photographs": 1}
-    models.write_config(folder / "model", PIX2PIX, 0.4, None, notes)
+    generator = dataclasses.replace(PIX2PIX.generator, encoder_filters=(4,), bottleneck_filters=4)
+    small = dataclasses.replace(PIX2PIX, generator=generator)
+    built = build_generator(small.generator, policy("float32"))
+    weights = {weight.path: 0 * weight.numpy() for weight in built.weights}  # it draws 0 in [-1, 1]
+    models.write_weights(folder / "model" / models.GENERATOR, weights)
+    models.write_config(folder / "model", small, 0.4, None, notes)
     preset = json.loads((folder / "model" / models.CONFIG).read_text())["preset"]
     values = manifest("train", {"preset": preset}, {"FIVES/shard-0.h5": "0" * 64}, {}, {})
     write_manifest(folder / "model" / NAME, values)
@@ -83,6 +94,19 @@ def test_the_report_has_losses_both_models_costs_and_how_it_was_trained(finished
     assert ["data set", "split - pix2pix", "2", *["0.2500"] * 2, "0.25", *["0.2500"] * 2] in lines
     assert lines.index(["data set", "pix2pix", "1.00"]) < lines.index(["data set", "split", "0.50"])
     assert "oracle" not in report and "adversary" not in report
+
+
+def test_the_networks_own_output_is_scored_in_its_frame(finished_run):
+    """A map that is 0 everywhere is 1 away from a mask of -1 and 1; above the threshold it is all
+    vessel, and Dice follows from the mask's share of the field of view."""
+    found = own_output_figures(finished_run, "data")
+    shards = ShardFolder(finished_run / "shards/data/pix2pix")
+    samples = [shards.read(ref) for ref in shards.of_split("test")]
+    squares = [np.square(sample.mask / 127.5 - 1).mean() for sample in samples]
+    shares = [(sample.mask[sample.fov >= 128] >= 128).mean() for sample in samples]
+    assert found["mse_continuous"]["mean"] == pytest.approx(np.mean(squares), abs=1e-5)
+    assert found["dice"]["mean"] == pytest.approx(np.mean([2 * s / (1 + s) for s in shares]))
+    assert found["psnr_db_continuous"]["n_images"] == 2
 
 
 def test_the_ablation_is_added_once_it_was_run(finished_run, tmp_path):
