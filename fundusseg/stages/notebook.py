@@ -22,6 +22,7 @@ from fundusseg.metrics.centreline import CentrelineCounts, cldice
 from fundusseg.metrics.overlap import Counts, dice
 from fundusseg.parallel import free_cores, processor
 from fundusseg.report.notebook import (
+    NATIVE,
     NOTEBOOK_LOSS,
     OVERLAP,
     PIX2PIX,
@@ -39,7 +40,9 @@ from fundusseg.stages.segmenting import ready_predictor
 REPORT, PLOT = "report.md", "generator_loss.png"
 SUMMARY = "summary.json"  # of score, below score/SET/256 and score/SET/native
 OWN_OUTPUT = "pix2pix, the network's output"
+SHOWN_FIGURES = (*SIMILARITY, *NATIVE)
 SHOWN_ROLES = ("maps", "difference")
+LEAST_FURTHER = 5  # photographs that a cost is from
 SECONDS_PER_HOUR = 3600
 
 
@@ -87,7 +90,7 @@ def _protocol(run: Path) -> dict[str, str]:
             f"{training['threshold']:.2f}, the best on the validation photographs"
         ),
         "machine": (
-            f"{processor()}, {made['threads']} threads, convolutions in {made['precision']}; the "
+            f"{processor()}, threads: {made['threads']}, convolutions in {made['precision']}; the "
             f"training took {cpu_s / SECONDS_PER_HOUR:.2f} CPU-hours"
         ),
         "generator loss": (
@@ -140,7 +143,7 @@ def _at_256(folder: Path, roles: tuple[str, ...]) -> dict[str, Figures]:
     prepared, native = (_figures(folder / size / SUMMARY, roles) for size in ("256", "native"))
     return {
         of: {key: native[of][key] for key in SIMILARITY if key in native[of]}
-        | {key: prepared[of][key] for key in OVERLAP}
+        | {key: prepared[of][key] for key in OVERLAP if key in prepared[of]}
         for of in prepared
     }
 
@@ -180,10 +183,10 @@ def _data_set(run: Path, name: str) -> str:
 
 
 def _figures(path: Path, roles: tuple[str, ...]) -> dict[str, Figures]:
-    """Means and intervals of a summary.json by whose maps they are of and by figure."""
+    """Means and intervals of a summary.json by whose maps they are of, of the figures shown."""
     found: dict[str, dict[str, dict[str, float]]] = {}
     for row in read_json(path)["rows"]:
-        if row["role"] in roles and "mean" in row:
+        if row["role"] in roles and row["figure"] in SHOWN_FIGURES and "mean" in row:
             numbers = {key: _number(row[key]) for key in ("mean", "low", "high", "n_images")}
             found.setdefault(row["of"], {})[row["figure"]] = numbers
     return found
@@ -209,11 +212,14 @@ def _seconds(path: Path) -> list[float]:
 
 
 def _seconds_per_image(folder: Path) -> float:
-    """From infer of one photograph and of several: what each further one costs."""
+    """From infer of one photograph and of several: what each further one costs.
+
+    NaN if there are so few that the start-up's own spread would hide it.
+    """
     (one_s,), (several_s,) = (_seconds(folder / f"{name}.txt") for name in ("one", "several"))
     counts = [_count(folder / name) for name in ("one", "several")]
     further = counts[1] - counts[0]
-    return (several_s - one_s) / further if further else math.nan
+    return (several_s - one_s) / further if further >= LEAST_FURTHER else math.nan
 
 
 def _count(folder: Path) -> int:

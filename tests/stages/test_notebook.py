@@ -33,7 +33,9 @@ def write_scores(path: Path, *systems: tuple[str, str, float]) -> None:
         for of, role, mean in systems
         for key in FIGURES
     ]
-    rows.append({"of": "pix2pix", "role": "maps", "figure": "brier"})  # does not apply
+    rows.append({"of": "pix2pix", "role": "maps", "figure": "auroc"})  # does not apply
+    truth = {"of": "first observer", "role": "maps", "figure": "truth_parts"}
+    rows.append({**truth, "mean": 9.0, "low": 8.0, "high": 10.0, "n_images": 2})
     path.mkdir(parents=True)
     (path / "summary.json").write_text(json.dumps({"rows": rows}))
 
@@ -77,8 +79,8 @@ def finished_run(phantom_set, tmp_path) -> Path:
             ("split - pix2pix", "difference", 0.25),
             ("oracle of split", "oracle", 0.9),
         )
-    write_cost(folder / "cost/data/split", 5.0, 6.5, 4)
-    write_cost(folder / "cost/data/pix2pix", 5.0, 8.0, 4)
+    write_cost(folder / "cost/data/split", 5.0, 9.0, 9)
+    write_cost(folder / "cost/data/pix2pix", 5.0, 13.0, 9)
     return folder
 
 
@@ -93,7 +95,8 @@ def test_the_report_has_losses_both_models_costs_and_how_it_was_trained(finished
     assert ["200", "", "20.000", "10.000"] in lines
     assert ["data set", "split - pix2pix", "2", *["0.2500"] * 2, "0.25", *["0.2500"] * 2] in lines
     assert lines.index(["data set", "pix2pix", "1.00"]) < lines.index(["data set", "split", "0.50"])
-    assert "oracle" not in report and "adversary" not in report
+    for absent in ("oracle", "observer", "adversary"):
+        assert absent not in report
 
 
 def test_the_networks_own_output_is_scored_in_its_frame(finished_run):
@@ -107,6 +110,14 @@ def test_the_networks_own_output_is_scored_in_its_frame(finished_run):
     assert found["mse_continuous"]["mean"] == pytest.approx(np.mean(squares), abs=1e-5)
     assert found["dice"]["mean"] == pytest.approx(np.mean([2 * s / (1 + s) for s in shares]))
     assert found["psnr_db_continuous"]["n_images"] == 2
+
+
+def test_too_few_photographs_tell_no_cost(finished_run, tmp_path):
+    shutil.rmtree(finished_run / "cost/data/split")
+    write_cost(finished_run / "cost/data/split", 5.0, 4.5, 2)
+    run_notebook_report(finished_run, tmp_path / "out")
+    rows = (tmp_path / "out" / "report.md").read_text().split("## Cost")[1].split()
+    assert rows[-2] == "n/a" and "1.00" in rows
 
 
 def test_the_ablation_is_added_once_it_was_run(finished_run, tmp_path):
