@@ -30,7 +30,7 @@ SHELL_SCRIPTS := $(filter-out %.mk,$(wildcard bin/*)) .ci/run tests/slurm/cluste
 help: ## this list
 	@echo 'fundusseg: vessel maps from retinal photographs'
 	@echo
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 28
 	@echo
 	@printf '  %-8s %s\n' DATA= "data set folder (none: a synthetic set is drawn), now '$$DATA'"
 	@printf '  %-8s %s\n' RUN= 'where everything is written, now $(RUN)'
@@ -125,6 +125,7 @@ $(FIGURES): docs/figures/%.md: fundusseg/weights/split/manifest.json | $(READY)
 		runs/figures/$*/score/report.md | cat -s > $@
 
 include bin/models.mk
+include bin/notebook.mk
 
 clean: ## remove the demo's run; other runs stay
 	rm -rf runs/demo

@@ -1,4 +1,4 @@
-"""A map over threads that keeps order and never holds more than a few items.
+"""The cores, and a map over threads that keeps order and never holds more than a few items.
 
 Decoding, resampling and encoding run in C code that releases the interpreter lock, so
 threads are enough, and nothing has to be pickled. Chaining two of these maps around a
@@ -6,9 +6,11 @@ generator gives a pipeline in which reading, computing and writing overlap.
 """
 
 import os
+import platform
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -18,6 +20,17 @@ Result = TypeVar("Result")
 def free_cores() -> int:
     """The number of cores that this process may run on (taskset, cpusets and Slurm set it)."""
     return len(os.sched_getaffinity(0))
+
+
+def processor() -> str:
+    """The processor's name and whether it multiplies in bfloat16, for tables of times."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    names = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    has_bfloat16 = any("avx512_bf16" in line for line in lines)
+    return next(names, platform.machine()) + (" (avx512_bf16)" if has_bfloat16 else "")
 
 
 def ordered_map(

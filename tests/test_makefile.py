@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-MAKEFILES = "".join(path.read_text() for path in (ROOT / "Makefile", ROOT / "bin" / "models.mk"))
+MAKEFILES = "".join(path.read_text() for path in (ROOT / "Makefile", *(ROOT / "bin").glob("*.mk")))
 
 STUB = """#!/bin/sh
 # Notes its arguments, one line a call, and leaves what the stage would leave.
@@ -41,12 +41,18 @@ def make(tmp_path):
     stub.write_text(STUB)
     stub.chmod(0o755)
     calls = tmp_path / "calls"
+    writer = tmp_path / "notebook-report"
+    writer.write_text(
+        '#!/bin/sh\nmkdir -p "$2"; touch "$2/report.md"; echo "[report]" >> "$CALLS"\n'
+    )
+    writer.chmod(0o755)
 
     def run(*words: str, around=os.environ, **environment: str) -> tuple[int, list[str]]:
         calls.write_text("")
         ready = tmp_path / "ready"
         ready.touch()
         names = [f"FUNDUSSEG={stub}", f"RUN={tmp_path / 'run'}", f"READY={ready}"]
+        names.append(f"NOTEBOOK_REPORT={writer}")
         done = subprocess.run(
             ["make", "--no-print-directory", *names, *words],
             cwd=ROOT,
@@ -157,3 +163,88 @@ def test_help_lists_every_target(make):
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True)
     for target in re.findall(r"^([a-z-]+):.*##", MAKEFILES, re.MULTILINE):
         assert f"make {target}" in done.stdout
+
+
+COMPARED = ["infer", "prep", "infer", "score", "score"]  # pix2pix and the other model
+COSTS = ["infer"] * 4
+NOTEBOOK = ["prep", "train", *COMPARED, *COSTS, "report"]
+ABLATION = [*["train", "infer"] * 4, "score", "score", "report"]
+
+
+def words_after(calls: list[str], stage: str, option: str) -> list[str]:
+    """What follows an option in the calls of one stage."""
+    mark = f"[{option}]["
+    mine = [call for call in calls if call.startswith(f"[{stage}]")]
+    return [call.split(mark)[1].split("]")[0] for call in mine if mark in call]
+
+
+def test_notebook_trains_pix2pix_and_compares_then_does_nothing(make):
+    code, calls = make("notebook", "DATA=/some where/it's here")
+    assert (code, stages(calls)) == (0, NOTEBOOK)
+    assert "[/some where/it's here]" in calls[0] and "[--preset][pix2pix]" in calls[0]
+    assert words_after(calls, "train", "--steps") == ["7838"]
+    assert make("notebook", "DATA=/some where/it's here") == (0, [])
+
+
+def test_notebook_takes_steps_and_seed(make):
+    make("notebook", "DATA=/set")
+    code, calls = make("notebook", "DATA=/set", "STEPS=40", "SEED=3")
+    assert code == 0 and stages(calls)[:2] == ["train", "infer"]
+    assert words_after(calls, "train", "--steps") == ["40"]
+    assert words_after(calls, "train", "--seed") == ["3"]
+
+
+def test_notebook_goes_on_with_a_stopped_training(make, tmp_path):
+    code, calls = make("notebook", "DATA=/set", KILLED="train")
+    assert code != 0 and stages(calls) == ["prep", "train"]
+    (tmp_path / "run/notebook/model/state").write_text("step 37")
+    code, calls = make("notebook", "DATA=/set")
+    assert (code, stages(calls)) == (0, NOTEBOOK[1:])
+    assert (tmp_path / "run/notebook/model/state").exists()
+    seconds = (tmp_path / "run/notebook/model/cpu-seconds.txt").read_text().splitlines()
+    assert len(seconds) == 2 and all(float(line) >= 0 for line in seconds)
+
+
+def test_notebook_finds_the_folder_of_kaggle(make, tmp_path):
+    (tmp_path / "input").mkdir()
+    code, calls = make("notebook", f"KAGGLE={tmp_path / 'input'}")
+    assert (code, stages(calls)) == (0, NOTEBOOK)
+    assert f"[prep][{tmp_path / 'input'}]" in calls[0]
+    assert make("notebook", "KAGGLE=/nowhere")[0] != 0
+
+
+def test_failed_photographs_let_the_notebook_go_on_and_make_fail(make):
+    code, calls = make("notebook", "DATA=/set", SOME_FAILED="infer")
+    assert code != 0 and stages(calls) == NOTEBOOK
+
+
+def test_ablation_trains_with_and_without_the_adversary_two_seeds_each(make):
+    make("notebook", "DATA=/set")
+    code, calls = make("notebook-ablation", "DATA=/set")
+    assert (code, stages(calls)) == (0, ABLATION)
+    assert words_after(calls, "train", "--steps") == ["1400"] * 4
+    assert words_after(calls, "train", "--seed") == ["1", "2", "1", "2"]
+    assert words_after(calls, "train", "--adversarial-weight") == ["0", "0"]
+
+
+def test_reference_trains_on_the_train_sets_and_scores_the_test_sets(make, tmp_path):
+    report = tmp_path / "report"
+    code, calls = make(
+        "notebook-reference", "DATA=/sets", f"REPORT={report}", "BATCHNORM=echo measured on"
+    )
+    assert code == 0
+    assert "LES-AV" not in (report / "batchnorm.md").read_text()
+    sides = {
+        call.split("]")[1].removeprefix("[/sets/"): call.split("[--split][")[1].split("]")[0]
+        for call in calls
+        if "[pix2pix][--split]" in call
+    }
+    assert sides == {
+        **dict.fromkeys(("CHASE_DB1", "HRF"), "auto"),
+        **dict.fromkeys(("ARIA", "DR-HAGIS", "ORVS"), "train"),
+        "LES-AV": "test",
+    }
+    trained = next(call for call in calls if call.startswith("[train]"))
+    assert all(f"shards/{name}/pix2pix]" in trained for name in sides if name != "LES-AV")
+    assert "LES-AV" not in trained
+    assert stages(calls).count("score") == 3 * 2 + 3 * 2

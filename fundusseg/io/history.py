@@ -1,7 +1,9 @@
 """history.csv: how a training went, a row every so many steps."""
 
+import csv
 from pathlib import Path
 
+from fundusseg.errors import InputError
 from fundusseg.io.files import write_text
 
 COLUMNS = (
@@ -45,3 +47,20 @@ class History:
 
 def _cell(figure: float | None) -> str:
     return "" if figure is None else f"{figure:.8g}"
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """The rows of a history.csv, without the figures that a row has not.
+
+    Raises:
+        InputError: if it cannot be read or is no such table.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        found = [{key: float(cell) for key, cell in row.items() if cell != ""} for row in rows]
+    except (OSError, UnicodeDecodeError, csv.Error, TypeError, ValueError) as error:
+        raise InputError(path, f"cannot be read as a history ({error})") from error
+    if any("step" not in row for row in found):
+        raise InputError(path, "has rows without a step")
+    return found

@@ -32,12 +32,14 @@ def layer_tables(preset: Preset) -> str:
 def save_whole_model(preset: Preset, weights: Mapping[str, np.ndarray], path: Path) -> None:
     """Write a generator in Keras' own HDF5 format, which `keras.models.load_model` reads.
 
-    fundusseg itself never reads it: such files can hold code.
+    It is built in float32 whatever it was trained in, so that it needs no bfloat16 where it is
+    read. fundusseg itself never reads it: such files can hold code.
 
-    Args:
-        weights: the generator's by name.
+    Raises:
+        ValueError: if the weights are of another network.
+        InputError: if the file system refuses.
     """
-    generator = build_generator(preset.generator, policy("float32"))
+    generator = build_generator(preset.generator, policy("float32"), preset.frame.sizes_px[0])
     assign_weights(generator, weights)
     # Keras calls the format "legacy" at every save; it is the one that the notebook reads.
     logging.getLogger("absl").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Plots of scores as PNG bytes: ROC, precision-recall, reliability, Dice of each image.
+"""Plots as PNG bytes: ROC, precision-recall, reliability, Dice of each image, losses.
 
 Figures are drawn through matplotlib's objects, without pyplot's global state, and carry
 no date or version: the same numbers give the same bytes. Whose maps are shown has a number
@@ -19,6 +19,7 @@ from fundusseg.report.png import drawable, png
 DPI = 120
 CURVE_POINTS = 800  # a pooled curve has up to 65536
 MOST_TICK_LABELS = 60
+MOST_MARKS = 12  # of a line; one of more points is drawn without
 # Okabe and Ito's colours, told apart by colour-blind readers too.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _MARKERS = "osD^vPX"
@@ -95,6 +96,20 @@ def dice_plot(ids: Sequence[str], series: Sequence[tuple[str, Sequence[float]]])
         axes.plot(shown, marker, color=colour, markersize=4, label=drawable(label))
     _name_images(axes, [ids[index] for index in order])
     axes.set(ylabel="Dice", ylim=(-0.02, 1.02), title="Dice of each image")
+    axes.grid(color="0.92")
+    return _finished(figure, axes)
+
+
+def loss_plot(series: Sequence[tuple[str, Sequence[int], Sequence[float]]]) -> bytes:
+    """Losses by step; a series of few points is drawn with marks."""
+    figure = Figure(figsize=(6.5, 4.0), dpi=DPI)
+    axes = figure.add_subplot()
+    for number, (label, steps, losses) in enumerate(series):
+        mark = _MARKERS[number % len(_MARKERS)] if len(steps) <= MOST_MARKS else None
+        colour = COLOURS[number % len(COLOURS)]
+        axes.plot(steps, losses, color=colour, marker=mark, markersize=4, label=drawable(label))
+    axes.set(xlabel="step", ylabel="generator loss", title="Generator loss")
+    axes.set_ylim(bottom=0)
     axes.grid(color="0.92")
     return _finished(figure, axes)
 

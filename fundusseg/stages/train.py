@@ -215,6 +215,8 @@ class Training:
             "steps": self.steps,
             "train_photographs": len(self.data.frames),
             "validation_photographs": len(self.data.held_out),
+            "precision": self.precision,
+            "threads": self.jobs,
             **about,
         }
         models.write_weights(self.out / models.GENERATOR, weights)
@@ -290,6 +292,7 @@ def _conclude(
     """Write the manifest: the training is complete."""
     names = [models.CONFIG, models.GENERATOR, models.GENERATOR_LAST]
     names += [models.DISCRIMINATOR, models.HISTORY]
+    names += [models.KERAS_GENERATOR] if preset.name == "pix2pix" else []
     outputs = {name: sha256_of(out / name) for name in names}
     config = {"preset": to_dict(preset), "split": options.split, "sha256": config_sha256}
     config |= _start(initial)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fundusseg.io import images
 from fundusseg.io.manifest import package_versions
-from fundusseg.parallel import free_cores
+from fundusseg.parallel import free_cores, processor
 from tests.bench import formats, infer, million, network, startup, training
 from tests.bench.photographs import data_set, noisy_maps, photographs_of
 from tests.bench.processes import ROOT, measured
@@ -163,16 +163,6 @@ def heading() -> str:
         "repeated; other work on the machine may have slowed it. CPU s are processor seconds of "
         "all threads. What follows from it: docs/speed.md."
     )
-
-
-def processor() -> str:
-    """The processor's name and whether it multiplies in bfloat16."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    name = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    return f"{name}{' (avx512_bf16)' if any('avx512_bf16' in line for line in lines) else ''}"
 
 
 if __name__ == "__main__":

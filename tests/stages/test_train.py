@@ -1,6 +1,5 @@
 """train: stopped and started again it ends like an unbroken training, to the last digit."""
 
-import csv
 import json
 import shutil
 import signal
@@ -17,10 +16,10 @@ from fundusseg.io.arrays import read_arrays
 from fundusseg.io.shards import ShardFolder
 from tests.batch import contents, one_line, run, small_disk
 from tests.nets.tiny import tiny_preset
+from tests.stages.trainings import history, require_equal_trainings, signal_at
 
 STEPS = 60
 STOPPED_AT = 37
-WEIGHTS = (models.GENERATOR, models.GENERATOR_LAST, models.DISCRIMINATOR)
 ROOT = Path(__file__).parents[2]
 
 
@@ -44,36 +43,6 @@ def short(train, tmp_path):
     """Train two steps without a discriminator, into tmp_path/model."""
     words = ("--steps", 2, "--adversarial-weight", 0)
     return lambda *more: train(tmp_path / "model", *words, *more)
-
-
-def history(folder: Path) -> list[dict[str, str]]:
-    with (folder / "history.csv").open() as file:
-        return list(csv.DictReader(file))
-
-
-def signal_at(monkeypatch, step: int, number: int) -> None:
-    """Have this process get a signal when a training has done `step` steps."""
-    from fundusseg.nets.training import Trainer
-
-    whole = Trainer.run_step
-
-    def run_step(self, batch):
-        whole(self, batch)
-        if self.step == step:
-            signal.raise_signal(number)
-
-    monkeypatch.setattr(Trainer, "run_step", run_step)
-
-
-def require_equal_trainings(first: Path, second: Path) -> None:
-    """Weights array for array; history, configuration and manifest byte for byte."""
-    for name in WEIGHTS:
-        expected, found = read_arrays(first / name)[0], read_arrays(second / name)[0]
-        assert set(expected) == set(found)
-        for key, values in expected.items():
-            np.testing.assert_array_equal(found[key], values, err_msg=f"{name} {key}")
-    for name in ("history.csv", "config.json", "manifest.json"):
-        assert (first / name).read_text() == (second / name).read_text()
 
 
 def test_stopped_at_step_37_of_60_and_resumed_equals_unbroken(
