@@ -6,10 +6,12 @@ doi 10.1109/CVPR.2017.632. Encoder and decoder are the same functions for both p
 """
 
 import keras
+import tensorflow as tf
 from keras import layers
 
 from fundusseg.config import GeneratorConfig
 from fundusseg.nets.contrast import INPUT_CHANNELS
+from fundusseg.nets.synchronised import SynchronisedBatchNormalization, SynchronisedDropout
 
 KERNEL = 4
 SLOPE = 0.2
@@ -42,13 +44,17 @@ def build_generator(
 
 
 class LayerMaker:
-    """Makes the layers that all blocks share, with their names, policy and initial weights."""
+    """Makes the layers that all blocks share, with their names, policy and initial weights.
+
+    In the scope of a strategy of several replicas they are those of nets.synchronised.
+    """
 
     def __init__(self, policy: keras.DTypePolicy, config: GeneratorConfig):
         self.policy = policy
         self.initial_stddev = config.initial_stddev
         self.momentum = config.norm_momentum
         self.residual = config.residual
+        self.synchronised = tf.distribute.get_strategy().num_replicas_in_sync > 1
 
     def initializer(self):
         """N(0, initial_stddev), or He's normal where that is 0; a new one for each layer."""
@@ -94,9 +100,13 @@ class LayerMaker:
 
     def normalisation(self, name: str) -> layers.Layer:
         """BatchNorm."""
-        return layers.BatchNormalization(
-            momentum=self.momentum, dtype=self.policy, name=f"{name}_norm"
-        )
+        kind = SynchronisedBatchNormalization if self.synchronised else layers.BatchNormalization
+        return kind(momentum=self.momentum, dtype=self.policy, name=f"{name}_norm")
+
+    def dropout(self, rate: float, name: str) -> layers.Layer:
+        """Dropout."""
+        kind = SynchronisedDropout if self.synchronised else layers.Dropout
+        return kind(rate, dtype=self.policy, name=f"{name}_dropout")
 
     def leaky(self, name: str) -> layers.Layer:
         """LeakyReLU 0.2."""
@@ -130,7 +140,7 @@ def decoder_block(make: LayerMaker, x, skip, filters: int, name: str, dropout: f
     """
     x = make.normalisation(name)(make.upsampling(filters, name)(x))
     if dropout:
-        x = layers.Dropout(dropout, dtype=make.policy, name=f"{name}_dropout")(x)
+        x = make.dropout(dropout, name)(x)
     x = layers.Concatenate(dtype=make.policy, name=f"{name}_concatenate")([x, skip])
     if not make.residual:
         return make.relu(name)(x)
