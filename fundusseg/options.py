@@ -31,7 +31,8 @@ class TrainOptions:
     """What the command line says beside SHARDS and OUT; None leaves the preset's value.
 
     split: "train", or "all" for the train and test parts together (a final model; the
-    validation part stays out either way).
+    validation part stays out either way). distribute: "none", "mirrored" (all GPUs of this
+    machine) or "multi-worker" (all processes of a cluster).
     """
 
     config: Path | None = None
@@ -41,6 +42,7 @@ class TrainOptions:
     seed: int | None = None
     split: str = "train"
     precision: str = "auto"
+    distribute: str = "none"
     jobs: int = 0
     force: bool = False
 
