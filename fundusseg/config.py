@@ -22,10 +22,19 @@ class FrameConfig:
     kind "field-of-view": the square box around the field of view, so that a vessel has
     about the same width whatever camera took it. kind "whole": the whole photograph,
     its aspect not kept.
+
+    sizes_px: sides that a frame can have, ascending. A photograph takes the largest one that
+        its field of view is at least twice as wide as, or else the first: finer frames hold
+        the thin vessels of large photographs.
     """
 
     kind: Literal["field-of-view", "whole"] = "field-of-view"
-    size_px: int = 704
+    sizes_px: tuple[int, ...] = (704, 1024, 1280)
+
+    def size_px(self, diameter_px: float) -> int:
+        """The side of the frame of a photograph whose field of view is `diameter_px` wide."""
+        fitting = [size for size in self.sizes_px if 2 * size <= diameter_px]
+        return max(fitting, default=self.sizes_px[0])
 
 
 @dataclass(frozen=True)
@@ -153,7 +162,7 @@ class Preset:
 
 PIX2PIX = Preset(
     name="pix2pix",
-    frame=FrameConfig(kind="whole", size_px=256),
+    frame=FrameConfig(kind="whole", sizes_px=(256,)),
     generator=GeneratorConfig(
         encoder_filters=(64, 128, 256, 512, 512, 512, 512),
         bottleneck_filters=512,

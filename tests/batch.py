@@ -143,7 +143,7 @@ def write_tiny_model(folder: Path, seed: int = 3, frame_px: int = FRAME_PX) -> P
     from fundusseg.nets.generator import build_generator
 
     preset = tiny_preset()
-    preset = replace(preset, frame=replace(preset.frame, size_px=frame_px))
+    preset = replace(preset, frame=replace(preset.frame, sizes_px=(frame_px,)))
     runtime.keras.utils.set_random_seed(seed)
     generator = build_generator(preset.generator, runtime.policy("float32"))
     weights = {weight.path: weight.numpy() for weight in generator.weights}

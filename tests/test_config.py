@@ -30,7 +30,7 @@ def test_presets_come_back_from_json(name):
 def test_pix2pix_is_the_notebooks_network_and_training():
     preset = PRESETS["pix2pix"]
     generator, discriminator = preset.generator, preset.discriminator
-    assert (preset.frame.kind, preset.frame.size_px) == ("whole", 256)
+    assert (preset.frame.kind, preset.frame.sizes_px) == ("whole", (256,))
     assert generator.encoder_filters == (64, 128, 256, 512, 512, 512, 512)
     assert generator.bottleneck_filters == 512
     assert generator.dropout == (0.5, 0.5, 0.5)
@@ -51,6 +51,14 @@ def test_pix2pix_changes_no_photograph():
     augment = PRESETS["pix2pix"].augment
     strengths = [v for k, v in dataclasses.asdict(augment).items() if k != "shrink_min"]
     assert not any(strengths)
+
+
+@pytest.mark.parametrize(
+    ("diameter_px", "size_px"),
+    [(300, 704), (704, 704), (2047, 704), (2048, 1024), (2559, 1024), (2560, 1280), (9000, 1280)],
+)
+def test_a_photograph_takes_the_largest_frame_that_it_is_twice_as_wide_as(diameter_px, size_px):
+    assert FrameConfig(sizes_px=(704, 1024, 1280)).size_px(diameter_px) == size_px
 
 
 def test_nothing_can_be_changed_in_place():
@@ -116,7 +124,7 @@ def test_canonical_json_does_not_depend_on_order():
 
 
 def test_hash_is_the_same_on_every_machine_and_covers_every_value():
-    frame = to_dict(FrameConfig(kind="whole", size_px=256))
-    assert config_hash(frame) == sha256(b'{"kind":"whole","size_px":256}').hexdigest()
+    frame = to_dict(FrameConfig(kind="whole", sizes_px=(256,)))
+    assert config_hash(frame) == sha256(b'{"kind":"whole","sizes_px":[256]}').hexdigest()
     others = [FrameConfig("whole", 257), FrameConfig("field-of-view", 256)]
     assert len({config_hash(frame), *(config_hash(to_dict(other)) for other in others)}) == 3

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fundusseg.config import FrameConfig
 from fundusseg.fundus.field_of_view import FieldOfView, field_of_view_of_mask, found_field_of_view
 from fundusseg.fundus.geometry import Geometry, canonical_geometry, to_frame
 
@@ -22,14 +23,13 @@ class Framed:
     field_of_view: FieldOfView
 
 
-def framed(pixels: np.ndarray, given_fov: np.ndarray | None, kind: str, frame_px: int) -> Framed:
+def framed(pixels: np.ndarray, given_fov: np.ndarray | None, frame: FrameConfig) -> Framed:
     """Bring a photograph to its frame.
 
     Args:
         pixels: uint8 (Y, X, 3) sRGB.
         given_fov: bool (Y, X), or None to have the field of view found.
-        kind: "field-of-view" or "whole", see `canonical_geometry`.
-        frame_px: side of the frame.
+        frame: what part of the photograph the frame takes, and how large it is.
 
     Raises:
         ValueError: if the given field of view is empty or of another size.
@@ -38,7 +38,8 @@ def framed(pixels: np.ndarray, given_fov: np.ndarray | None, kind: str, frame_px
         field_of_view, mask = found_field_of_view(pixels)
     else:
         field_of_view, mask = field_of_view_of_mask(given_fov), given_fov
-    geometry = canonical_geometry(kind, frame_px, pixels.shape[:2], field_of_view)
+    size_px = frame.size_px(field_of_view.diameter_px)
+    geometry = canonical_geometry(frame.kind, size_px, pixels.shape[:2], field_of_view)
     image = np.rint(to_frame(pixels, geometry)).astype(np.uint8)
     return Framed(image, coverage(mask, geometry), mask, geometry, field_of_view)
 

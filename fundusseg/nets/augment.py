@@ -36,14 +36,14 @@ def augmented(frame: tf.Tensor, seed: tf.Tensor, config: AugmentConfig) -> tf.Te
 
 def _warped(frame: tf.Tensor, draws: list[tf.Tensor], config: AugmentConfig) -> tf.Tensor:
     """The crop: rotated, mirrored, scaled about a random point of the field of view's disc."""
-    size = frame.shape[0]
-    crop = config.crop_px or size
-    if crop == size and not (config.rotate or config.mirror or config.log_scale):
+    crop = config.crop_px or frame.shape[0]
+    if crop == frame.shape[0] and not (config.rotate or config.mirror or config.log_scale):
         return frame
+    size = tf.cast(tf.shape(frame)[0], tf.float32)
     angle = 2 * math.pi * draws[0] if config.rotate else tf.constant(0.0)
     scale = tf.exp(_symmetric(draws[1]) * config.log_scale)
     mirror = tf.where(draws[2] < 0.5, -1.0, 1.0) if config.mirror else tf.constant(1.0)
-    reach = max(0.0, size / 2 - 0.35 * crop)
+    reach = tf.maximum(0.0, size / 2 - 0.35 * crop)
     distance, bearing = reach * tf.sqrt(draws[3]), 2 * math.pi * draws[4]
     centre_x = size / 2 + distance * tf.cos(bearing)
     centre_y = size / 2 + distance * tf.sin(bearing)

@@ -17,7 +17,7 @@ def layer_tables(preset: Preset) -> str:
 
     The sigmoid that ends Pix2Pix's discriminator is part of the loss here.
     """
-    size_px = preset.augment.crop_px or preset.frame.size_px
+    size_px = preset.augment.crop_px or preset.frame.sizes_px[0]
     generator = build_generator(preset.generator, policy("float32"), size_px)
     discriminator = build_discriminator(
         preset.discriminator, preset.generator, policy("float32"), size_px

@@ -40,7 +40,7 @@ def draw_order(set_sizes: Sequence[int], draws: int, balance: float, seed: int) 
 
 
 def training_batches(
-    frames: np.ndarray,
+    frames: Sequence[np.ndarray],
     order: np.ndarray,
     first_step: int,
     batch: int,
@@ -52,19 +52,29 @@ def training_batches(
     """Batches float32 (batch / N, crop, crop, 5) in [0, 1], from step `first_step` to the end.
 
     Args:
-        frames: uint8 (N, S, S, 5), see `stacked`.
+        frames: uint8 (S, S, 5) each, see `stacked`; of one size if whole frames are taken.
         order: int32, which frame each draw takes; batch draws make a step.
         jobs: crops that are made at once.
         share: (K, N) takes the K-th (from 0) of N equal parts of every batch. A crop follows
             from the number of its draw, so N processes together see what one alone does.
     """
+    one_size = len({frame.shape for frame in frames}) == 1
+    ends = np.cumsum([frame.size for frame in frames], dtype=np.int64)
     with tf.device("CPU"):
-        held = tf.constant(frames)
+        held = tf.constant(np.concatenate([frame.reshape(-1) for frame in frames]))
+        starts = tf.constant(np.concatenate([[0], ends[:-1]]))
+        shapes = tf.constant([frame.shape for frame in frames])
         taken = tf.constant(order)
 
     def crop(draw: tf.Tensor) -> tf.Tensor:
         number = tf.cast(draw, tf.int32)
-        return augmented(held[taken[number]], tf.stack([tf.constant(seed), number]), config)
+        shape = shapes[taken[number]]
+        start = starts[taken[number]]
+        length = tf.cast(tf.reduce_prod(shape), tf.int64)
+        frame = tf.reshape(tf.slice(held, [start], [length]), shape)
+        if one_size:
+            frame = tf.ensure_shape(frame, frames[0].shape)
+        return augmented(frame, tf.stack([tf.constant(seed), number]), config)
 
     part, parts = share
     steps = len(order) // batch

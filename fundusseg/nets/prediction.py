@@ -18,7 +18,8 @@ class Predictor:
         weights: the generator's weights by name.
         precision: "float32" or "bfloat16".
         batch: frames (or tiles) that go through the network at once; short batches are
-            padded, so the graph is traced once and the bytes never depend on the grouping.
+            padded, so the graph is traced once for each size of frame and the bytes never
+            depend on the grouping.
         tile_px: 0 for the whole frame at once where it is small enough; else tiles.
 
     Raises:
@@ -35,11 +36,9 @@ class Predictor:
     ):
         self.preset = preset
         self.batch = batch
-        frame_px = preset.frame.size_px
-        self.tile_px = min(tile_px or WHOLE_FRAME_MAX_PX, frame_px)
+        self.tile_px = tile_px or WHOLE_FRAME_MAX_PX
         if self.tile_px % preset.generator.stride:
             raise ValueError(f"tiles must be multiples of {preset.generator.stride} pixels")
-        self.corners = tile_corners(frame_px, self.tile_px, min(TILE_OVERLAP_PX, self.tile_px // 2))
         self.generator = build_generator(preset.generator, policy(precision))
         assign_weights(self.generator, weights)
         self._prepare = tf.function(self._network_input)
@@ -51,7 +50,7 @@ class Predictor:
         Args:
             images: uint8 (N, S, S, 3) sRGB. fovs: uint8 (N, S, S) coverage.
         """
-        if len(self.corners) == 1:
+        if fovs.shape[1] <= self.tile_px:
             return self._frames(images, fovs)
         return np.stack([self._frame(*pair) for pair in zip(images, fovs, strict=True)])
 
@@ -69,13 +68,14 @@ class Predictor:
     def _frame(self, image: np.ndarray, fov: np.ndarray) -> np.ndarray:
         """One frame in overlapping tiles; tiles without a lit pixel are not computed."""
         inputs = self._prepare(image[np.newaxis], fov[np.newaxis]).numpy()[0]
-        tiles = tiled(inputs, self.corners, self.tile_px)
-        lit = np.flatnonzero(tiled(fov, self.corners, self.tile_px).any(axis=(1, 2)))
+        corners = tile_corners(len(fov), self.tile_px, min(TILE_OVERLAP_PX, self.tile_px // 2))
+        tiles = tiled(inputs, corners, self.tile_px)
+        lit = np.flatnonzero(tiled(fov, corners, self.tile_px).any(axis=(1, 2)))
         found = np.zeros(tiles.shape[:3], np.float32)
         for start in range(0, len(lit), self.batch):
             chosen = lit[start : start + self.batch]
             found[chosen] = self._apply(_padded(tiles[chosen], self.batch)).numpy()[: len(chosen)]
-        return self._inside(untiled(found, self.corners, len(fov)), fov)
+        return self._inside(untiled(found, corners, len(fov)), fov)
 
     def _inside(self, probability: np.ndarray, fovs: np.ndarray) -> np.ndarray:
         """0 outside the field of view; the preset "whole" is left as the network drew it."""

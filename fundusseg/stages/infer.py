@@ -87,7 +87,7 @@ class _Job:
         self.mine = found.items[options.shard :: options.num_shards]
         self.given_fovs = FovFolder(options.fov) if options.fov else None
         self.config = {
-            "frame_px": self.frame.size_px,
+            "frame_sizes_px": list(self.frame.sizes_px),
             "frame": self.frame.kind,
             "threshold": self.threshold,
             "tile_px": options.tile_px,

@@ -41,7 +41,7 @@ def from_file(source: Source, frame: FrameConfig, given_fovs: FovFolder | None) 
     given = None
     if given_fovs is not None:
         given = given_fovs.mask_of(source.id, photograph.pixels.shape[:2])
-    found = framed(photograph.pixels, given, frame.kind, frame.size_px)
+    found = framed(photograph.pixels, given, frame)
     return Prepared(
         source,
         found.image,

@@ -39,11 +39,12 @@ def _description(folder: Path) -> str:
     filters = ", ".join(
         map(str, (*preset.generator.encoder_filters, preset.generator.bottleneck_filters))
     )
+    sizes = " or ".join(map(str, preset.frame.sizes_px))
     lines = [
         f"model\t{folder}",
         f"sha256\t{models.model_sha256(folder)}",
         f"preset\t{preset.name}",
-        f"frame\t{preset.frame.kind}, {preset.frame.size_px} px",
+        f"frame\t{preset.frame.kind}, {sizes} px",
         f"filters\t{filters}",
         f"threshold\t{threshold}",
         f"calibrated\t{'yes' if calibration else 'no'}",

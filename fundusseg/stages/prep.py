@@ -102,7 +102,7 @@ def sample_of(root: Path, entry: layouts.Entry, member: splits.Membership, frame
     photograph = images.read_photograph(root / entry.photograph)
     shape = photograph.pixels.shape[:2]
     given_fov = entry.fov and images.read_field_of_view(root / entry.fov, shape)
-    found = framed(photograph.pixels, given_fov, frame.kind, frame.size_px)
+    found = framed(photograph.pixels, given_fov, frame)
     mask, mask2 = (
         name and images.read_mask_of(root / name, shape) for name in (entry.mask, entry.mask2)
     )

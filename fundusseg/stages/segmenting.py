@@ -33,7 +33,7 @@ def segment(photograph: np.ndarray, model: str = DEFAULT_MODEL) -> np.ndarray:
         raise ValueError(f"no uint8 (Y, X, 3) photograph: {photograph.dtype} {photograph.shape}")
     folder = models.model_folder(model)
     frame = models.read_config(folder)[0].frame
-    found = framed(photograph, None, frame.kind, frame.size_px)
+    found = framed(photograph, None, frame)
     predictor = ready_predictor(folder, models.model_sha256(folder), "auto", 0, free_cores())
     probability = predictor.probabilities(found.image[np.newaxis], found.fov[np.newaxis])[0]
     return from_frame(probability, found.geometry)

@@ -23,9 +23,9 @@ from fundusseg.parallel import free_cores
 
 @dataclass(frozen=True)
 class TrainingData:
-    """frames: uint8 (N, S, S, 5), one data set after another. set_sizes: samples of each."""
+    """frames: uint8 (S, S, 5), one data set after another. set_sizes: samples of each."""
 
-    frames: np.ndarray
+    frames: tuple[np.ndarray, ...]
     set_sizes: tuple[int, ...]
     held_out: tuple[Sample, ...]
     inputs: dict[str, str]
@@ -94,12 +94,15 @@ def configured(folders: list[ShardFolder], options: TrainOptions) -> Preset:
 
 def _require_fitting_sizes(preset: Preset) -> None:
     stride = preset.generator.stride
-    for name, size_px in (("frame", preset.frame.size_px), ("crops", preset.augment.crop_px)):
+    sizes = [("frame", size_px) for size_px in preset.frame.sizes_px]
+    for name, size_px in (*sizes, ("crops", preset.augment.crop_px)):
         if size_px % stride:
             raise FundussegError(
                 f"the {name} of {size_px} pixels cannot be halved {stride.bit_length() - 1} times, "
                 f"as this network does; give multiples of {stride}"
             )
+    if len(sizes) > 1 and not preset.augment.crop_px:
+        raise FundussegError("frames of several sizes make no batch; give augment.crop_px")
 
 
 def training_data(folders: list[ShardFolder], split: str, inputs: dict[str, str]) -> TrainingData:
@@ -122,7 +125,7 @@ def training_data(folders: list[ShardFolder], split: str, inputs: dict[str, str]
     if not frames or not held_out:
         part = "validation" if frames else "train"
         raise FundussegError(f"{names}: no photograph with a mask in the {part} part")
-    return TrainingData(np.stack(frames), tuple(filter(None, sizes)), tuple(held_out), inputs)
+    return TrainingData(tuple(frames), tuple(filter(None, sizes)), tuple(held_out), inputs)
 
 
 class Training:

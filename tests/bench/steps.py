@@ -25,7 +25,7 @@ def alone(paths: list[Path]) -> dict[str, float]:
     runtime.start(threads_per_operation=1)
     predictor = Predictor(model.preset, model.weights, runtime.chosen_precision("auto"))
     decoded, decode_s = timed(lambda path: images.read_photograph(path).pixels, paths)
-    frames, geometry_s = timed(lambda p: framed(p, None, frame.kind, frame.size_px), decoded)
+    frames, geometry_s = timed(lambda p: framed(p, None, frame), decoded)
     predictor.probabilities(frames[0].image[np.newaxis], frames[0].fov[np.newaxis])
     found, network_s = timed(
         lambda f: predictor.probabilities(f.image[np.newaxis], f.fov[np.newaxis])[0], frames

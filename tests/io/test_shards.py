@@ -23,7 +23,7 @@ from fundusseg.io.shards import (
     write_shard,
 )
 
-FRAME = FrameConfig(size_px=24)
+FRAME = FrameConfig(sizes_px=(24,))
 IDS = ["images/a", "images/b c", "é", os.fsdecode(b"latin\xe9\\x41"), "line\nbreak"]
 
 
@@ -270,7 +270,7 @@ def test_the_hash_covers_what_shapes_the_samples_and_nothing_else():
         header().config_sha256,
         header(split="test").config_sha256,
         ShardHeader.of("pix2pix", FRAME, "set", 1, {}).config_sha256,
-        ShardHeader.of("native", FrameConfig(size_px=32), "set", 1, {}).config_sha256,
+        ShardHeader.of("native", FrameConfig(sizes_px=(32,)), "set", 1, {}).config_sha256,
     }
     assert len(hashes) == 4
     assert header(8).config_sha256 == header(1).config_sha256

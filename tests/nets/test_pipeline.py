@@ -83,6 +83,19 @@ def test_the_same_draw_gives_the_same_crop_and_another_draw_another(frames):
     assert not np.array_equal(first, other)
 
 
+def test_frames_of_several_sizes_give_crops_of_one(frames):
+    wide = np.repeat(np.repeat(frames[1], 2, axis=0), 2, axis=1)
+    config = dataclasses.replace(UNCHANGED, crop_px=64, rotate=True)
+    order = np.array([0, 1, 2, 1], np.int32)
+    mixed = list(training_batches([frames[0], wide, frames[2]], order, 0, 2, config, 2, 1))
+    alone = list(training_batches(frames, order, 0, 2, config, 2, 1))
+    assert [batch.shape for batch in mixed] == [(2, 64, 64, 5)] * 2
+    np.testing.assert_array_equal(mixed[0][0], alone[0][0])
+    np.testing.assert_array_equal(mixed[1][0], alone[1][0])
+    crop = augmented(wide, np.array([2, 1], np.int32), config)
+    np.testing.assert_array_equal(mixed[0][1], crop)
+
+
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_batches_from_the_middle_are_those_of_an_unbroken_run(frames, jobs):
     config = AugmentConfig(crop_px=64)

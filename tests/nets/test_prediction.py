@@ -43,6 +43,19 @@ def test_the_grouping_into_batches_changes_no_byte(weights, frames):
     np.testing.assert_array_equal(together, np.concatenate(alone))
 
 
+def test_one_predictor_takes_frames_of_several_sizes(weights, frames):
+    wide = [
+        np.pad(values, [(0, 0), (0, 64), (0, 64)] + [(0, 0)] * (values.ndim - 3))
+        for values in frames
+    ]
+    predictor = Predictor(PRESET, weights, tile_px=FRAME_PX)
+    before, large, after = map(predictor.probabilities, *zip(frames, wide, frames, strict=True))
+    np.testing.assert_array_equal(before, after)
+    assert large.shape == wide[1].shape and not large[:, :, FRAME_PX:].any()
+    inner = slice(16, FRAME_PX - 32)
+    assert np.abs(large[:, inner, inner] - before[:, inner, inner]).mean() < 0.02
+
+
 def test_tiles_agree_with_the_whole_frame_away_from_their_borders(weights, frames):
     whole = Predictor(PRESET, weights).probabilities(*frames)
     tiled = Predictor(PRESET, weights, tile_px=64).probabilities(*frames)

@@ -12,7 +12,7 @@ def tiny_preset(**train) -> Preset:
     native = PRESETS["native"]
     return dataclasses.replace(
         native,
-        frame=dataclasses.replace(native.frame, size_px=FRAME_PX),
+        frame=dataclasses.replace(native.frame, sizes_px=(FRAME_PX,)),
         generator=dataclasses.replace(
             native.generator, encoder_filters=(4, 8), bottleneck_filters=8
         ),

@@ -219,7 +219,7 @@ def test_what_changes_results_changes_the_config_hash():
         {"threshold": 0.5},
     ]
     assert {hash_of(**options) for options in same} == {hash_of()}
-    frame = dataclasses.replace(Preset().frame, size_px=96)
+    frame = dataclasses.replace(Preset().frame, sizes_px=(96,))
     others = [
         hash_of(threshold=0.4),
         hash_of(tile_px=64),

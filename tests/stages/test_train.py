@@ -277,6 +277,14 @@ def test_shards_of_two_frames_do_not_go_together(
     assert "another preset or frame" in one_line(capsys)
 
 
+def test_frames_of_several_sizes_need_crops(phantom_set, tmp_path, capsys, no_training):
+    assert run("prep", phantom_set("chase-flat"), tmp_path / "native") == 0
+    (tmp_path / "whole.json").write_text('{"augment": {"crop_px": 0}}')
+    words = ("train", tmp_path / "native", tmp_path / "model", "--config", tmp_path / "whole.json")
+    assert run(*words) == 1
+    assert "give augment.crop_px" in one_line(capsys)
+
+
 def test_shards_without_masks_train_nothing(phantom_set, tmp_path, capsys, no_training):
     """Exit 1: no photograph with a mask."""
     for name in ("a", "b", "c"):
