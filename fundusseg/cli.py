@@ -138,7 +138,9 @@ def train(
     ] = TrainOptions.precision,
     distribute: Annotated[
         Literal["none", "mirrored", "multi-worker"],
-        typer.Option("--distribute", help="Over all GPUs; over all processes of srun or TF_CONFIG."),
+        typer.Option(
+            "--distribute", help="Over all GPUs; over all processes of srun or TF_CONFIG."
+        ),
     ] = TrainOptions.distribute,
     jobs: Jobs = TrainOptions.jobs,
     force: Force = TrainOptions.force,

@@ -55,8 +55,8 @@ def from_tf_config(text: str) -> Cluster:
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise FundussegError(
-            f"TF_CONFIG: describes no cluster of workers ({reason}); "
-            'give {"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
+            f"TF_CONFIG: describes no cluster of workers ({reason}); give "
+            '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
         ) from error
     return Cluster(tuple(addresses), rank)
 
@@ -116,10 +116,7 @@ def block_nodes(counts: list[int]) -> list[int]:
 def cyclic_nodes(counts: list[int]) -> list[int]:
     """The node of every task, dealt out in turn to the nodes that have room."""
     return [
-        node
-        for turn in range(max(counts))
-        for node, count in enumerate(counts)
-        if turn < count
+        node for turn in range(max(counts)) for node, count in enumerate(counts) if turn < count
     ]
 
 

@@ -45,11 +45,11 @@ class Alone:
         """
         return int(action() or 0)
 
-    def require_equal(self, number: int, problem: str) -> None:
-        """Make sure that all workers hold the same number (64 bit, signed).
+    def require_equal(self, number: Callable[[], int], problem: str) -> None:
+        """Make sure that `number` (64 bit, signed) is the same on all workers.
 
         Raises:
-            FundussegError: with `problem`, if they do not.
+            FundussegError: with `problem`, if it is not.
         """
 
     def stop_requested(self, step: int, asked: bool = False) -> bool:

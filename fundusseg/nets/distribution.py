@@ -49,7 +49,9 @@ def joined(kind: str) -> Alone:
     try:
         return Workers(_multi_worker(cluster), count, cluster.rank)
     except _LOSSES as error:
-        raise Stopped("the workers did not all come together; try the same command again") from error
+        raise Stopped(
+            "the workers did not all come together; try the same command again"
+        ) from error
 
 
 @cache  # the exchanges of a second strategy in one process would be taken for the first one's
@@ -114,9 +116,9 @@ class Workers(OneMachine):
         self._require_no_failure(found[:, 0], error)
         return int(found[0, 1])
 
-    def require_equal(self, number: int, problem: str) -> None:
+    def require_equal(self, number: Callable[[], int], problem: str) -> None:
         """See `Alone`."""
-        if len(np.unique(self._gathered([number]))) > 1:
+        if len(np.unique(self._gathered([number()]))) > 1:
             raise FundussegError(problem)
 
     def stop_requested(self, step: int, asked: bool = False) -> bool:

@@ -34,7 +34,7 @@ def replica_count() -> int:
 
 
 def replica_number() -> int:
-    """Which of the replicas this one is, from 0 over all workers; its share's place in the batch."""
+    """Which of the replicas of all workers this one is, from 0: the place of its share."""
     return tf.distribute.get_replica_context().replica_id_in_sync_group
 
 

@@ -1,6 +1,7 @@
 """train: shards become a model folder; killed and started again it goes on where it was."""
 
 import dataclasses
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,17 +9,19 @@ import numpy as np
 
 from fundusseg import stop, ui
 from fundusseg.config import PRESETS, Preset, config_hash, to_dict, with_overrides
-from fundusseg.errors import EXIT_OK, FundussegError, InputError
+from fundusseg.errors import EXIT_OK, FundussegError, InputError, Stopped
 from fundusseg.io import models
 from fundusseg.io.files import locked, output_folder, read_json, sha256_of
 from fundusseg.io.history import History
-from fundusseg.io.manifest import NAME as MANIFEST
-from fundusseg.io.manifest import manifest, read_manifest, require_own_folder, write_manifest
+from fundusseg.io.manifest import require_own_folder
 from fundusseg.io.shards import Sample, ShardFolder
 from fundusseg.metrics.curves import ScoreHistogram
 from fundusseg.metrics.validation import Validation, platt_calibration, validation
 from fundusseg.options import TrainOptions
 from fundusseg.parallel import free_cores
+from fundusseg.stages.train_outputs import conclude, forget, is_finished, saved_state
+from fundusseg.stages.train_workers import joined_workers, with_batch_of_all
+from fundusseg.workers import Alone
 
 
 @dataclass(frozen=True)
@@ -40,21 +43,34 @@ def run_train(shard_folders: list[Path], out: Path, options: TrainOptions) -> in
     folders = [ShardFolder(path) for path in shard_folders]
     preset = configured(folders, options)
     require_own_folder(out, "train")
-    output_folder(out)
-    with locked(out):
-        inputs = _input_hashes(folders)
+    workers = joined_workers(options, preset.train.seed)
+    preset = with_batch_of_all(preset, workers.replicas)
+    with workers.stopped_by_a_loss(), ExitStack() as lock:
+        workers.from_chief(lambda: _take(out, lock))
+        inputs = workers.together(lambda: _input_hashes(folders))
         order = [folder.header.data_set for folder in folders]  # of the frames, and so of draws
         config = {"preset": to_dict(preset), "split": options.split, "inputs": inputs}
         config_sha256 = config_hash({**config, "order": order})
-        if options.force:
-            _forget(out)
-        elif _is_finished(out, config_sha256):
+        if workers.from_chief(lambda: _nothing_to_do(out, preset, config_sha256, options.force)):
             ui.log.info("%s is finished", out)
             return EXIT_OK
-        data = training_data(folders, options.split, inputs)
-        Training(preset, data, out, config_sha256, options).run()
-        _conclude(out, preset, config_sha256, options, inputs)
+        data = workers.together(lambda: training_data(folders, options.split, inputs))
+        Training(preset, data, out, config_sha256, options, workers).run()
+        workers.from_chief(lambda: conclude(out, preset, config_sha256, options.split, inputs))
     return EXIT_OK
+
+
+def _take(out: Path, lock: ExitStack) -> None:
+    """Make the folder this training's own until `lock` is closed."""
+    output_folder(out)
+    lock.enter_context(locked(out))
+
+
+def _nothing_to_do(out: Path, preset: Preset, config_sha256: str, force: bool) -> bool:
+    if force:
+        forget(out)
+        return False
+    return is_finished(out, config_sha256, preset.train.batch)
 
 
 def summary(shard_folders: list[Path], options: TrainOptions) -> str:
@@ -138,16 +154,25 @@ class Training:
         out: Path,
         config_sha256: str,
         options: TrainOptions,
+        workers: Alone,
     ):
         from fundusseg.nets import runtime
         from fundusseg.nets.prediction import Predictor
         from fundusseg.nets.training import Trainer
 
         self.preset, self.data, self.out, self.config_sha256 = preset, data, out, config_sha256
-        saved = models.read_state(out)
-        notes = {} if saved is None else saved[1]
+        self.workers = workers
+        saved = workers.together(lambda: saved_state(out, config_sha256, preset.train.batch))
+        state, notes = ({}, {}) if saved is None else saved
+        workers.require_equal(
+            lambda: models.state_digest(state) ^ int(config_sha256[:8], 16),
+            f"{out}: the workers read different states, shards or settings; give all of them the "
+            "same command and one shared file system",
+        )
         # Threads and precision change the last digits, so a resume keeps those it began with.
-        self.jobs = options.jobs or notes.get("threads") or free_cores()
+        # (Several workers are started before any of them reads the state.)
+        kept = notes.get("threads") if options.distribute == "none" else None
+        self.jobs = options.jobs or kept or free_cores()
         runtime.start(self.jobs, seed=preset.train.seed)
         wanted = options.precision
         self.precision = runtime.chosen_precision(
@@ -160,7 +185,7 @@ class Training:
             if preset.train.epochs
             else preset.train.steps
         )
-        self.trainer = Trainer(preset, self.steps, self.precision)
+        self.trainer = Trainer(preset, self.steps, self.precision, workers.strategy)
         self.predictor = Predictor(preset, self.trainer.saved_weights(), self.precision)
         self.history = History(out / models.HISTORY)
         self.best: float | None = None
@@ -184,12 +209,16 @@ class Training:
                 last = step == self.steps
                 row = self._log() if last or step % train.log_every == 0 else {}
                 if last or step % validate_every == 0:
-                    row |= self._validate()
+                    self.workers.from_chief(lambda row=row: row.update(self._validate()))
                 if row:
                     self.history.add(step, step / self.batches_per_epoch, row)
-                if last or step % train.checkpoint_every == 0 or stop.requested():
-                    self._save()
+                saving = last or step % train.checkpoint_every == 0
+                stopping = self.workers.stop_requested(step, saving)
+                if saving or stopping:
+                    self.workers.from_chief(self._save)
+                if stopping:
                     stop.check()
+                    raise Stopped("another worker was asked to stop; the work so far is saved")
 
     def _batches(self):
         from fundusseg.nets.pipeline import draw_order, training_batches
@@ -198,9 +227,15 @@ class Training:
         draws = self.steps * train.batch
         order = draw_order(self.data.set_sizes, draws, train.balance, train.seed)
         first = self.trainer.step
-        augment = self.preset.augment
         return training_batches(
-            self.data.frames, order, first, train.batch, augment, train.seed, self.jobs
+            self.data.frames,
+            order,
+            first,
+            train.batch,
+            self.preset.augment,
+            train.seed,
+            self.jobs,
+            share=(self.workers.rank, self.workers.count),
         )
 
     def _log(self) -> dict[str, float]:
@@ -282,6 +317,7 @@ class Training:
             )
         notes = {
             "config": self.config_sha256,
+            "batch": self.preset.train.batch,
             "threads": self.jobs,
             "precision": self.precision,
             "best": self.best,
@@ -290,8 +326,6 @@ class Training:
         models.write_state(self.out, self.trainer.state(), notes)
 
     def _restore(self, state: dict[str, np.ndarray], notes: dict) -> None:
-        if notes["config"] != self.config_sha256:
-            _refuse(self.out)
         self.trainer.restore(state)
         self.best = notes["best"]
         self.history.rows = notes["history"]
@@ -309,39 +343,3 @@ def _input_hashes(folders: list[ShardFolder]) -> dict[str, str]:
             name = f"{folder.header.data_set}/{path.relative_to(folder.root)}"
             found[f"{number}/{name}" if name in found else name] = sha256_of(path)
     return found
-
-
-def _is_finished(out: Path, config_sha256: str) -> bool:
-    if not (out / MANIFEST).is_file():
-        return False
-    found = read_manifest(out / MANIFEST)
-    if found["config"].get("sha256") != config_sha256:
-        _refuse(out)
-    missing = [name for name in found["outputs"] if not (out / name).is_file()]
-    if missing:
-        problem = f"is missing {', '.join(missing)} of a finished training"
-        raise InputError(out, problem, "put it back, or give --force to train anew")
-    return True
-
-
-def _refuse(out: Path) -> None:
-    problem = "holds a training on other data or with other settings"
-    raise InputError(out, problem, "choose another folder, or give --force to begin anew")
-
-
-def _forget(out: Path) -> None:
-    """Begin anew (--force): the manifest goes first, so that the rest never looks finished."""
-    for name in (MANIFEST, models.STATE, models.GENERATOR, models.CONFIG, models.HISTORY):
-        (out / name).unlink(missing_ok=True)
-
-
-def _conclude(
-    out: Path, preset: Preset, config_sha256: str, options: TrainOptions, inputs: dict[str, str]
-) -> None:
-    """Write the manifest: the training is complete."""
-    names = [models.CONFIG, models.GENERATOR, models.GENERATOR_LAST]
-    names += [models.DISCRIMINATOR, models.HISTORY]
-    outputs = {name: sha256_of(out / name) for name in names}
-    config = {"preset": to_dict(preset), "split": options.split, "sha256": config_sha256}
-    more = {"model_sha256": models.model_sha256(out)}
-    write_manifest(out / MANIFEST, manifest("train", config, inputs, outputs, {}, **more))
