@@ -24,6 +24,9 @@ class Cluster:
     rank: int
 
 
+ONE_MACHINE = Cluster(("localhost:0",), 0)
+
+
 def described_cluster(environment: Mapping[str, str]) -> Cluster:
     """The cluster that the environment variables describe.
 

@@ -5,7 +5,6 @@ processes go from step to step together. One that dies leaves the others' exchan
 after about ten seconds they are told, and end.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -14,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from fundusseg import stop
-from fundusseg.cluster import Cluster, described_cluster
+from fundusseg.cluster import Cluster
 from fundusseg.errors import FundussegError, Stopped
 from fundusseg.nets.replicas import local_replicas
 from fundusseg.workers import Alone
@@ -31,18 +30,14 @@ _LOSSES = (
 )
 
 
-def joined(kind: str) -> Alone:
-    """This process as a part of a training of kind "mirrored" or "multi-worker".
+def joined(cluster: Cluster) -> Alone:
+    """This process as one of a cluster's; a cluster of one is this machine with all its GPUs.
 
     tensorflow must have been started and not have computed yet. Waits for the other workers.
 
     Raises:
-        FundussegError: if nothing describes the other workers.
         Stopped: if they do not come.
     """
-    if kind == "mirrored":
-        return OneMachine(_mirrored())
-    cluster = described_cluster(os.environ)
     count = len(cluster.addresses)
     if count == 1:
         return OneMachine(_mirrored())

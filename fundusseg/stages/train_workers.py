@@ -1,8 +1,10 @@
 """The workers of a training, and the batch that all of them together take."""
 
 import dataclasses
+import os
 
 from fundusseg import ui
+from fundusseg.cluster import ONE_MACHINE, described_cluster
 from fundusseg.config import Preset
 from fundusseg.options import TrainOptions
 from fundusseg.parallel import free_cores
@@ -17,10 +19,12 @@ def joined_workers(options: TrainOptions, seed: int) -> Alone:
     """
     if options.distribute == "none":
         return Alone()
+    several = options.distribute == "multi-worker"
+    cluster = described_cluster(os.environ) if several else ONE_MACHINE
     from fundusseg.nets import distribution, runtime
 
     runtime.start(options.jobs or free_cores(), seed=seed)
-    workers = distribution.joined(options.distribute)
+    workers = distribution.joined(cluster)
     if not workers.is_chief:
         ui.quieten()
     return workers
