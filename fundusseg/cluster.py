@@ -55,6 +55,8 @@ def from_tf_config(text: str) -> Cluster:
         kind, index = values["task"]["type"], int(values["task"]["index"])
         rank = {"chief": 0, "worker": len(chiefs)}[kind] + index
         addresses[rank]
+        if wrong := [address for address in addresses if not re.fullmatch(r".+:\d+", address)]:
+            raise ValueError(f"{wrong[0]!r} is no host:port")
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise FundussegError(

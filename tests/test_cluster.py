@@ -59,6 +59,11 @@ def test_a_tf_config_that_describes_nothing_is_an_error_of_one_line(text):
     assert "TF_CONFIG" in str(error.value) and "\n" not in str(error.value)
 
 
+def test_an_address_without_a_port_is_an_error():
+    with pytest.raises(FundussegError, match="'b' is no host:port"):
+        described_cluster(tf_config("worker", 0, worker=["a:1", "b"]))
+
+
 def test_an_index_that_is_not_there_is_an_error():
     with pytest.raises(FundussegError, match="IndexError"):
         described_cluster(tf_config("worker", 2, worker=["a:1", "b:2"]))

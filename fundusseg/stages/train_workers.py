@@ -8,6 +8,7 @@ from fundusseg.cluster import ONE_MACHINE, described_cluster
 from fundusseg.config import Preset
 from fundusseg.options import TrainOptions
 from fundusseg.parallel import free_cores
+from fundusseg.rendezvous import meet
 from fundusseg.workers import Alone
 
 
@@ -24,6 +25,8 @@ def joined_workers(options: TrainOptions, seed: int) -> Alone:
     from fundusseg.nets import distribution, runtime
 
     runtime.start(options.jobs or free_cores(), seed=seed)
+    if several:
+        meet(cluster)
     workers = distribution.joined(cluster)
     if not workers.is_chief:
         ui.quieten()
