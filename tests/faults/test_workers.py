@@ -1,6 +1,5 @@
 """Two processes train as one, and if one is stopped or lost the same commands go on."""
 
-import csv
 import json
 import shutil
 import signal
@@ -10,16 +9,19 @@ import numpy as np
 import pytest
 
 from fundusseg.io import models
-from fundusseg.io.arrays import read_arrays
 from fundusseg.io.files import locked
 from tests.batch import contents, run, started, temporaries
 from tests.faults.killing import wait_until
-from tests.faults.workers import ended, one_error_line, two_finished, two_started
-
-STEPS = 40
-# Biases that BatchNorm takes back have gradients of rounding noise alone, which Adam brings up to
-# its full step: at a rate of 2e-3, up to 1e-3 in 40 steps.
-RATE = 5e-4
+from tests.faults.workers import (
+    STEPS,
+    ended,
+    losses,
+    one_error_line,
+    require_close_trainings,
+    two_finished,
+    two_started,
+    write_settings,
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +29,9 @@ def words(tiny_shards, tiny_settings, tmp_path_factory):
     """The command line of a training for a folder, with the batch of each worker."""
 
     def of(out: Path, batch: int) -> tuple:
-        values = json.loads(tiny_settings.read_text())
-        often = {"log_every": 1, "validate_every": 16, "checkpoint_every": 4}
-        values["train"] |= {"batch": batch, "learning_rate": RATE, "steps": STEPS, **often}
-        path = tmp_path_factory.mktemp("settings") / "settings.json"
-        path.write_text(json.dumps(values))
-        return (tiny_shards, out, "--config", path, "--precision", "float32", "--jobs", 1)
+        settings = tmp_path_factory.mktemp("settings") / "settings.json"
+        write_settings(settings, tiny_settings, batch)
+        return (tiny_shards, out, "--config", settings, "--precision", "float32", "--jobs", 1)
 
     return of
 
@@ -43,7 +42,7 @@ def two_workers(words, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("two") / "model"
     chief, other = two_finished(*words(out, 2))
     assert chief[0] == other[0] == 0, chief[1] + other[1]
-    assert "40 of 40 steps" in chief[1] and other[1] == ""
+    assert f"{STEPS} of {STEPS} steps" in chief[1] and other[1] == ""
     return out
 
 
@@ -51,24 +50,6 @@ def two_workers(words, tmp_path_factory) -> Path:
 def no_training(monkeypatch):
     """Any training from here on is a failure of the test."""
     monkeypatch.setattr("fundusseg.stages.train.Training", None)
-
-
-def losses(model: Path) -> np.ndarray:
-    with (model / "history.csv").open() as file:
-        return np.array(
-            [[float(v) for k, v in r.items() if "loss" in k] for r in csv.DictReader(file)]
-        )
-
-
-def require_close_trainings(first: Path, second: Path) -> None:
-    """The losses of every step to 1e-3 (relative), the last weights to 1e-3."""
-    assert len(losses(first)) == STEPS
-    np.testing.assert_allclose(losses(first), losses(second), rtol=1e-3)
-    for name in (models.GENERATOR_LAST, models.DISCRIMINATOR):
-        expected, found = read_arrays(first / name)[0], read_arrays(second / name)[0]
-        assert set(expected) == set(found)
-        for key, values in expected.items():
-            np.testing.assert_allclose(found[key], values, atol=1e-3, err_msg=f"{name} {key}")
 
 
 def test_two_workers_are_one_with_twice_the_batch(words, two_workers, tmp_path):
