@@ -12,7 +12,7 @@ from functools import cache
 import numpy as np
 import tensorflow as tf
 
-from fundusseg import stop
+from fundusseg import stop, ui
 from fundusseg.cluster import Cluster
 from fundusseg.errors import FundussegError, Stopped
 from fundusseg.nets.replicas import local_replicas
@@ -128,9 +128,10 @@ class Workers(OneMachine):
         try:
             yield
         except _LOSSES as error:
+            ui.log.debug("%s", error)
             raise Stopped(
                 f"worker {self.rank} lost another worker; the same command goes on from the "
-                f"last state that was saved"
+                "last state that was saved"
             ) from error
 
     def _require_no_failure(self, failed: np.ndarray, own: Exception | None) -> None:

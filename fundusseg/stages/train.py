@@ -175,9 +175,11 @@ class Training:
         self.jobs = options.jobs or kept or free_cores()
         runtime.start(self.jobs, seed=preset.train.seed)
         wanted = options.precision
-        self.precision = runtime.chosen_precision(
+        own = runtime.chosen_precision(
             notes.get("precision", wanted) if wanted == "auto" else wanted
         )
+        in_bfloat16 = workers.from_chief(lambda: own == "bfloat16")
+        self.precision = "bfloat16" if in_bfloat16 else "float32"
         ui.log.info("precision %s, %d threads", self.precision, self.jobs)
         self.batches_per_epoch = max(1, len(data.frames) // preset.train.batch)
         self.steps = (
