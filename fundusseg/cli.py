@@ -141,6 +141,12 @@ def train(
     precision: Annotated[
         Precision, typer.Option("--precision", help="Of convolutions.")
     ] = TrainOptions.precision,
+    distribute: Annotated[
+        Literal["none", "mirrored", "multi-worker"],
+        typer.Option(
+            "--distribute", help="Over all GPUs; over all processes of srun or TF_CONFIG."
+        ),
+    ] = TrainOptions.distribute,
     jobs: Jobs = TrainOptions.jobs,
     force: Force = TrainOptions.force,
     quiet: Quiet = False,

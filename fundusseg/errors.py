@@ -50,6 +50,6 @@ class UsageError(FundussegError):
 
 
 class Stopped(FundussegError):
-    """A signal asked for a stop; the work so far is saved and the same command goes on."""
+    """A signal asked for a stop, or a worker was lost; the same command goes on."""
 
     exit_code = EXIT_STOPPED

@@ -32,6 +32,8 @@ class TrainOptions:
 
     split: "train", or "all" for every photograph (a final model: nothing is validated, the
     last weights count). start_from: a model whose weights to begin with.
+    distribute: "none", "mirrored" (all GPUs of this machine) or "multi-worker" (all processes
+    of a cluster).
     """
 
     config: Path | None = None
@@ -42,6 +44,7 @@ class TrainOptions:
     seed: int | None = None
     split: str = "train"
     precision: str = "auto"
+    distribute: str = "none"
     jobs: int = 0
     force: bool = False
 

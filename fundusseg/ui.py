@@ -33,6 +33,12 @@ def start_logging(quiet: bool, verbose: bool, log_file: Path | None) -> None:
         log.addHandler(file)
 
 
+def quieten() -> None:
+    """Let only warnings and errors through from here on, also to the log file."""
+    for handler in log.handlers:
+        handler.setLevel(logging.WARNING)
+
+
 def log_to_file(message: str) -> None:
     """Put an error that was already printed into the log file too, if there is one."""
     record = log.makeRecord(log.name, logging.ERROR, "", 0, message, (), None)

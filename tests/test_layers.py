@@ -9,7 +9,17 @@ import fundusseg
 
 ROOT = Path(fundusseg.__file__).parent
 MODULES = sorted(ROOT.rglob("*.py"))
-BOTTOM = {"config", "options", "errors", "ui", "stop", "parallel"}
+BOTTOM = {
+    "config",
+    "options",
+    "errors",
+    "ui",
+    "stop",
+    "parallel",
+    "cluster",
+    "rendezvous",
+    "workers",
+}
 
 # What each room may import of the others; the bottom may be imported by all.
 ALLOWED = {

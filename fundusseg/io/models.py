@@ -7,6 +7,7 @@ and the calibration; state.h5 is where a training goes on; manifest.json comes l
 
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,6 +172,14 @@ def read_state(folder: Path) -> tuple[dict[str, np.ndarray], dict] | None:
     except (KeyError, ValueError) as error:
         problem = f"is no state of a training ({error})"
         raise InputError(folder / STATE, problem, "give --force to begin anew") from error
+
+
+def state_digest(state: Mapping[str, np.ndarray]) -> int:
+    """A number (32 bit) that two states share if they are equal, and else only by chance."""
+    digest = 0
+    for name in sorted(state):
+        digest = zlib.crc32(np.ascontiguousarray(state[name]).tobytes(), digest)
+    return digest
 
 
 def write_shipped(

@@ -8,10 +8,12 @@ Keras layers, which learn; `nets.folded` makes the same layers for prediction al
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import layers
 
 from fundusseg.config import GeneratorConfig
 from fundusseg.nets.contrast import INPUT_CHANNELS
+from fundusseg.nets.synchronised import SynchronisedBatchNormalization, SynchronisedDropout
 
 KERNEL = 4
 SLOPE = 0.2
@@ -62,13 +64,17 @@ def assign_weights(generator, weights: dict[str, np.ndarray]) -> None:
 
 
 class LayerMaker:
-    """Makes the layers that all blocks share, with their names, policy and initial weights."""
+    """Makes the layers that all blocks share, with their names, policy and initial weights.
+
+    In the scope of a strategy of several replicas they are those of nets.synchronised.
+    """
 
     def __init__(self, policy: keras.DTypePolicy, config: GeneratorConfig):
         self.policy = policy
         self.initial_stddev = config.initial_stddev
         self.momentum = config.norm_momentum
         self.residual = config.residual
+        self.synchronised = tf.distribute.get_strategy().num_replicas_in_sync > 1
 
     def initializer(self):
         """N(0, initial_stddev), or He's normal where that is 0; a new one for each layer."""
@@ -114,9 +120,15 @@ class LayerMaker:
 
     def normalisation(self, name: str) -> layers.Layer:
         """BatchNorm."""
-        return layers.BatchNormalization(
+        kind = SynchronisedBatchNormalization if self.synchronised else layers.BatchNormalization
+        return kind(
             momentum=self.momentum, epsilon=NORM_EPSILON, dtype=self.policy, name=f"{name}_norm"
         )
+
+    def dropout(self, rate: float, name: str) -> layers.Layer:
+        """Dropout."""
+        kind = SynchronisedDropout if self.synchronised else layers.Dropout
+        return kind(rate, dtype=self.policy, name=f"{name}_dropout")
 
     def leaky(self, name: str) -> layers.Layer:
         """LeakyReLU 0.2."""
@@ -125,10 +137,6 @@ class LayerMaker:
     def relu(self, name: str) -> layers.Layer:
         """ReLU."""
         return layers.ReLU(dtype=self.policy, name=f"{name}_relu")
-
-    def dropout(self, rate: float, name: str) -> layers.Layer:
-        """Dropout."""
-        return layers.Dropout(rate, dtype=self.policy, name=f"{name}_dropout")
 
     def concatenation(self, name: str) -> layers.Layer:
         """Concatenation of channels."""

@@ -1,6 +1,11 @@
-"""The loss terms, in float32, inside the field of view."""
+"""The loss terms, in float32, inside the field of view.
+
+On several replicas each term is that of the global batch: see nets.replicas.
+"""
 
 import tensorflow as tf
+
+from fundusseg.nets.replicas import averaged, summed
 
 
 def cross_entropy(logits: tf.Tensor, target: tf.Tensor, fovs: tf.Tensor) -> tf.Tensor:
@@ -12,7 +17,8 @@ def cross_entropy(logits: tf.Tensor, target: tf.Tensor, fovs: tf.Tensor) -> tf.T
         fovs: float32 (N, Y, X, 1), weights in [0, 1].
     """
     losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=target, logits=logits)
-    return tf.reduce_sum(losses * fovs) / (tf.reduce_sum(fovs) + 1.0)
+    total, weight = summed([tf.reduce_sum(losses * fovs), tf.reduce_sum(fovs)])
+    return total / (weight + 1.0)
 
 
 def soft_dice_loss(probability: tf.Tensor, target: tf.Tensor, fovs: tf.Tensor) -> tf.Tensor:
@@ -23,16 +29,17 @@ def soft_dice_loss(probability: tf.Tensor, target: tf.Tensor, fovs: tf.Tensor) -
     """
     shared = tf.reduce_sum(probability * target * fovs)
     sizes = tf.reduce_sum((tf.square(probability) + tf.square(target)) * fovs)
+    shared, sizes = summed([shared, sizes])
     return 1.0 - (2.0 * shared + 1.0) / (sizes + 1.0)
 
 
 def l1(output: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     """Mean absolute difference over whole frames, both in [-1, 1] (Pix2Pix's L1)."""
-    return tf.reduce_mean(tf.abs(output - target))
+    return averaged(tf.reduce_mean(tf.abs(output - target)))
 
 
 def judged_as(judgements: tf.Tensor, real: bool) -> tf.Tensor:
     """Binary cross-entropy of the discriminator's logits against "real" or "made"."""
     labels = tf.ones_like(judgements) if real else tf.zeros_like(judgements)
     losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=judgements)
-    return tf.reduce_mean(losses)
+    return averaged(tf.reduce_mean(losses))

@@ -47,13 +47,16 @@ def training_batches(
     config: AugmentConfig,
     seed: int,
     jobs: int,
+    share: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
-    """Batches float32 (batch, crop, crop, 5) in [0, 1], from step `first_step` to the end.
+    """Batches float32 (batch / N, crop, crop, 5) in [0, 1], from step `first_step` to the end.
 
     Args:
         frames: uint8 (S, S, 5) each, see `stacked`; of one size if whole frames are taken.
         order: int32, which frame each draw takes; batch draws make a step.
         jobs: crops that are made at once.
+        share: (K, N) takes the K-th (from 0) of N equal parts of every batch. A crop follows
+            from the number of its draw, so N processes together see what one alone does.
     """
     one_size = len({frame.shape for frame in frames}) == 1
     ends = np.cumsum([frame.size for frame in frames], dtype=np.int64)
@@ -73,6 +76,9 @@ def training_batches(
             frame = tf.ensure_shape(frame, frames[0].shape)
         return augmented(frame, tf.stack([tf.constant(seed), number]), config)
 
-    draws = tf.data.Dataset.range(first_step * batch, len(order))
+    part, parts = share
+    steps = len(order) // batch
+    numbers = np.arange(steps * batch).reshape(steps, parts, batch // parts)
+    draws = tf.data.Dataset.from_tensor_slices(numbers[first_step:, part].reshape(-1))
     crops = draws.map(crop, num_parallel_calls=jobs, deterministic=True)
-    return crops.batch(batch, drop_remainder=True).prefetch(2)
+    return crops.batch(batch // parts, drop_remainder=True).prefetch(2)

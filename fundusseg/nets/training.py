@@ -11,7 +11,9 @@ from fundusseg.nets import losses
 from fundusseg.nets.contrast import network_input
 from fundusseg.nets.discriminator import build_discriminator
 from fundusseg.nets.generator import assign_weights, build_generator
+from fundusseg.nets.replicas import averaged, shares
 from fundusseg.nets.runtime import policy
+from fundusseg.nets.synchronised import SynchronisedAdam
 
 LOSS_NAMES = (
     "generator_loss",
@@ -39,21 +41,30 @@ class Trainer:
         preset: what is trained, and how.
         steps: length of the whole training, which the learning rate depends on.
         precision: "float32" or "bfloat16" for the convolutions.
+        strategy: what shares the batches out to replicas; by default there is one replica.
     """
 
-    def __init__(self, preset: Preset, steps: int, precision: str):
+    def __init__(
+        self,
+        preset: Preset,
+        steps: int,
+        precision: str,
+        strategy: tf.distribute.Strategy | None = None,
+    ):
         self.preset = preset
         self.steps = steps
         self.step = 0
-        self.generator = build_generator(preset.generator, policy(precision))
-        self.discriminator = build_discriminator(
-            preset.discriminator, preset.generator, policy(precision)
-        )
-        self.generator_optimizer = self._adam(self.generator)
-        self.discriminator_optimizer = self._adam(self.discriminator)
+        self.strategy = strategy or tf.distribute.get_strategy()
+        with self.strategy.scope():
+            self.generator = build_generator(preset.generator, policy(precision))
+            self.discriminator = build_discriminator(
+                preset.discriminator, preset.generator, policy(precision)
+            )
+            self.generator_optimizer = self._adam(self.generator)
+            self.discriminator_optimizer = self._adam(self.discriminator)
         self.average = [tf.Variable(weight, trainable=False) for weight in self.generator.weights]
         self.loss_sums = tf.Variable(tf.zeros(len(LOSS_NAMES)), trainable=False)
-        self._compiled = tf.function(self._update, reduce_retracing=True)
+        self._compiled = tf.function(self._learn, reduce_retracing=True)
 
     def start_from(self, weights: dict[str, np.ndarray]) -> None:
         """Begin with a generator's weights, by name, in place of random ones.
@@ -66,14 +77,17 @@ class Trainer:
             average.assign(weight)
 
     def run_step(self, batch: tf.Tensor) -> None:
-        """Learn from one batch: float32 (N, Y, X, 5) in [0, 1], see nets.pipeline."""
+        """Learn from one batch: float32 (N, Y, X, 5) in [0, 1], see nets.pipeline.
+
+        Where this process is one of several workers, the batch is its share.
+        """
         rate = learning_rate(self.step, self.steps, self.preset.train)
         self.generator_optimizer.learning_rate.assign(rate)
         self.discriminator_optimizer.learning_rate.assign(rate)
         loss = self.preset.loss
         adversarial = loss.adversarial > 0 and self.step >= loss.adversarial_from * self.steps
         decay = min(self.preset.train.average_decay, (1 + self.step) / (10 + self.step))
-        self._compiled(batch, tf.constant(decay, tf.float32), adversarial)
+        self._compiled(shares(self.strategy, batch), tf.constant(decay, tf.float32), adversarial)
         self.step += 1
 
     def mean_losses(self, count: int) -> dict[str, float]:
@@ -130,12 +144,19 @@ class Trainer:
 
     def _adam(self, model: keras.Model) -> keras.optimizers.Adam:
         config = self.preset.train
-        optimizer = keras.optimizers.Adam(config.learning_rate, beta_1=config.beta1)
+        optimizer = SynchronisedAdam(config.learning_rate, beta_1=config.beta1)
         optimizer.build(model.trainable_variables)
         return optimizer
 
-    def _update(self, batch: tf.Tensor, decay: tf.Tensor, adversarial: bool) -> None:
-        """Both networks learn from the same forward pass; the sums of the losses go on."""
+    def _learn(self, batch, decay: tf.Tensor, adversarial: bool) -> None:
+        """A step of all replicas, whose weights stay equal; averages and sums of losses go on."""
+        found = self.strategy.run(self._update, args=(batch, adversarial))
+        for average, weight in zip(self.average, self.generator.weights, strict=True):
+            average.assign(average * decay + weight * (1.0 - decay))
+        self.loss_sums.assign_add(self.strategy.experimental_local_results(found)[0])
+
+    def _update(self, batch: tf.Tensor, adversarial: bool) -> tf.Tensor:
+        """Both networks learn from the same forward pass; the losses (see LOSS_NAMES)."""
         photograph, target, fovs = batch[..., :3], batch[..., 3:4], batch[..., 4:5]
         inputs = network_input(photograph, fovs, self.preset.generator.inputs)
         with tf.GradientTape(persistent=adversarial) as tape:
@@ -156,9 +177,7 @@ class Trainer:
         self._apply(tape, total, self.generator, self.generator_optimizer)
         if adversarial:
             self._apply(tape, discriminator_loss, self.discriminator, self.discriminator_optimizer)
-        for average, weight in zip(self.average, self.generator.weights, strict=True):
-            average.assign(average * decay + weight * (1.0 - decay))
-        self.loss_sums.assign_add(tf.stack([total, fooling, segmentation, l1, discriminator_loss]))
+        return tf.stack([total, fooling, segmentation, l1, discriminator_loss])
 
     def _segmentation_terms(self, output: tf.Tensor, target: tf.Tensor, fovs: tf.Tensor):
         """The weighted segmentation loss, the plain L1, and the map in [-1, 1] that is judged."""
@@ -172,7 +191,8 @@ class Trainer:
         return segmentation, losses.l1(made_map, target * 2.0 - 1.0), made_map
 
     def _apply(self, tape: tf.GradientTape, loss: tf.Tensor, model, optimizer) -> None:
-        gradients = tape.gradient(loss, model.trainable_variables)
+        variables = model.trainable_variables
+        gradients = averaged(tape.gradient(loss, variables))
         if self.preset.train.clip_norm:
             gradients, _ = tf.clip_by_global_norm(gradients, self.preset.train.clip_norm)
-        optimizer.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+        optimizer.apply(gradients, variables)

@@ -1,17 +1,17 @@
 """train: shards become a model folder; killed and started again it goes on where it was."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
 from fundusseg import stop, ui
 from fundusseg.config import DEFAULT_THRESHOLD, Preset, config_hash, to_dict
-from fundusseg.errors import EXIT_OK, InputError
+from fundusseg.errors import EXIT_OK, Stopped
 from fundusseg.io import models
-from fundusseg.io.files import locked, output_folder, sha256_of
+from fundusseg.io.files import locked, output_folder
 from fundusseg.io.history import History
-from fundusseg.io.manifest import NAME as MANIFEST
-from fundusseg.io.manifest import manifest, read_manifest, require_own_folder, write_manifest
+from fundusseg.io.manifest import require_own_folder
 from fundusseg.io.shards import ShardFolder
 from fundusseg.metrics.curves import ScoreHistogram
 from fundusseg.metrics.validation import Validation, platt_calibration, pooled, validation
@@ -22,8 +22,12 @@ from fundusseg.stages.train_inputs import (
     configured,
     initial_model,
     input_hashes,
+    start_entry,
     training_data,
 )
+from fundusseg.stages.train_outputs import conclude, forget, is_finished, saved_state
+from fundusseg.stages.train_workers import joined_workers, with_batch_of_all
+from fundusseg.workers import Alone
 
 
 def run_train(shard_folders: list[Path], out: Path, options: TrainOptions) -> int:
@@ -36,22 +40,35 @@ def run_train(shard_folders: list[Path], out: Path, options: TrainOptions) -> in
     preset = configured(folders, options)
     initial = initial_model(options.start_from, preset)
     require_own_folder(out, "train")
-    output_folder(out)
-    with locked(out):
-        inputs = input_hashes(folders)
+    workers = joined_workers(options, preset.train.seed)
+    preset = with_batch_of_all(preset, workers.replicas)
+    with workers.stopped_by_a_loss(), ExitStack() as lock:
+        workers.from_chief(lambda: _take(out, lock))
+        inputs = workers.together(lambda: input_hashes(folders))
         order = [folder.header.data_set for folder in folders]  # of the frames, and so of draws
-        config = {"preset": to_dict(preset), "split": options.split, "inputs": inputs}
-        config |= _start(initial)
-        config_sha256 = config_hash({**config, "order": order})
-        if options.force:
-            _forget(out)
-        elif _is_finished(out, config_sha256):
+        config = {"preset": to_dict(preset), "split": options.split, **start_entry(initial)}
+        config_sha256 = config_hash({**config, "inputs": inputs, "order": order})
+        if workers.from_chief(lambda: _nothing_to_do(out, preset, config_sha256, options.force)):
             ui.log.info("%s is finished", out)
             return EXIT_OK
-        data = training_data(folders, options.split, inputs)
-        Training(preset, data, out, config_sha256, options, initial).run()
-        _conclude(out, preset, config_sha256, options, inputs, initial)
+        data = workers.together(lambda: training_data(folders, options.split, inputs))
+        Training(preset, data, out, config_sha256, options, workers, initial).run()
+        config["sha256"] = config_sha256
+        workers.from_chief(lambda: conclude(out, preset, config, inputs))
     return EXIT_OK
+
+
+def _take(out: Path, lock: ExitStack) -> None:
+    """Make the folder this training's own until `lock` is closed."""
+    output_folder(out)
+    lock.enter_context(locked(out))
+
+
+def _nothing_to_do(out: Path, preset: Preset, config_sha256: str, force: bool) -> bool:
+    if force:
+        forget(out)
+        return False
+    return is_finished(out, config_sha256, preset.train.batch)
 
 
 def summary(shard_folders: list[Path], options: TrainOptions) -> str:
@@ -71,21 +88,32 @@ class Training:
         out: Path,
         config_sha256: str,
         options: TrainOptions,
+        workers: Alone,
         initial: models.Model | None,
     ):
         from fundusseg.nets import runtime
         from fundusseg.nets.training import Trainer
 
         self.preset, self.data, self.out, self.config_sha256 = preset, data, out, config_sha256
-        saved = models.read_state(out)
-        notes = {} if saved is None else saved[1]
+        self.workers = workers
+        saved = workers.together(lambda: saved_state(out, config_sha256, preset.train.batch))
+        state, notes = ({}, {}) if saved is None else saved
+        workers.require_equal(
+            lambda: models.state_digest(state) ^ int(config_sha256[:8], 16),
+            f"{out}: the workers read different states, shards or settings; give all of them the "
+            "same command and one shared file system",
+        )
         # Threads and precision change the last digits, so a resume keeps those it began with.
-        self.jobs = options.jobs or notes.get("threads") or free_cores()
+        # (Several workers are started before any of them reads the state.)
+        kept = notes.get("threads") if options.distribute == "none" else None
+        self.jobs = options.jobs or kept or free_cores()
         runtime.start(self.jobs, seed=preset.train.seed)
         wanted = options.precision
-        self.precision = runtime.chosen_precision(
+        own = runtime.chosen_precision(
             notes.get("precision", wanted) if wanted == "auto" else wanted
         )
+        in_bfloat16 = workers.from_chief(lambda: own == "bfloat16")
+        self.precision = "bfloat16" if in_bfloat16 else "float32"
         ui.log.info("precision %s, %d threads", self.precision, self.jobs)
         self.batches_per_epoch = max(1, len(data.frames) // preset.train.batch)
         self.steps = (
@@ -93,7 +121,7 @@ class Training:
             if preset.train.epochs
             else preset.train.steps
         )
-        self.trainer = Trainer(preset, self.steps, self.precision)
+        self.trainer = Trainer(preset, self.steps, self.precision, workers.strategy)
         if initial is not None:
             self.trainer.start_from(initial.weights)
         self.history = History(out / models.HISTORY)
@@ -118,14 +146,18 @@ class Training:
                 last = step == self.steps
                 row = self._log() if last or step % train.log_every == 0 else {}
                 if self.data.held_out and (last or step % validate_every == 0):
-                    row |= self._validate()
+                    self.workers.from_chief(lambda row=row: row.update(self._validate()))
                 elif last:
-                    self._write_unvalidated()
+                    self.workers.from_chief(self._write_unvalidated)
                 if row:
                     self.history.add(step, step / self.batches_per_epoch, row)
-                if last or step % train.checkpoint_every == 0 or stop.requested():
-                    self._save()
+                saving = last or step % train.checkpoint_every == 0
+                stopping = self.workers.stop_requested(step, saving)
+                if saving or stopping:
+                    self.workers.from_chief(self._save)
+                if stopping:
                     stop.check()
+                    raise Stopped("another worker was asked to stop; the work so far is saved")
 
     def _batches(self):
         from fundusseg.nets.pipeline import draw_order, training_batches
@@ -134,9 +166,15 @@ class Training:
         draws = self.steps * train.batch
         order = draw_order(self.data.set_sizes, draws, train.balance, train.seed)
         first = self.trainer.step
-        augment = self.preset.augment
         return training_batches(
-            self.data.frames, order, first, train.batch, augment, train.seed, self.jobs
+            self.data.frames,
+            order,
+            first,
+            train.batch,
+            self.preset.augment,
+            train.seed,
+            self.jobs,
+            share=(self.workers.rank, self.workers.count),
         )
 
     def _log(self) -> dict[str, float]:
@@ -236,6 +274,7 @@ class Training:
             )
         notes = {
             "config": self.config_sha256,
+            "batch": self.preset.train.batch,
             "threads": self.jobs,
             "precision": self.precision,
             "best": self.best,
@@ -244,57 +283,7 @@ class Training:
         models.write_state(self.out, self.trainer.state(), notes)
 
     def _restore(self, state: dict[str, np.ndarray], notes: dict) -> None:
-        if notes["config"] != self.config_sha256:
-            _refuse(self.out)
         self.trainer.restore(state)
         self.best = notes["best"]
         self.history.rows = notes["history"]
         ui.log.info("%s: going on at step %d of %d", self.out, self.trainer.step, self.steps)
-
-
-def _is_finished(out: Path, config_sha256: str) -> bool:
-    if not (out / MANIFEST).is_file():
-        return False
-    found = read_manifest(out / MANIFEST)
-    if found["config"].get("sha256") != config_sha256:
-        _refuse(out)
-    missing = [name for name in found["outputs"] if not (out / name).is_file()]
-    if missing:
-        problem = f"is missing {', '.join(missing)} of a finished training"
-        raise InputError(out, problem, "put it back, or give --force to train anew")
-    return True
-
-
-def _refuse(out: Path) -> None:
-    problem = "holds a training on other data or with other settings"
-    raise InputError(out, problem, "choose another folder, or give --force to begin anew")
-
-
-def _forget(out: Path) -> None:
-    """Begin anew (--force): the manifest goes first, so that the rest never looks finished."""
-    for name in (MANIFEST, models.STATE, models.GENERATOR, models.CONFIG, models.HISTORY):
-        (out / name).unlink(missing_ok=True)
-
-
-def _start(initial: models.Model | None) -> dict[str, str]:
-    """The entry of hash and manifest for a training that does not begin with random weights."""
-    return {} if initial is None else {"start_from": initial.sha256}
-
-
-def _conclude(
-    out: Path,
-    preset: Preset,
-    config_sha256: str,
-    options: TrainOptions,
-    inputs: dict[str, str],
-    initial: models.Model | None,
-) -> None:
-    """Write the manifest: the training is complete."""
-    names = [models.CONFIG, models.GENERATOR, models.GENERATOR_LAST]
-    names += [models.DISCRIMINATOR, models.HISTORY]
-    names += [models.KERAS_GENERATOR] if preset.name == "pix2pix" else []
-    outputs = {name: sha256_of(out / name) for name in names}
-    config = {"preset": to_dict(preset), "split": options.split, "sha256": config_sha256}
-    config |= _start(initial)
-    more = {"model_sha256": models.model_sha256(out)}
-    write_manifest(out / MANIFEST, manifest("train", config, inputs, outputs, {}, **more))

@@ -102,6 +102,11 @@ def initial_model(name: str | None, preset: Preset) -> models.Model | None:
     return model
 
 
+def start_entry(initial: models.Model | None) -> dict[str, str]:
+    """What hash and manifest say of a training that does not begin with random weights."""
+    return {} if initial is None else {"start_from": initial.sha256}
+
+
 def input_hashes(folders: list[ShardFolder]) -> dict[str, str]:
     """SHA-256 of every shard file, by the name of its data set and its own.
 

@@ -105,3 +105,15 @@ def test_batches_from_the_middle_are_those_of_an_unbroken_run(frames, jobs):
     assert (len(whole), len(tail)) == (5, 2)
     for one, other in zip(whole[3:], tail, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_the_shares_of_two_processes_make_up_the_batches_of_one(frames):
+    config = AugmentConfig(crop_px=64)
+    order = draw_order([3], 20, 1.0, seed=2)
+    whole = list(training_batches(frames, order, 1, 4, config, 2, 1))
+    shares = [
+        list(training_batches(frames, order, 1, 4, config, 2, 1, share=(part, 2)))
+        for part in range(2)
+    ]
+    for batch, *halves in zip(whole, *shares, strict=True):
+        np.testing.assert_array_equal(np.concatenate(halves), batch)

@@ -1,0 +1,73 @@
+"""Train the tiny network once with one replica, once with two that share each batch.
+
+Run as a program, since a process can be given a second (logical) CPU device only before
+tensorflow starts; writes the losses of every step and what the weights came to, as JSON.
+"""
+
+import dataclasses
+import json
+import sys
+
+import numpy as np
+
+from fundusseg.config import Preset
+from tests.nets.tiny import tiny_preset
+
+STEPS = 50
+BATCH = 4
+
+
+def preset() -> Preset:
+    """Dropout, BatchNorm, both loss terms, L1, a discriminator from step 20, a clip that acts."""
+    tiny = tiny_preset(clip_norm=0.5)
+    return dataclasses.replace(
+        tiny,
+        generator=dataclasses.replace(tiny.generator, residual=False, dropout=(0.5,)),
+        loss=dataclasses.replace(tiny.loss, l1=0.1, adversarial=0.1, adversarial_from=0.4),
+    )
+
+
+def batch(step: int) -> np.ndarray:
+    """Noise, the samples' vessels and fields of view being of very different sizes."""
+    values = np.random.default_rng(step).uniform(0, 1, (BATCH, 64, 64, 5)).astype(np.float32)
+    part = np.linspace(0.1, 0.9, BATCH)[:, np.newaxis, np.newaxis]
+    values[..., 3] = values[..., 3] > 1 - part / 2
+    values[..., 4] = values[..., 4] > part
+    return values
+
+
+def main() -> None:
+    import tensorflow as tf
+
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+    from fundusseg.cluster import ONE_MACHINE
+    from fundusseg.nets import runtime
+    from fundusseg.nets.distribution import joined
+    from fundusseg.nets.training import Trainer
+
+    runtime.start(1, seed=4)
+    found = {}
+    for strategy in (None, joined(ONE_MACHINE).strategy):
+        runtime.keras.utils.set_random_seed(4)
+        trainer = Trainer(preset(), STEPS, "float32", strategy)
+        losses = []
+        for step in range(STEPS):
+            trainer.run_step(tf.constant(batch(step)))
+            losses.append(list(trainer.mean_losses(1).values()))
+        found["one" if strategy is None else "two"] = {
+            "losses": losses,
+            "average": [float(np.abs(value).sum()) for value in trainer.saved_weights().values()],
+        }
+    replicas = [
+        [copy.numpy().tolist() for copy in variable.value.values]
+        for model in (trainer.generator, trainer.discriminator)
+        for variable in model.variables
+    ]
+    found["differing"] = sum(first != second for first, second in replicas)
+    json.dump(found, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
