@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,20 +37,21 @@ def measured(*words: str | Path) -> Usage:
     Raises:
         RuntimeError: if it does not end with 0.
     """
-    command = [ROOT / "bin" / "fundusseg", *map(str, words), "--quiet"]
+    return usage_of([ROOT / "bin" / "fundusseg", *map(str, words), "--quiet"])
+
+
+def usage_of(command: list[str | Path]) -> Usage:
+    """Run a command in the root of the checkout.
+
+    Raises:
+        RuntimeError: if it does not end with 0.
+    """
     launcher = [sys.executable, "-c", _LAUNCHER, *command]
-    done = subprocess.run(launcher, check=True, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(launcher, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     code, *figures = json.loads(done.stdout)
     if code != 0:
-        raise RuntimeError(f"fundusseg {' '.join(map(str, words))}: status {code}")
+        raise RuntimeError(f"{' '.join(map(str, command))}: status {code}")
     return Usage(*figures)
-
-
-def import_seconds(module: str) -> float:
-    """Wall seconds of a process that imports one module."""
-    started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", f"import {module}"], check=True, capture_output=True)
-    return time.perf_counter() - started
 
 
 def results_of(module: str, runs: list[list[str]], cores: int = 0) -> list[dict]:
