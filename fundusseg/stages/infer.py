@@ -231,7 +231,7 @@ class _Job:
             stamps = self._stamps(source)
             if source.ref is not None:
                 return from_shard(source, self.found.shards), stamps
-            return from_file(source, self.frame, self.given_fovs), stamps
+            return from_file(source, self.frame, self.given_fovs, self.outputs.overlay), stamps
         except InputError as error:
             return Failure(source, error.reason)
         except OSError as error:

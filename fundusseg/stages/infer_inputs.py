@@ -19,7 +19,7 @@ class Prepared:
     """A photograph in the canonical frame, and what the way back needs.
 
     image: uint8 (S, S, 3). fov: uint8 (S, S) coverage. pixels: the photograph itself,
-    uint8 (Y, X, 3), None from a shard.
+    uint8 (Y, X, 3), None where no overlay is drawn, so as not to hold it for nothing.
     """
 
     source: Source
@@ -31,7 +31,9 @@ class Prepared:
     pixels: np.ndarray | None
 
 
-def from_file(source: Source, frame: FrameConfig, given_fovs: FovFolder | None) -> Prepared:
+def from_file(
+    source: Source, frame: FrameConfig, given_fovs: FovFolder | None, keep_pixels: bool
+) -> Prepared:
     """Read a photograph, with its field of view from `given_fovs` or found.
 
     Raises:
@@ -49,7 +51,7 @@ def from_file(source: Source, frame: FrameConfig, given_fovs: FovFolder | None) 
         found.geometry,
         found.field_of_view,
         photograph.sha256,
-        photograph.pixels,
+        photograph.pixels if keep_pixels else None,
     )
 
 

@@ -34,10 +34,8 @@ def infer_table(name: str, work: Path) -> tuple[str, dict[str, float]]:
     start, run = measured("infer", few, work / "few"), measured("infer", many, work / "many")
     shutil.rmtree(work / "few")
     shutil.rmtree(work / "many")
-    cpu_s, wall_s = (
-        (run.cpu_s - start.cpu_s) / (MANY - FEW),
-        (run.wall_s - start.wall_s) / (MANY - FEW),
-    )
+    cpu_s = (run.cpu_s - start.cpu_s) / (MANY - FEW)
+    wall_s = (run.wall_s - start.wall_s) / (MANY - FEW)
     total = sum(steps.values())
     holds = {
         "efficiency": total / (free_cores() * wall_s),

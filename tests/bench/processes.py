@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +32,12 @@ print(json.dumps([os.waitstatus_to_exitcode(status), wall_s, cpu_s, usage.ru_max
 
 
 def measured(*words: str | Path, cwd: Path = ROOT, stdin: Path = Path(os.devnull)) -> Usage:
-    """Run fundusseg with these words; its messages go to stderr.
+    """Run fundusseg with these words; see `usage_of`."""
+    return usage_of([ROOT / "bin" / "fundusseg", *map(str, words), "--quiet"], cwd, stdin)
+
+
+def usage_of(command: list[str | Path], cwd: Path = ROOT, stdin: Path = Path(os.devnull)) -> Usage:
+    """Run a command; its messages go to stderr.
 
     Args:
         cwd: the folder that it runs in. stdin: the file that it reads there.
@@ -41,7 +45,6 @@ def measured(*words: str | Path, cwd: Path = ROOT, stdin: Path = Path(os.devnull
     Raises:
         RuntimeError: if it does not end with 0.
     """
-    command = [ROOT / "bin" / "fundusseg", *map(str, words), "--quiet"]
     launcher = [sys.executable, "-c", _LAUNCHER, *command]
     with stdin.open("rb") as given:
         done = subprocess.run(
@@ -49,15 +52,8 @@ def measured(*words: str | Path, cwd: Path = ROOT, stdin: Path = Path(os.devnull
         )
     code, *figures = json.loads(done.stdout)
     if code != 0:
-        raise RuntimeError(f"fundusseg {' '.join(map(str, words))}: status {code}")
+        raise RuntimeError(f"{' '.join(map(str, command))}: status {code}")
     return Usage(*figures)
-
-
-def import_seconds(module: str) -> float:
-    """Wall seconds of a process that imports one module."""
-    started = time.perf_counter()
-    subprocess.run([sys.executable, "-c", f"import {module}"], check=True, capture_output=True)
-    return time.perf_counter() - started
 
 
 def results_of(module: str, runs: list[list[str]], cores: int = 0) -> list[dict]:

@@ -4,12 +4,10 @@ The least is a process that imports tensorflow and loads the weights. Both take 
 """
 
 import statistics
-import subprocess
 import sys
-import time
 from pathlib import Path
 
-from tests.bench.processes import ROOT
+from tests.bench.processes import Usage, usage_of
 from tests.bench.tables import table
 
 ROUNDS = 7
@@ -27,8 +25,14 @@ infer.ready_predictor = ready_and_gone
 main(["infer", *sys.argv[1:], "--quiet"])
 sys.exit("no frame came to the network")
 """
+_WHOLE = """
+import sys
+from fundusseg.cli import main
+sys.exit(main(["infer", *sys.argv[1:], "--quiet"]))
+"""
 _LEAST = """
 import os
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import tensorflow
 from fundusseg.io import models
 models.read_model(models.model_folder("default"))
@@ -37,30 +41,30 @@ os._exit(0)
 
 
 def startup_table(photograph: Path, work: Path) -> tuple[str, float]:
-    """Wall seconds of both, medians, their ratio; and the ratio."""
-    taken: dict[str, list[float]] = {"command": [], "least": [], "whole": []}
+    """Seconds of both and of a whole run, medians; and the wall ratio of the first two."""
+    taken: dict[str, list[Usage]] = {"least": [], "command": [], "whole": []}
     for number in range(ROUNDS):
-        words = [str(photograph), str(work / f"start-{number}")]
-        whole = "import sys; from fundusseg.cli import main; main(['infer', *sys.argv[1:]])"
-        for name, code in (("command", _TO_FIRST_FRAME), ("least", _LEAST), ("whole", whole)):
-            started = time.perf_counter()
-            given = [] if name == "least" else words
-            subprocess.run(
-                [sys.executable, "-c", code, *given],
-                check=True,
-                cwd=ROOT,
-                stderr=subprocess.DEVNULL,
-            )
-            taken[name].append(time.perf_counter() - started)
-    ratio = statistics.median(
-        command / least for command, least in zip(taken["command"], taken["least"], strict=True)
-    )
-    seconds = {name: statistics.median(values) for name, values in taken.items()}
+        for name, code in (("least", _LEAST), ("command", _TO_FIRST_FRAME), ("whole", _WHOLE)):
+            out = work / f"start-{name}-{number}"
+            words = [] if name == "least" else [photograph.resolve(), out]
+            taken[name].append(usage_of([sys.executable, "-c", code, *map(str, words)]))
     rows = [
-        ("import tensorflow, load the weights", f"{seconds['least']:.2f}"),
-        ("infer until its first frame goes into the network", f"{seconds['command']:.2f}"),
-        ("ratio", f"{ratio:.2f}"),
-        ("infer of one photograph, to the end", f"{seconds['whole']:.2f}"),
+        ("import tensorflow, load the weights", *_seconds(taken["least"])),
+        ("infer until its first frame goes into the network", *_seconds(taken["command"])),
+        ("infer of one photograph, to the end", *_seconds(taken["whole"])),
     ]
+    ratios = {
+        field: statistics.median(
+            getattr(command, field) / getattr(least, field)
+            for command, least in zip(taken["command"], taken["least"], strict=True)
+        )
+        for field in ("wall_s", "cpu_s")
+    }
+    rows.append(("ratio of the first two", f"{ratios['wall_s']:.2f}", f"{ratios['cpu_s']:.2f}"))
     text = f"Medians of {ROUNDS} runs in turns; the ratio is the median of the turns' ratios."
-    return table("## Start-up, wall seconds", ("", "s"), rows, text), ratio
+    return table("## Start-up", ("", "wall s", "CPU s"), rows, text), ratios["wall_s"]
+
+
+def _seconds(usages: list[Usage]) -> tuple[str, str]:
+    wall, cpu = (statistics.median(getattr(u, f) for u in usages) for f in ("wall_s", "cpu_s"))
+    return f"{wall:.2f}", f"{cpu:.2f}"
