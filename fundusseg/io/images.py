@@ -201,10 +201,9 @@ def _pillow_decoded(data: bytes, mode: str | None) -> np.ndarray:
     with Image.open(BytesIO(data)) as image:
         if mode is None and _is_16_bit_colour(image):
             return _16_bit_colour(data)
-        upright = ImageOps.exif_transpose(image)
-        return np.asarray(
-            upright if upright.mode in _GREY_MODES else upright.convert(mode or "RGB")
-        )
+        ImageOps.exif_transpose(image, in_place=True)
+        wanted = image.mode if image.mode in _GREY_MODES else mode or "RGB"
+        return np.asarray(image if image.mode == wanted else image.convert(wanted))
 
 
 def _is_16_bit_colour(image: Image.Image) -> bool:
