@@ -23,7 +23,7 @@ say() { printf '%(%F %T)T job %s on %s: %s\n' -1 "$task" "${SLURMD_NODENAME:-?}"
 run() {
   local child='' interrupted='' code
   trap 'interrupted=yes; say "USR1, asking it to save"; kill -USR1 $child || :' USR1
-  rm -f "$(refused "${SLURM_ARRAY_TASK_ID:-}")"
+  rm -f "$(refused "$task")"
   say "$(printf '%q ' "$@")"
   "$@" &
   child=$!

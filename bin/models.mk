@@ -11,7 +11,8 @@ LEFT_OUT := $(SETS:%=$(MODELS)/without-%)
 
 .PHONY: reproduce-default
 reproduce-default: $(MODELS)/default/manifest.json ## train the shipped models anew, from the sets in DATA
-reproduce-default: $(patsubst %,$(MODELS)/split-%/manifest.json,seed-1 seed-2 seed-3)
+reproduce-default: $(MODELS)/split/manifest.json
+reproduce-default: $(patsubst %,$(MODELS)/split-seed-%/manifest.json,2 3)
 
 # The sets without a test part of their own are trained on as a whole.
 $(MODELS)/shards/%/manifest.json: | $(READY)
@@ -33,6 +34,9 @@ $(MODELS)/without-%/maps/manifest.json: $(MODELS)/without-%/model/manifest.json
 
 $(MODELS)/final/manifest.json: $(call shards_of,$(SETS))
 	$(FUNDUSSEG) train $(^D) $(@D) --split all --steps $(FULL_STEPS) --jobs $(JOBS)
+
+$(MODELS)/split/manifest.json: $(MODELS)/split-seed-1/manifest.json
+	$(SHIP_MODEL) $(<D) $(abspath $(@D))
 
 $(MODELS)/default/manifest.json: $(MODELS)/final/manifest.json $(LEFT_OUT:=/maps/manifest.json)
 	$(SHIP_MODEL) $(<D) $(abspath $(@D)) \

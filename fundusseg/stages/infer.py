@@ -264,11 +264,11 @@ class _Job:
         return ready_predictor(
             model.folder,
             model.sha256,
-            self.jobs,
-            options.precision,
-            options.batch,
-            options.tile_px,
-            options.test_time_augmentation,
+            jobs=self.jobs,
+            precision=options.precision,
+            batch=options.batch,
+            tile_px=options.tile_px,
+            test_time_augmentation=options.test_time_augmentation,
         )
 
     def _written(self, group: list) -> list[Failure | tuple[Source, dict]]:

@@ -156,7 +156,7 @@ def own_output_figures(run: Path, name: str) -> Figures:
     """
     model = run / "model"
     threshold = models.read_config(model)[1]
-    predictor = ready_predictor(model, models.model_sha256(model), "auto", 0, free_cores())
+    predictor = ready_predictor(model, models.model_sha256(model), jobs=free_cores())
     shards = ShardFolder(run / "shards" / name / PIX2PIX)
     found: dict[str, list[float]] = {key: [] for key in (*SIMILARITY, *OVERLAP)}
     for ref in shards.of_split("test"):

@@ -52,6 +52,7 @@ def segment(
 def ready_predictor(
     folder: Path,
     sha256: str,
+    *,
     jobs: int,
     precision: str = "auto",
     batch: int = 0,

@@ -7,7 +7,7 @@ import numpy as np
 
 from fundusseg import stop, ui
 from fundusseg.config import DEFAULT_THRESHOLD, Preset, config_hash, to_dict
-from fundusseg.errors import EXIT_OK, Stopped
+from fundusseg.errors import EXIT_OK, InputError, Stopped
 from fundusseg.io import models
 from fundusseg.io.files import locked, output_folder
 from fundusseg.io.history import History
@@ -38,7 +38,7 @@ def run_train(shard_folders: list[Path], out: Path, options: TrainOptions) -> in
     """
     folders = [ShardFolder(path) for path in shard_folders]
     preset = configured(folders, options)
-    initial = initial_model(options.start_from, preset)
+    initial = initial_model(options.start_from, preset, out)
     require_own_folder(out, "train")
     workers = joined_workers(options, preset.train.seed)
     preset = with_batch_of_all(preset, workers.replicas)
@@ -51,7 +51,7 @@ def run_train(shard_folders: list[Path], out: Path, options: TrainOptions) -> in
         if workers.from_chief(lambda: _nothing_to_do(out, preset, config_sha256, options.force)):
             ui.log.info("%s is finished", out)
             return EXIT_OK
-        data = workers.together(lambda: training_data(folders, options.split, inputs))
+        data = workers.together(lambda: training_data(folders, options.split))
         Training(preset, data, out, config_sha256, options, workers, initial).run()
         config["sha256"] = config_sha256
         workers.from_chief(lambda: conclude(out, preset, config, inputs))
@@ -123,7 +123,10 @@ class Training:
         )
         self.trainer = Trainer(preset, self.steps, self.precision, workers.strategy)
         if initial is not None:
-            self.trainer.start_from(initial.weights)
+            try:
+                self.trainer.start_from(initial.weights)
+            except ValueError as error:
+                raise InputError(initial.folder, str(error), "give another model") from error
         self.history = History(out / models.HISTORY)
         self.best: float | None = None
         if saved is not None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -20,7 +21,6 @@ class TrainingData:
     frames: tuple[np.ndarray, ...]
     set_sizes: tuple[int, ...]
     held_out: tuple[Sample, ...]
-    inputs: dict[str, str]
 
 
 def configured(folders: list[ShardFolder], options: TrainOptions) -> Preset:
@@ -64,7 +64,7 @@ def _require_fitting_sizes(preset: Preset) -> None:
         raise FundussegError("frames of several sizes make no batch; give augment.crop_px")
 
 
-def training_data(folders: list[ShardFolder], split: str, inputs: dict[str, str]) -> TrainingData:
+def training_data(folders: list[ShardFolder], split: str) -> TrainingData:
     """Read the labelled samples of the train and validation parts, or all to train on.
 
     Raises:
@@ -84,18 +84,22 @@ def training_data(folders: list[ShardFolder], split: str, inputs: dict[str, str]
     if not frames or not (held_out or split == "all"):
         part = "validation" if frames else "train"
         raise FundussegError(f"{names}: no photograph with a mask in the {part} part")
-    return TrainingData(tuple(frames), tuple(filter(None, sizes)), tuple(held_out), inputs)
+    return TrainingData(tuple(frames), tuple(filter(None, sizes)), tuple(held_out))
 
 
-def initial_model(name: str | None, preset: Preset) -> models.Model | None:
+def initial_model(name: str | None, preset: Preset, out: Path) -> models.Model | None:
     """The model whose weights the training begins with, if --start-from names one.
 
     Raises:
-        FundussegError: if there is no such model, or its generator is another one.
+        FundussegError: if there is no such model, its generator is another one, or it is what
+            stands in the folder `out` that the training writes to.
     """
     if name is None:
         return None
-    model = models.read_model(models.model_folder(name))
+    folder = models.model_folder(name)
+    if folder.resolve() == out.resolve():
+        raise InputError(folder, "is the model to start from", "write to another folder")
+    model = models.read_model(folder)
     if model.preset.generator != preset.generator:
         remedy = "give its preset's `generator` in --config"
         raise InputError(model.folder, "has another generator than this training", remedy)

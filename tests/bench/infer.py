@@ -131,8 +131,12 @@ def augmentation_table(work: Path) -> str:
     """What test-time augmentation costs, and gains on the test part of CHASE_DB1."""
     folder, source = data_set("CHASE_DB1", work, STAGE_IMAGES)
     rows = []
-    for name, words in (("without", ()), ("with", ("--test-time-augmentation",))):
-        few, many = work / "CHASE_DB1-few", work / "CHASE_DB1-many"
+    few, many = work / "CHASE_DB1-few", work / "CHASE_DB1-many"
+    for inputs, count in ((few, FEW), (many, MANY)):
+        copies(photographs_of(folder, STAGE_IMAGES), inputs, count)
+    model = ("--model", "split")  # which has not seen the test part
+    for name, option in (("without", ()), ("with", ("--test-time-augmentation",))):
+        words = (*model, *option)
         start = measured("infer", few, work / f"few-{name}", *words)
         run = measured("infer", many, work / f"many-{name}", *words)
         maps = work / f"test-{name}"

@@ -18,8 +18,8 @@ import os, sys
 from fundusseg.cli import main
 from fundusseg.stages import infer
 ready_predictor = infer.ready_predictor
-def ready_and_gone(*words):
-    ready_predictor(*words)
+def ready_and_gone(*words, **more):
+    ready_predictor(*words, **more)
     os._exit(0)
 infer.ready_predictor = ready_and_gone
 main(["infer", *sys.argv[1:], "--quiet"])

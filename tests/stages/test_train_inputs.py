@@ -8,7 +8,7 @@ import pytest
 from fundusseg.config import DEFAULT_MODEL
 from fundusseg.io.shards import ShardFolder
 from fundusseg.stages.train_inputs import input_hashes
-from tests.batch import one_line, run
+from tests.batch import contents, one_line, run, write_tiny_model
 
 
 def test_another_generators_weights_are_refused(
@@ -18,6 +18,17 @@ def test_another_generators_weights_are_refused(
     assert run("train", tiny_shards, tmp_path / "model", *words) == 1
     assert "another generator" in one_line(capsys)
     assert not (tmp_path / "model").exists()
+
+
+def test_a_training_does_not_overwrite_what_it_starts_from(
+    tiny_shards, tiny_settings, tmp_path, capsys, no_training
+):
+    model = write_tiny_model(tmp_path / "model")
+    before = contents(model)
+    words = ("--config", tiny_settings, "--start-from", model, "--force")
+    assert run("train", tiny_shards, model, *words) == 1
+    assert "write to another folder" in one_line(capsys)
+    assert contents(model) == before
 
 
 def test_two_shard_folders_of_one_name_both_count(tiny_shards, tmp_path):
