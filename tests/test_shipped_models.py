@@ -1,5 +1,8 @@
 """The models inside the package: whole, small, described, and good for something."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,6 +12,7 @@ from fundusseg.io import images, models
 from fundusseg.metrics.overlap import Counts, dice
 from fundusseg.stages.check import run_check
 
+ROOT = Path(__file__).parent.parent
 LARGEST_BYTES = 4_000_000
 SHIPPED = models.shipped_models()
 
@@ -24,6 +28,22 @@ def test_it_is_whole_and_small_and_has_a_card(name, capsys):
     assert (folder / models.GENERATOR).stat().st_size < LARGEST_BYTES
     card = " ".join((folder / models.CARD).read_text().split())
     assert "not a medical device" in card and "research" in card
+    threshold = models.read_config(folder)[1]
+    assert card.startswith(f"# Model card: {name} ") and f"hreshold ({threshold})" in card
+
+
+@pytest.mark.parametrize("name", ["CHASE_DB1", "HRF", "LES-AV"])
+def test_the_tables_are_those_of_the_split_model(name):
+    """docs/figures and README.md: the model that ships, and the figures it had."""
+    figures = (ROOT / "docs" / "figures" / f"{name}.md").read_text()
+    assert models.model_sha256(models.model_folder("split"))[:12] in figures
+    (dice_row,) = re.findall(r"^\| Dice +\| maps +\| +([\d.]+) ", figures, re.MULTILINE)
+    row = next(
+        line
+        for line in (ROOT / "README.md").read_text().splitlines()
+        if line.startswith(f"| {name}")
+    )
+    assert f"| {float(dice_row):.3f} (" in row
 
 
 def test_the_default_finds_the_vessels_of_phantoms_that_it_never_saw():
