@@ -40,7 +40,7 @@ def segment(
     predictor = ready_predictor(
         folder,
         models.model_sha256(folder),
-        free_cores(),
+        jobs=free_cores(),
         batch=1,
         test_time_augmentation=test_time_augmentation,
     )

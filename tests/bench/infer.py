@@ -17,7 +17,7 @@ from tests.bench.tables import table
 
 STAGE_IMAGES = 8
 FEW = 2
-MANY = FEW + 3 * STAGE_IMAGES
+MANY = FEW + 12 * STAGE_IMAGES
 MEMORY = (20, 200)
 GROWTH = (100, 1000, 10_000)
 GROWTH_START = 10
