@@ -14,6 +14,7 @@ import numpy as np
 from fundusseg.fundus.framing import framed
 from fundusseg.fundus.geometry import from_frame
 from fundusseg.io import images, models
+from fundusseg.metrics.expected import expected_dice
 from fundusseg.nets import runtime
 from fundusseg.nets.prediction import Predictor
 
@@ -33,13 +34,22 @@ def alone(paths: list[Path]) -> dict[str, float]:
     pairs = list(zip(found, frames, strict=True))
     maps, back_s = timed(lambda p: from_frame(p[0], p[1].geometry) >= model.threshold, pairs)
     _, encode_s = timed(images.map_png, maps)
+    _, expected_s = timed(lambda p: expected(p[0][p[1].fov > 127], model), pairs)
     return {
         "decode and hash": decode_s,
         "field of view and frame": geometry_s,
         "network": network_s,
         "back to the photograph": back_s,
         "encode": encode_s,
+        "expected Dice": expected_s,
     }
+
+
+def expected(scores: np.ndarray, model: models.Model) -> float:
+    """The expected Dice of a map, from the scores inside its field of view."""
+    calibration = model.calibration
+    vessels = scores >= model.threshold
+    return expected_dice(scores, vessels, calibration.slope, calibration.intercept)
 
 
 def timed(step: Callable, items: Iterable) -> tuple[list, float]:
