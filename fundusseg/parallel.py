@@ -24,13 +24,22 @@ def free_cores() -> int:
 
 def processor() -> str:
     """The processor's name and whether it multiplies in bfloat16, for tables of times."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
+    lines = _cpuinfo().splitlines()
     names = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    has_bfloat16 = any("avx512_bf16" in line for line in lines)
-    return next(names, platform.machine()) + (" (avx512_bf16)" if has_bfloat16 else "")
+    return next(names, platform.machine()) + (" (avx512_bf16)" if cpu_has_bfloat16() else "")
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the processor multiplies in bfloat16 (avx512_bf16)."""
+    return "avx512_bf16" in _cpuinfo().split()
+
+
+def _cpuinfo() -> str:
+    """What Linux tells of the processor; nothing elsewhere."""
+    try:
+        return Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return ""
 
 
 def ordered_map(

@@ -3,9 +3,8 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from fundusseg.parallel import free_cores
+from fundusseg.parallel import cpu_has_bfloat16, free_cores
 
 
 @contextmanager
@@ -69,7 +68,7 @@ def chosen_precision(wanted: str) -> str:
     """ "float32" or "bfloat16"; "auto" takes bfloat16 where the hardware multiplies in it."""
     if wanted != "auto":
         return wanted
-    return "bfloat16" if _GPUS or _cpu_has_bfloat16() else "float32"
+    return "bfloat16" if _GPUS or cpu_has_bfloat16() else "float32"
 
 
 def chosen_batch(wanted: int) -> int:
@@ -83,11 +82,3 @@ def chosen_batch(wanted: int) -> int:
 def policy(precision: str) -> keras.DTypePolicy:
     """Keras' policy for a precision: weights, normalisation and losses stay float32."""
     return keras.DTypePolicy("mixed_bfloat16" if precision == "bfloat16" else "float32")
-
-
-def _cpu_has_bfloat16() -> bool:
-    try:
-        flags = Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return False
-    return "avx512_bf16" in flags

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from fundusseg import stop, ui
-from fundusseg.config import Preset, config_hash
-from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError, UsageError
+from fundusseg.config import config_hash
+from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError
 from fundusseg.fundus.geometry import from_frame
 from fundusseg.fundus.overlay import outlined
 from fundusseg.io import models
@@ -22,11 +22,9 @@ from fundusseg.io.fov_folder import FovFolder
 from fundusseg.io.ledger import LedgerFiles, SourceStamp, outputs_stand
 from fundusseg.io.manifest import NAME, manifest, manifest_name, require_own_folder, write_manifest
 from fundusseg.io.outputs import OutputKinds, require_free_names
-from fundusseg.io.shards import ShardFolder
 from fundusseg.io.sources import Source, Sources, sources
 from fundusseg.io.status import (
     FAILED,
-    OK,
     StatusRow,
     escaped,
     status_line,
@@ -36,7 +34,14 @@ from fundusseg.io.status import (
 from fundusseg.metrics.expected import expected_dice
 from fundusseg.options import InferOptions
 from fundusseg.parallel import free_cores, ordered_map
-from fundusseg.stages.infer_inputs import Prepared, from_file, from_shard
+from fundusseg.stages.infer_inputs import (
+    Prepared,
+    from_file,
+    from_shard,
+    require_fitting_shards,
+    require_fitting_tile,
+    status_row,
+)
 from fundusseg.stages.segmenting import ready_predictor
 
 
@@ -60,11 +65,11 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
         FundussegError: if inputs, model or output folder are wrong, or a stop is asked for.
     """
     model = models.read_model(models.model_folder(options.model))
-    _require_fitting_tile(options.tile_px, model.preset)
+    require_fitting_tile(options.tile_px, model.preset)
     found = sources(
         given, out, options.layout, options.split, options.keep_suffix, options.null_separated
     )
-    _require_fitting_shards(found.shards, model, options)
+    require_fitting_shards(found.shards, model, options)
     to_write = ((item.id, item.file) for item in found.items if not item.refusal)
     job = _Job(found, out, options, model)
     require_free_names(out, to_write, job.outputs)
@@ -300,7 +305,7 @@ class _Job:
                 return Failure(item.source, f"its map {error.reason}")
             raise
         record = {
-            "row": list(astuple(_row(item, self._expected_dice(frame, item.fov)))),
+            "row": list(astuple(status_row(item, self._expected_dice(frame, item.fov)))),
             "outputs": {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()},
             "stamps": stamps,
             "inputs": self._input_hashes(item),
@@ -336,36 +341,3 @@ class _Job:
             (self.out / name).unlink(missing_ok=True)
         ui.log.warning("%s: %s", escaped(failure.source.file), failure.reason)
         self.failures[id] = failure
-
-
-def _require_fitting_tile(tile_px: int, preset: Preset) -> None:
-    if tile_px % preset.generator.stride:
-        raise UsageError(f"--tile must be a multiple of {preset.generator.stride} for this model")
-
-
-def _require_fitting_shards(
-    shards: ShardFolder | None, model: models.Model, options: InferOptions
-) -> None:
-    if shards is None:
-        return
-    if options.overlay or options.fov:
-        raise UsageError("shards hold no photograph: --overlay and --fov go with photographs")
-    if shards.header.frame != model.preset.frame:
-        problem = f"was prepared with another frame than the model {model.folder} has"
-        raise InputError(shards.root, problem, f"prepare it with --preset {model.preset.name}")
-
-
-def _row(item: Prepared, dice: float | None) -> StatusRow:
-    height, width = item.geometry.source_shape
-    return StatusRow(
-        id=item.source.id,
-        status=OK,
-        source_sha256=item.source_sha256,
-        width_px=str(width),
-        height_px=str(height),
-        fov_y_px=f"{item.field_of_view.y_px:.1f}",
-        fov_x_px=f"{item.field_of_view.x_px:.1f}",
-        fov_diameter_px=f"{item.field_of_view.diameter_px:.1f}",
-        fov_method=item.field_of_view.method,
-        expected_dice="" if dice is None else f"{dice:.4f}",
-    )

@@ -4,14 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fundusseg.config import FrameConfig
+from fundusseg.config import FrameConfig, Preset
+from fundusseg.errors import InputError, UsageError
 from fundusseg.fundus.field_of_view import FieldOfView
 from fundusseg.fundus.framing import framed
 from fundusseg.fundus.geometry import Geometry
 from fundusseg.io import images
 from fundusseg.io.fov_folder import FovFolder
+from fundusseg.io.models import Model
 from fundusseg.io.shards import ShardFolder
 from fundusseg.io.sources import Source
+from fundusseg.io.status import OK, StatusRow
+from fundusseg.options import InferOptions
 
 
 @dataclass(frozen=True)
@@ -70,4 +74,43 @@ def from_shard(source: Source, shards: ShardFolder) -> Prepared:
         sample.field_of_view,
         sample.source_sha256,
         None,
+    )
+
+
+def require_fitting_tile(tile_px: int, preset: Preset) -> None:
+    """Raise UsageError if the network cannot halve tiles of this size."""
+    if tile_px % preset.generator.stride:
+        raise UsageError(f"--tile must be a multiple of {preset.generator.stride} for this model")
+
+
+def require_fitting_shards(shards: ShardFolder | None, model: Model, options: InferOptions) -> None:
+    """Raise if shards cannot go through this model, or not with these options.
+
+    Raises:
+        UsageError: if an option needs the photographs.
+        InputError: if they have another frame.
+    """
+    if shards is None:
+        return
+    if options.overlay or options.fov:
+        raise UsageError("shards hold no photograph: --overlay and --fov go with photographs")
+    if shards.header.frame != model.preset.frame:
+        problem = f"was prepared with another frame than the model {model.folder} has"
+        raise InputError(shards.root, problem, f"prepare it with --preset {model.preset.name}")
+
+
+def status_row(item: Prepared, dice: float | None) -> StatusRow:
+    """The row of a photograph that has become a map; dice: expected, None where unknown."""
+    height, width = item.geometry.source_shape
+    return StatusRow(
+        id=item.source.id,
+        status=OK,
+        source_sha256=item.source_sha256,
+        width_px=str(width),
+        height_px=str(height),
+        fov_y_px=f"{item.field_of_view.y_px:.1f}",
+        fov_x_px=f"{item.field_of_view.x_px:.1f}",
+        fov_diameter_px=f"{item.field_of_view.diameter_px:.1f}",
+        fov_method=item.field_of_view.method,
+        expected_dice="" if dice is None else f"{dice:.4f}",
     )

@@ -20,12 +20,11 @@ def is_finished(out: Path, config_sha256: str, batch: int) -> bool:
     """
     if not (out / MANIFEST).is_file():
         return False
-    found = read_manifest(out / MANIFEST)["config"]
-    if found.get("sha256") != config_sha256:
-        raise _other_settings(out, found.get("preset", {}).get("train", {}).get("batch"), batch)
-    missing = [
-        name for name in read_manifest(out / MANIFEST)["outputs"] if not (out / name).is_file()
-    ]
+    found = read_manifest(out / MANIFEST)
+    config = found["config"]
+    if config.get("sha256") != config_sha256:
+        raise _other_settings(out, config.get("preset", {}).get("train", {}).get("batch"), batch)
+    missing = [name for name in found["outputs"] if not (out / name).is_file()]
     if missing:
         problem = f"is missing {', '.join(missing)} of a finished training"
         raise InputError(out, problem, "put it back, or give --force to train anew")

@@ -168,7 +168,7 @@ def _network_alone(way: Way, images: np.ndarray, fovs: np.ndarray):
     import tensorflow as tf
 
     from fundusseg.nets.folded import FoldedLayers
-    from fundusseg.nets.generator import build_generator, logits_or_map
+    from fundusseg.nets.generator import assign_weights, build_generator, logits_or_map
     from fundusseg.nets.prediction import Predictor
     from fundusseg.nets.runtime import policy
 
@@ -177,8 +177,7 @@ def _network_alone(way: Way, images: np.ndarray, fovs: np.ndarray):
     inputs = predictor._prepare(tf.constant(images), tf.constant(fovs))
     if way.layers == "keras":
         generator = build_generator(model.preset.generator, policy(way.precision))
-        for variable in generator.weights:
-            variable.assign(model.weights[variable.path])
+        assign_weights(generator, model.weights)
         return tf.function(lambda x: tf.sigmoid(generator(x, training=False)[..., 0])), inputs
     if way.layers == "xla":
         return tf.function(lambda x: predictor._apply(x), jit_compile=True), inputs
