@@ -47,6 +47,9 @@ class GeneratorConfig:
     dropout: rate in the decoder blocks from the inside out; missing ones are 0.
     inputs: "rgb" ([-1, 1]), "normalised" (local contrast) or "both" (six channels).
     output: "logit" or "tanh".
+    networks: so many of these U-Nets in a row, with logits: each after the first sees the
+        photograph and the probability that the one before it drew (Galdran et al.'s W-Net at
+        2). All of them learn from the masks; the last one draws the map.
     norm_momentum: of BatchNorm's moving mean and variance.
     initial_stddev: of the normal distribution of the initial kernels, the discriminator's
         too; 0: He's.
@@ -58,6 +61,7 @@ class GeneratorConfig:
     dropout: tuple[float, ...] = ()
     inputs: Literal["rgb", "normalised", "both"] = "normalised"
     output: Literal["logit", "tanh"] = "logit"
+    networks: int = 1
     norm_momentum: float = 0.9
     initial_stddev: float = 0.0
 
@@ -69,28 +73,51 @@ class GeneratorConfig:
 
 @dataclass(frozen=True)
 class DiscriminatorConfig:
-    """A PatchGAN: stride-2 blocks, one stride-1 block, one-channel map of judgements."""
+    """A PatchGAN: stride-2 blocks, one stride-1 block, one-channel map of judgements.
+
+    One judgement sees 16, 34 or 70 pixels with 1, 2 or 3 stride-2 blocks.
+
+    normalisation: "batch", or "spectral" (of the kernels, in place of BatchNorm).
+    sees: the map, "half" the pair at half its size, or the map's soft "skeleton".
+    real_smoothing: real maps are drawn towards grey by this fraction, so that their hard
+        values alone do not give them away.
+    every: the discriminator learns at every so-manieth step of the generator.
+    """
 
     strided_filters: tuple[int, ...] = (12, 24, 48)
     last_filters: int = 96
+    normalisation: Literal["batch", "spectral"] = "batch"
+    sees: Literal["map", "half", "skeleton"] = "map"
+    real_smoothing: float = 0.0
+    every: int = 1
 
 
 @dataclass(frozen=True)
 class LossConfig:
     """Weights of the generator's loss terms; a term of weight 0 is not computed.
 
+    correlation: of 1 - Matthews' correlation coefficient of soft sets.
+    skeleton_recall: of what is missed of the true vessels' centrelines.
     adversarial: of the discriminator's judgement; at 0 there is no discriminator. On six
         real data sets, weight 0.01 from step 9,600 of 16,000 on lowered the validation AUROC
         from 0.975 to 0.966 and Dice from 0.742 to 0.736 within 2,000 steps (one seed).
     adversarial_from: fraction of the steps after which the discriminator is trained and
         its term counts; before, the generator learns from the masks alone.
+    adversarial_kind: what a judgement costs; with "cross-entropy" the generator's term is
+        the non-saturating one.
+    feature_matching: of the difference between the discriminator's layers on made and on
+        real maps; counts where the adversarial term does.
     """
 
     cross_entropy: float = 1.0
     dice: float = 0.5
+    correlation: float = 0.0
+    skeleton_recall: float = 0.0
     l1: float = 0.0
     adversarial: float = 0.0
     adversarial_from: float = 0.6
+    adversarial_kind: Literal["cross-entropy", "hinge", "least-squares"] = "cross-entropy"
+    feature_matching: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -124,6 +124,10 @@ class FoldedLayers:
         """Sum of two."""
         return lambda parts: parts[0] + parts[1]
 
+    def sigmoid(self, name: str) -> Layer:
+        """Logits to probabilities."""
+        return tf.sigmoid
+
     def _convolution(self, filters: int, name: str, strides: int) -> Layer:
         def layer(x: tf.Tensor) -> tf.Tensor:
             kernel, bias = self._taken(f"{name}_conv", (x.shape[-1], filters))

@@ -23,31 +23,49 @@ NORM_EPSILON = 1e-3
 def build_generator(
     config: GeneratorConfig, policy: keras.DTypePolicy, size_px: int | None = None
 ) -> keras.Model:
-    """The generator as a Keras model: (N, Y, X, C) float32 to (N, Y, X, 1) float32.
+    """The generator as a Keras model: (N, Y, X, C) float32 to (N, Y, X, networks) float32.
 
     Y and X must be multiples of `config.stride`. size_px fixes them (for `--summary`).
     """
     inputs = keras.Input((size_px, size_px, INPUT_CHANNELS[config.inputs]), name="photograph")
-    x = logits_or_map(LayerMaker(policy, config), config, inputs)
+    make = LayerMaker(policy, config)
+    drawn = logits_or_maps(make, config, inputs)
+    x = drawn[0] if len(drawn) == 1 else make.concatenation("maps")(drawn)
     activation = "tanh" if config.output == "tanh" else "linear"
     x = layers.Activation(activation, dtype="float32", name="map")(x)
     return keras.Model(inputs, x, name="generator")
 
 
-def logits_or_map(make, config: GeneratorConfig, x):
-    """All layers but the last activation: (N, Y, X, C) to (N, Y, X, 1), from a maker's layers."""
+def logits_or_maps(make, config: GeneratorConfig, x) -> list:
+    """All layers but the last activation: (N, Y, X, C) to (N, Y, X, 1), from a maker's layers.
+
+    One result for each network in a row, the last one's last.
+    """
+    drawn = [u_net(make, config, x, prefix="")]
+    for number in range(2, config.networks + 1):
+        name = f"network_{number}"
+        probability = make.sigmoid(name)(drawn[-1])
+        seen = make.concatenation(name)([x, probability])
+        drawn.append(u_net(make, config, seen, prefix=f"{name}_"))
+    return drawn
+
+
+def u_net(make, config: GeneratorConfig, x, prefix: str):
+    """Encoder, bottleneck and decoder: (N, Y, X, C) to (N, Y, X, 1)."""
     skips = []
     for number, filters in enumerate(config.encoder_filters, start=1):
-        x = encoder_block(make, x, filters, f"encoder_{number}", normalise=number > 1)
+        name = f"{prefix}encoder_{number}"
+        x = encoder_block(make, x, filters, name, normalise=number > 1)
         skips.append(x)
-    x = bottleneck_block(make, x, config.bottleneck_filters)
+    x = bottleneck_block(make, x, config.bottleneck_filters, f"{prefix}bottleneck")
     dropout = dict(enumerate(config.dropout, start=1))
     decoder_filters = reversed(config.encoder_filters)
     for number, (filters, skip) in enumerate(
         zip(decoder_filters, reversed(skips), strict=True), start=1
     ):
-        x = decoder_block(make, x, skip, filters, f"decoder_{number}", dropout.get(number, 0.0))
-    return make.upsampling(1, "output")(x)
+        name = f"{prefix}decoder_{number}"
+        x = decoder_block(make, x, skip, filters, name, dropout.get(number, 0.0))
+    return make.upsampling(1, f"{prefix}output")(x)
 
 
 def assign_weights(generator, weights: dict[str, np.ndarray]) -> None:
@@ -146,6 +164,10 @@ class LayerMaker:
         """Sum of two."""
         return layers.Add(dtype=self.policy, name=f"{name}_add")
 
+    def sigmoid(self, name: str) -> layers.Layer:
+        """Logits to probabilities."""
+        return layers.Activation("sigmoid", dtype=self.policy, name=f"{name}_sigmoid")
+
 
 def encoder_block(make, x, filters: int, name: str, normalise: bool):
     """Conv2D 4x4 stride 2, BatchNorm (not in the first block), LeakyReLU; then a residual pair."""
@@ -156,11 +178,11 @@ def encoder_block(make, x, filters: int, name: str, normalise: bool):
     return residual_pair(make, x, filters, f"{name}_pair") if make.residual else x
 
 
-def bottleneck_block(make, x, filters: int):
+def bottleneck_block(make, x, filters: int, name: str):
     """The coarsest level: Pix2Pix's Conv2D and ReLU, or an encoder block like the others."""
     if make.residual:
-        return encoder_block(make, x, filters, "bottleneck", normalise=True)
-    return make.relu("bottleneck")(make.downsampling(filters, "bottleneck")(x))
+        return encoder_block(make, x, filters, name, normalise=True)
+    return make.relu(name)(make.downsampling(filters, name)(x))
 
 
 def decoder_block(make, x, skip, filters: int, name: str, dropout: float):

@@ -5,7 +5,26 @@ On several replicas each term is that of the global batch: see nets.replicas.
 
 import tensorflow as tf
 
+from fundusseg.config import LossConfig
 from fundusseg.nets.replicas import averaged, summed
+
+WIDEST_RADIUS_PX = 6  # of a vessel in a 704-px frame
+
+
+def segmentation_loss(
+    weights: LossConfig, logits: tf.Tensor, target: tf.Tensor, fovs: tf.Tensor
+) -> tf.Tensor:
+    """The weighted sum of the terms that compare a map with the mask; arguments as below."""
+    probability = tf.sigmoid(logits)
+    total = weights.cross_entropy * cross_entropy(logits, target, fovs)
+    for weight, term in (
+        (weights.dice, soft_dice_loss),
+        (weights.correlation, correlation_loss),
+        (weights.skeleton_recall, skeleton_recall_loss),
+    ):
+        if weight:
+            total += weight * term(probability, target, fovs)
+    return total
 
 
 def cross_entropy(logits: tf.Tensor, target: tf.Tensor, fovs: tf.Tensor) -> tf.Tensor:
@@ -38,8 +57,57 @@ def l1(output: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     return averaged(tf.reduce_mean(tf.abs(output - target)))
 
 
-def judged_as(judgements: tf.Tensor, real: bool) -> tf.Tensor:
-    """Binary cross-entropy of the discriminator's logits against "real" or "made"."""
-    labels = tf.ones_like(judgements) if real else tf.zeros_like(judgements)
-    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=judgements)
-    return averaged(tf.reduce_mean(losses))
+def correlation_loss(probability: tf.Tensor, target: tf.Tensor, fovs: tf.Tensor) -> tf.Tensor:
+    """1 - Matthews' correlation coefficient of soft sets over the whole batch.
+
+    Abhishek and Hamarneh, Matthews correlation coefficient loss, ISBI 2021,
+    doi 10.1109/ISBI48211.2021.9433782. Arguments as in `soft_dice_loss`.
+    """
+    both, made, true, area = summed(
+        [
+            tf.reduce_sum(probability * target * fovs),
+            tf.reduce_sum(probability * fovs),
+            tf.reduce_sum(target * fovs),
+            tf.reduce_sum(fovs),
+        ]
+    )
+    # Of means in place of sums: the products of four sums would lose float32's digits.
+    both, made, true = [value / (area + 1.0) for value in (both, made, true)]
+    spread = tf.sqrt(made * (1.0 - made) * true * (1.0 - true) + 1e-8)
+    return 1.0 - (both - made * true) / spread
+
+
+def skeleton_recall_loss(probability: tf.Tensor, target: tf.Tensor, fovs: tf.Tensor) -> tf.Tensor:
+    """1 - the share of the true centrelines, three pixels wide, that the soft set covers.
+
+    Kirchhoff et al., Skeleton recall loss, ECCV 2024, doi 10.1007/978-3-031-72980-5_13, with
+    the centrelines of `soft_skeleton`. Arguments as in `soft_dice_loss`.
+    """
+    tubes = tf.stop_gradient(_dilated(soft_skeleton(target))) * fovs
+    covered, length = summed([tf.reduce_sum(probability * tubes), tf.reduce_sum(tubes)])
+    return 1.0 - (covered + 1.0) / (length + 1.0)
+
+
+def soft_skeleton(maps: tf.Tensor) -> tf.Tensor:
+    """Centrelines of soft sets: float32 (N, Y, X, 1) in [0, 1], differentiable.
+
+    What each of a series of erosions leaves that an opening would remove; Shit et al.,
+    clDice, CVPR 2021, doi 10.1109/CVPR46437.2021.01629.
+    """
+    skeleton = tf.nn.relu(maps - _dilated(_eroded(maps)))
+    for _ in range(WIDEST_RADIUS_PX):
+        maps = _eroded(maps)
+        ridge = tf.nn.relu(maps - _dilated(_eroded(maps)))
+        skeleton += tf.nn.relu(ridge - skeleton * ridge)
+    return skeleton
+
+
+def _dilated(maps: tf.Tensor) -> tf.Tensor:
+    return tf.nn.max_pool2d(maps, 3, 1, "SAME")
+
+
+def _eroded(maps: tf.Tensor) -> tf.Tensor:
+    """The minimum over a cross of five pixels."""
+    rows = tf.nn.max_pool2d(-maps, (3, 1), 1, "SAME")
+    columns = tf.nn.max_pool2d(-maps, (1, 3), 1, "SAME")
+    return -tf.maximum(rows, columns)

@@ -7,7 +7,7 @@ from fundusseg.config import TILE_OVERLAP_PX, WHOLE_FRAME_MAX_PX, Preset
 from fundusseg.fundus.tiles import tile_corners, tiled, untiled
 from fundusseg.nets.contrast import INPUT_CHANNELS, network_input
 from fundusseg.nets.folded import FoldedLayers
-from fundusseg.nets.generator import logits_or_map
+from fundusseg.nets.generator import logits_or_maps
 
 FLIPS = ((), (1,), (2,), (1, 2))  # axes of (N, Y, X) that test-time augmentation turns over
 
@@ -113,8 +113,8 @@ class Predictor:
 
     def _probability(self, inputs: tf.Tensor) -> tf.Tensor:
         config = self.preset.generator
-        found = logits_or_map(self._layers, config, tf.cast(inputs, self._layers.dtype))
-        output = tf.cast(found[..., 0], tf.float32)
+        *_, last = logits_or_maps(self._layers, config, tf.cast(inputs, self._layers.dtype))
+        output = tf.cast(last[..., 0], tf.float32)
         return (tf.tanh(output) + 1.0) / 2.0 if config.output == "tanh" else tf.sigmoid(output)
 
 

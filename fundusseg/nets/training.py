@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from fundusseg.config import Preset, TrainConfig
 from fundusseg.nets import losses
+from fundusseg.nets.adversary import adversarial_terms
 from fundusseg.nets.contrast import network_input
 from fundusseg.nets.discriminator import build_discriminator
 from fundusseg.nets.generator import assign_weights, build_generator
@@ -85,9 +86,13 @@ class Trainer:
         self.generator_optimizer.learning_rate.assign(rate)
         self.discriminator_optimizer.learning_rate.assign(rate)
         loss = self.preset.loss
-        adversarial = loss.adversarial > 0 and self.step >= loss.adversarial_from * self.steps
-        decay = min(self.preset.train.average_decay, (1 + self.step) / (10 + self.step))
-        self._compiled(shares(self.strategy, batch), tf.constant(decay, tf.float32), adversarial)
+        is_judged = loss.adversarial > 0 or loss.feature_matching > 0
+        adversarial = is_judged and self.step >= loss.adversarial_from * self.steps
+        judging = adversarial and self.step % self.preset.discriminator.every == 0
+        decay = tf.constant(
+            min(self.preset.train.average_decay, (1 + self.step) / (10 + self.step)), tf.float32
+        )
+        self._compiled(shares(self.strategy, batch), decay, adversarial, judging)
         self.step += 1
 
     def mean_losses(self, count: int) -> dict[str, float]:
@@ -148,15 +153,18 @@ class Trainer:
         optimizer.build(model.trainable_variables)
         return optimizer
 
-    def _learn(self, batch, decay: tf.Tensor, adversarial: bool) -> None:
+    def _learn(self, batch, decay: tf.Tensor, adversarial: bool, judging: bool) -> None:
         """A step of all replicas, whose weights stay equal; averages and sums of losses go on."""
-        found = self.strategy.run(self._update, args=(batch, adversarial))
+        found = self.strategy.run(self._update, args=(batch, adversarial, judging))
         for average, weight in zip(self.average, self.generator.weights, strict=True):
             average.assign(average * decay + weight * (1.0 - decay))
         self.loss_sums.assign_add(self.strategy.experimental_local_results(found)[0])
 
-    def _update(self, batch: tf.Tensor, adversarial: bool) -> tf.Tensor:
-        """Both networks learn from the same forward pass; the losses (see LOSS_NAMES)."""
+    def _update(self, batch: tf.Tensor, adversarial: bool, judging: bool) -> tf.Tensor:
+        """Both networks learn from the same forward pass; the losses (see LOSS_NAMES).
+
+        adversarial: the discriminator's judgement counts. judging: it learns, too.
+        """
         photograph, target, fovs = batch[..., :3], batch[..., 3:4], batch[..., 4:5]
         inputs = network_input(photograph, fovs, self.preset.generator.inputs)
         with tf.GradientTape(persistent=adversarial) as tape:
@@ -164,31 +172,31 @@ class Trainer:
             segmentation, l1, made_map = self._segmentation_terms(output, target, fovs)
             loss = self.preset.loss
             total = segmentation + loss.l1 * l1
-            fooling = discriminator_loss = tf.constant(0.0)
+            fooling = mistakes = tf.constant(0.0)
             if adversarial:
-                made = self.discriminator([inputs, made_map], training=True)
-                fooling = losses.judged_as(made, real=True)
-                total += loss.adversarial * fooling
-                real = self.discriminator([inputs, target * 2.0 - 1.0], training=True)
-                kept = self.discriminator([inputs, tf.stop_gradient(made_map)], training=True)
-                discriminator_loss = 0.5 * (
-                    losses.judged_as(real, real=True) + losses.judged_as(kept, real=False)
+                fooling, added, mistakes = adversarial_terms(
+                    self.discriminator,
+                    self.preset.discriminator,
+                    loss,
+                    inputs,
+                    made_map,
+                    target * 2.0 - 1.0,
+                    judging,
                 )
+                total += added
         self._apply(tape, total, self.generator, self.generator_optimizer)
-        if adversarial:
-            self._apply(tape, discriminator_loss, self.discriminator, self.discriminator_optimizer)
-        return tf.stack([total, fooling, segmentation, l1, discriminator_loss])
+        if judging:
+            self._apply(tape, mistakes, self.discriminator, self.discriminator_optimizer)
+        return tf.stack([total, fooling, segmentation, l1, mistakes])
 
     def _segmentation_terms(self, output: tf.Tensor, target: tf.Tensor, fovs: tf.Tensor):
         """The weighted segmentation loss, the plain L1, and the map in [-1, 1] that is judged."""
-        loss = self.preset.loss
         if self.preset.generator.output == "tanh":
             return tf.constant(0.0), losses.l1(output, target * 2.0 - 1.0), output
-        probability = tf.sigmoid(output)
-        segmentation = loss.cross_entropy * losses.cross_entropy(output, target, fovs)
-        segmentation += loss.dice * losses.soft_dice_loss(probability, target, fovs)
-        made_map = probability * fovs * 2.0 - 1.0
-        return segmentation, losses.l1(made_map, target * 2.0 - 1.0), made_map
+        logits = tf.split(output, self.preset.generator.networks, axis=-1)
+        terms = [losses.segmentation_loss(self.preset.loss, one, target, fovs) for one in logits]
+        made_map = tf.sigmoid(logits[-1]) * fovs * 2.0 - 1.0
+        return tf.add_n(terms) / len(terms), losses.l1(made_map, target * 2.0 - 1.0), made_map
 
     def _apply(self, tape: tf.GradientTape, loss: tf.Tensor, model, optimizer) -> None:
         variables = model.trainable_variables

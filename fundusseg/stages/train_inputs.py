@@ -45,10 +45,26 @@ def configured(folders: list[ShardFolder], options: TrainOptions) -> Preset:
     changed = {name: value for name, value in changed.items() if value is not None}
     preset = dataclasses.replace(preset, train=dataclasses.replace(preset.train, **changed))
     if options.adversarial_weight is not None:
-        loss = dataclasses.replace(preset.loss, adversarial=options.adversarial_weight)
-        preset = dataclasses.replace(preset, loss=loss)
+        changed = {"adversarial": options.adversarial_weight}
+        if not options.adversarial_weight:
+            changed["feature_matching"] = 0.0
+        preset = dataclasses.replace(preset, loss=dataclasses.replace(preset.loss, **changed))
+    _require_possible_counts(preset)
     _require_fitting_sizes(preset)
     return preset
+
+
+def _require_possible_counts(preset: Preset) -> None:
+    generator = preset.generator
+    counts = {
+        "generator.networks": generator.networks,
+        "discriminator.every": preset.discriminator.every,
+    }
+    for name, count in counts.items():
+        if count < 1:
+            raise FundussegError(f"{name} is {count}; give 1 or more")
+    if generator.networks > 1 and generator.output != "logit":
+        raise FundussegError("several networks in a row need logits; give generator.output: logit")
 
 
 def _require_fitting_sizes(preset: Preset) -> None:

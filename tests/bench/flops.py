@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from fundusseg.config import GeneratorConfig
 from fundusseg.nets.contrast import INPUT_CHANNELS
-from fundusseg.nets.generator import KERNEL, logits_or_map
+from fundusseg.nets.generator import KERNEL, logits_or_maps
 
 Shape = tuple[int, int]  # side in pixels, channels
 
@@ -16,7 +16,7 @@ def generator_flops(config: GeneratorConfig, frame_px: int) -> int:
     transposed one for each pixel of its input.
     """
     counter = _Counter(config)
-    logits_or_map(counter, config, (frame_px, INPUT_CHANNELS[config.inputs]))
+    logits_or_maps(counter, config, (frame_px, INPUT_CHANNELS[config.inputs]))
     return counter.total
 
 
@@ -49,7 +49,7 @@ class _Counter:
     def normalisation(self, name: str) -> Callable:
         return lambda shape: shape
 
-    leaky = relu = normalisation
+    leaky = relu = sigmoid = normalisation
 
     def dropout(self, rate: float, name: str) -> Callable:
         return lambda shape: shape

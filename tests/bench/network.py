@@ -168,7 +168,7 @@ def _network_alone(way: Way, images: np.ndarray, fovs: np.ndarray):
     import tensorflow as tf
 
     from fundusseg.nets.folded import FoldedLayers
-    from fundusseg.nets.generator import assign_weights, build_generator, logits_or_map
+    from fundusseg.nets.generator import assign_weights, build_generator, logits_or_maps
     from fundusseg.nets.prediction import Predictor
     from fundusseg.nets.runtime import policy
 
@@ -190,8 +190,8 @@ def _network_alone(way: Way, images: np.ndarray, fovs: np.ndarray):
         }
 
         def network(x: tf.Tensor) -> tf.Tensor:
-            found = logits_or_map(layers, config, tf.cast(x, layers.dtype))
-            return tf.sigmoid(tf.cast(found[..., 0], tf.float32))
+            *_, last = logits_or_maps(layers, config, tf.cast(x, layers.dtype))
+            return tf.sigmoid(tf.cast(last[..., 0], tf.float32))
 
         return tf.function(network).get_concrete_function(predictor._apply.inputs[0]), inputs
     return predictor._apply, inputs

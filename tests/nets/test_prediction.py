@@ -99,18 +99,25 @@ def trained(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("kind", ["native", "pix2pix"])
+KINDS = {
+    "native": {},
+    "two networks": {"networks": 2},
+    "pix2pix": {"residual": False, "dropout": (0.5,), "output": "tanh"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_folded_layers_draw_what_keras_layers_draw(frames, kind):
     """Folding BatchNorm into the convolutions is exact but for rounding."""
-    changes = {"residual": False, "dropout": (0.5,), "output": "tanh"} if kind == "pix2pix" else {}
-    preset = dataclasses.replace(PRESET, generator=dataclasses.replace(PRESET.generator, **changes))
+    config = dataclasses.replace(PRESET.generator, **KINDS[kind])
+    preset = dataclasses.replace(PRESET, generator=config)
     generator = build_generator(preset.generator, policy("float32"))
     weights = trained({weight.path: weight.numpy() for weight in generator.weights})
     for variable in generator.weights:
         variable.assign(weights[variable.path])
     predictor = Predictor(preset, weights)
     inputs = predictor._prepare(*map(tf.constant, frames))
-    drawn = generator(inputs, training=False)[..., 0]
+    drawn = generator(inputs, training=False)[..., -1]
     expected = (drawn + 1) / 2 if kind == "pix2pix" else tf.sigmoid(drawn)
     inside = frames[1] > 0
     found = predictor.probabilities(*frames)

@@ -53,6 +53,36 @@ def test_the_discriminator_joins_at_its_fraction_of_the_steps():
     assert judged == [False] * 6 + [True] * 4
 
 
+def test_the_discriminator_learns_at_every_third_step_and_judges_at_all():
+    preset = tiny_preset()
+    rare = dataclasses.replace(preset.discriminator, every=3)
+    loss = dataclasses.replace(preset.loss, adversarial_from=0.0)
+    learner = trainer(dataclasses.replace(preset, discriminator=rare, loss=loss))
+    learnt = []
+    for _ in range(6):
+        before = learner.discriminator_weights()["block_1_conv/kernel"]
+        learner.run_step(batch(0))
+        assert learner.mean_losses(1)["adversarial_loss"] > 0
+        after = learner.discriminator_weights()["block_1_conv/kernel"]
+        learnt.append(not np.array_equal(before, after))
+    assert learnt == [True, False, False] * 2
+
+
+def test_both_networks_in_a_row_learn():
+    preset = tiny_preset()
+    two = dataclasses.replace(preset.generator, networks=2)
+    learner = trainer(dataclasses.replace(preset, generator=two))
+    names = ("encoder_1_conv", "network_2_encoder_1_conv")
+    before = [learner.generator.get_layer(name).kernel.numpy() for name in names]
+    losses = []
+    for _ in range(STEPS):
+        learner.run_step(batch(0))
+        losses.append(learner.mean_losses(1)["segmentation_loss"])
+    assert losses[-1] < losses[0]
+    for name, kernel in zip(names, before, strict=True):
+        assert np.abs(learner.generator.get_layer(name).kernel.numpy() - kernel).sum() > 0
+
+
 def test_weight_zero_leaves_the_discriminator_alone():
     preset = tiny_preset()
     learner = trainer(dataclasses.replace(preset, loss=PRESETS["native"].loss))

@@ -18,12 +18,20 @@ BATCH = 4
 
 
 def preset() -> Preset:
-    """Dropout, BatchNorm, both loss terms, L1, a discriminator from step 20, a clip that acts."""
+    """Dropout, BatchNorm, all loss terms, a discriminator from step 20, a clip that acts."""
     tiny = tiny_preset(clip_norm=0.5)
     return dataclasses.replace(
         tiny,
         generator=dataclasses.replace(tiny.generator, residual=False, dropout=(0.5,)),
-        loss=dataclasses.replace(tiny.loss, l1=0.1, adversarial=0.1, adversarial_from=0.4),
+        loss=dataclasses.replace(
+            tiny.loss,
+            l1=0.1,
+            correlation=0.1,
+            skeleton_recall=0.1,
+            adversarial=0.1,
+            adversarial_from=0.4,
+            feature_matching=0.1,
+        ),
     )
 
 

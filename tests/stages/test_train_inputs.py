@@ -48,6 +48,9 @@ def test_two_shard_folders_of_one_name_both_count(tiny_shards, tmp_path):
         ({"train": {"steps": "3"}}, "should be int"),
         ({"augment": {"crop_px": 60}}, "crops of 60 pixels cannot be halved 3 times"),
         ({"generator": {"encoder_filters": [4] * 6}}, "frame of 96 pixels cannot be halved 7"),
+        ({"generator": {"networks": 0}}, "generator.networks is 0; give 1 or more"),
+        ({"generator": {"networks": 2, "output": "tanh"}}, "give generator.output: logit"),
+        ({"discriminator": {"every": 0}}, "discriminator.every is 0; give 1 or more"),
     ],
 )
 def test_a_wrong_configuration_is_one_line_before_the_first_byte(
