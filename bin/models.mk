@@ -41,3 +41,18 @@ $(MODELS)/split/manifest.json: $(MODELS)/split-seed-1/manifest.json
 $(MODELS)/default/manifest.json: $(MODELS)/final/manifest.json $(LEFT_OUT:=/maps/manifest.json)
 	$(SHIP_MODEL) $(<D) $(abspath $(@D)) \
 		$(foreach set,$(SETS),$(MODELS)/without-$(set)/maps $(MODELS)/shards/$(set))
+
+# Trials of other recipes (docs/trials): what is changed, from which base (tests/bench/trials.py).
+BASE ?= scratch
+SEEDS ?= 1
+TRIALS ?= $(basename $(notdir $(wildcard docs/trials/$(trial_group)/*.json)))
+TRIAL := .venv/bin/python -m tests.bench.trials
+trial_group = $(if $(filter scratch,$(BASE)),recipe,adversary)
+trials_done = $(foreach seed,$(SEEDS),$(TRIALS:%=runs/trials/$(BASE)/%-$(seed)/done))
+
+.PHONY: trials
+trials: $(trials_done) ## other recipes, from BASE, with the sets in DATA, to docs/trials/BASE.md
+	$(TRIAL) table $(BASE) runs/trials > docs/trials/$(BASE).md
+runs/trials/$(BASE)/%/done: $(call shards_of,$(SETS))
+	$(TRIAL) run $(BASE) $* $(MODELS)/shards runs/trials
+	touch $@

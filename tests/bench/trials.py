@@ -1,12 +1,13 @@
 """Trials of other recipes: each is trained like the others, but for what its JSON file changes.
 
-    python -m tests.bench.trials run BASE NAME SEED SHARDS RUNS
+    python -m tests.bench.trials run BASE NAME-SEED SHARDS RUNS
     python -m tests.bench.trials table BASE RUNS
 
 A base says what is trained on, from which weights, and what it is tested on. A trial NAME of it
 is docs/trials/GROUP/NAME.json, which `train --config` reads. SHARDS holds the shards of each data
 set; a trial's files stand in RUNS/BASE/NAME-SEED. Stopped and run again, it goes on. `table`
-prints Markdown. Figures are of prepared frames, inside the field of view.
+prints Markdown. Figures are of prepared frames, inside the field of view, at the threshold that
+was best on the validation part.
 """
 
 import csv
@@ -53,13 +54,14 @@ BASES = {
 }
 
 
-def run(base_name: str, name: str, seed: str, shards: Path, runs: Path) -> None:
+def run(base_name: str, trial: str, shards: Path, runs: Path) -> None:
     """Train one trial, draw its maps and score them.
 
     Raises:
         subprocess.CalledProcessError: if one of its commands fails.
     """
-    base, out = BASES[base_name], runs / base_name / f"{name}-{seed}"
+    base, out = BASES[base_name], runs / base_name / trial
+    name, _, seed = trial.rpartition("-")
     out.mkdir(parents=True, exist_ok=True)
     model = out / "model"
     config = Path("docs/trials") / base.group / f"{name}.json"
@@ -188,8 +190,8 @@ def _more_cell(figures: dict[str, float]) -> str:
 
 def main(words: list[str]) -> int:
     if words[0] == "run":
-        base, name, seed, shards, runs = words[1:]
-        run(base, name, seed, Path(shards), Path(runs))
+        base, trial, shards, runs = words[1:]
+        run(base, trial, Path(shards), Path(runs))
     else:
         base, runs = words[1:]
         trials = finished_trials(BASES[base], Path(runs) / base)
