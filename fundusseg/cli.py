@@ -205,6 +205,9 @@ def infer(
     tile_px: Annotated[
         int, typer.Option("--tile", min=0, help="Side of tiles in pixels of the frame; 0: none.")
     ] = InferOptions.tile_px,
+    keep_specks: Annotated[
+        bool, typer.Option("--keep-specks", help="Keep the smallest parts of the maps too.")
+    ] = InferOptions.keep_specks,
     test_time_augmentation: Annotated[
         bool, typer.Option("--test-time-augmentation", help="Mean over four mirror images.")
     ] = InferOptions.test_time_augmentation,

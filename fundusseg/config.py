@@ -175,6 +175,18 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
+class MapConfig:
+    """How probabilities become a map.
+
+    smallest_part_px: connected parts of a smaller area, in pixels of the frame, are left out;
+        0 keeps all. On six sets left out in turn 15 changed clDice by 0 to +0.006, Dice by
+        -0.001 to +0.001, and left about a quarter of the parts.
+    """
+
+    smallest_part_px: int = 15
+
+
+@dataclass(frozen=True)
 class Preset:
     """All that defines a model and its training."""
 
@@ -185,6 +197,7 @@ class Preset:
     loss: LossConfig = field(default_factory=LossConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
+    map: MapConfig = field(default_factory=MapConfig)
 
 
 PIX2PIX = Preset(
@@ -228,6 +241,7 @@ PIX2PIX = Preset(
         select="l1",
         validate_every=0,
     ),
+    map=MapConfig(smallest_part_px=0),
 )
 
 PRESETS = {"native": Preset(), "pix2pix": PIX2PIX}

@@ -59,6 +59,7 @@ class InferOptions:
 
     model: str = DEFAULT_MODEL
     threshold: float | None = None
+    keep_specks: bool = False
     fov: Path | None = None
     format: str = "png"
     probability: bool = False

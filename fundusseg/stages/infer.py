@@ -15,6 +15,7 @@ from fundusseg.config import config_hash
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError
 from fundusseg.fundus.geometry import from_frame
 from fundusseg.fundus.overlay import outlined
+from fundusseg.fundus.specks import area_in_source_px, without_specks
 from fundusseg.io import models
 from fundusseg.io.files import output_folder, sha256_of, sweep, write_bytes
 from fundusseg.io.finished_maps import FinishedMaps
@@ -98,12 +99,14 @@ class _Job:
         self.outputs = OutputKinds(options.format, options.probability, options.overlay)
         self.frame = model.preset.frame
         self.threshold = model.threshold if options.threshold is None else options.threshold
+        self.smallest_px = 0 if options.keep_specks else model.preset.map.smallest_part_px
         self.mine = found.items[options.shard :: options.num_shards]
         self.given_fovs = FovFolder(options.fov) if options.fov else None
         self.config = {
             "frame_sizes_px": list(self.frame.sizes_px),
             "frame": self.frame.kind,
             "threshold": self.threshold,
+            "smallest_part_px": self.smallest_px,
             "tile_px": options.tile_px,
             "fov": "given" if options.fov else "found",
         }
@@ -293,7 +296,8 @@ class _Job:
     ) -> Failure | tuple[Source, dict]:
         """Bring the probabilities back to the photograph, write the files."""
         probability = from_frame(frame, item.geometry)
-        vessels = probability >= self.threshold
+        smallest_px = area_in_source_px(self.smallest_px, item.geometry)
+        vessels = without_specks(probability >= self.threshold, smallest_px)
         kinds = self.outputs
         overlay = outlined(item.pixels, vessels) if kinds.overlay else None
         contents = kinds.encoded(item.source.id, vessels, probability, overlay)
@@ -323,7 +327,7 @@ class _Job:
         if calibration is None:
             return None
         scores = frame[fov > 127]
-        vessels = scores >= self.threshold
+        vessels = without_specks(frame >= self.threshold, self.smallest_px)[fov > 127]
         return expected_dice(scores, vessels, calibration.slope, calibration.intercept)
 
     def _note(self, result) -> None:

@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 from PIL import Image
+from skimage.measure import label
 
 from fundusseg.config import config_hash
 from fundusseg.io.images import read_photograph
@@ -140,7 +141,7 @@ def test_all_failed_is_3_and_needs_no_tensorflow(infer, tmp_path, monkeypatch):
 
 def test_probability_is_16_bit_and_thresholded_gives_the_map(infer, shared_photographs, tmp_path):
     """infer's output: --probability adds <name>.prob.png (16 bit)."""
-    assert infer(shared_photographs, "--probability") == 0
+    assert infer(shared_photographs, "--probability", "--keep-specks") == 0
     for id in IDS:
         probability = picture(tmp_path / "maps" / f"{id}.prob.png")
         assert probability.dtype == np.uint16 and len(np.unique(probability)) > 1000
@@ -161,7 +162,8 @@ def test_overlay_is_the_photograph_with_outlines(infer, shared_photographs, tmp_
 @pytest.mark.parametrize("format", ["npz", "h5"])
 def test_one_file_of_arrays_instead(infer, shared_photographs, tmp_path, format):
     """infer's output: --format npz|h5 writes one file of arrays per image instead."""
-    assert infer(shared_photographs, "--format", format, "--probability") == 0
+    words = ("--format", format, "--probability", "--keep-specks")
+    assert infer(shared_photographs, *words) == 0
     found = set(contents(tmp_path / "maps"))
     assert found == {f"{id}.{format}" for id in IDS} | {"status.tsv", "manifest.json"}
     path = tmp_path / "maps" / f"b/c.{format}"
@@ -199,6 +201,24 @@ def test_test_time_augmentation_draws_other_maps_and_is_recorded(
     assert infer(shared_photographs, *words) == 0
     assert config() == {**plain, "test_time_augmentation": "mirror images"}
     assert (picture(tmp_path / "maps" / "a.prob.png") != once).any()
+
+
+def test_the_smallest_parts_are_left_out_unless_asked_for(infer, shared_photographs, tmp_path):
+    """A map holds no part of less than 15 pixels of the frame; --keep-specks keeps them all."""
+    maps = tmp_path / "maps"
+    assert infer(shared_photographs, "--probability", "--keep-specks") == 0
+    threshold = json.loads((maps / "manifest.json").read_text())["threshold"]
+    every = {name: picture(maps / f"{name}.png") > 0 for name in IDS}
+    for name, vessels in every.items():
+        steps = np.ceil(threshold * 65535)
+        np.testing.assert_array_equal(vessels, picture(maps / f"{name}.prob.png") >= steps)
+    assert infer(shared_photographs, "--probability", "--force") == 0
+    dropped = 0
+    for name, vessels in every.items():
+        kept = picture(maps / f"{name}.png") > 0
+        assert not (kept & ~vessels).any()
+        dropped += label(vessels, connectivity=2).max() - label(kept, connectivity=2).max()
+    assert dropped > 0
 
 
 def test_the_log_says_how_the_network_runs(infer, shared_photographs, capsys):
@@ -251,11 +271,12 @@ def test_what_changes_results_changes_the_config_hash():
     others = [
         hash_of(threshold=0.4),
         hash_of(tile_px=64),
+        hash_of(keep_specks=True),
         hash_of(test_time_augmentation=True),
         hash_of(dataclasses.replace(model, sha256="2" * 64)),
         hash_of(dataclasses.replace(model, preset=dataclasses.replace(Preset(), frame=frame))),
     ]
-    assert len({hash_of(), *others}) == 6
+    assert len({hash_of(), *others}) == 7
     assert config_hash({"b": 1, "a": 2}) == config_hash({"a": 2, "b": 1})
 
 
