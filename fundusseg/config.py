@@ -127,6 +127,7 @@ class AugmentConfig:
     crop_px: side of the square crops; 0 takes the whole frame.
     log_scale: the scale is exp(u) with u uniform in +-log_scale.
     shrink_min: strongest down-and-up resampling (imitates poor cameras).
+    rim_probability: of a field of view that fades, or ends before its border.
     """
 
     crop_px: int = 256
@@ -141,6 +142,7 @@ class AugmentConfig:
     blur_probability: float = 0.2
     noise: float = 0.04
     jpeg_probability: float = 0.2
+    rim_probability: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy.ndimage import distance_transform_edt
 
 from fundusseg.config import PIX2PIX, AugmentConfig
 from fundusseg.nets.augment import augmented
@@ -117,3 +118,26 @@ def test_the_shares_of_two_processes_make_up_the_batches_of_one(frames):
     ]
     for batch, *halves in zip(whole, *shares, strict=True):
         np.testing.assert_array_equal(np.concatenate(halves), batch)
+
+
+def test_a_rim_darkens_the_border_of_the_field_of_view_alone():
+    """Pixels deep inside stay, those on the border go dark, and no vessel is asked for in black."""
+    disc = np.hypot(*(np.mgrid[:256, :256] - 127.5)) < 100
+    bright = (disc * 200).astype(np.uint8)
+    frame = stacked(np.stack([bright] * 3, -1), disc * np.uint8(255), disc * np.uint8(255))
+    config = dataclasses.replace(UNCHANGED, rim_probability=1.0)
+    depth = distance_transform_edt(disc)
+    for draw in range(10):
+        crop = augmented(frame, np.array([1, draw], np.int32), config).numpy()
+        np.testing.assert_array_equal(crop[..., 4] > 0, disc)
+        np.testing.assert_allclose(crop[depth > 60, 0], 200 / 255, atol=0.01)
+        assert crop[(depth > 0) & (depth < 2), 0].mean() < 0.15
+        assert not crop[(crop[..., 0] < 0.05) & disc, 3].any()
+        assert crop[depth > 60, 3].all()
+
+
+def test_a_crop_without_a_border_gets_no_rim():
+    frame = np.full((64, 64, 5), 255, np.uint8)
+    config = dataclasses.replace(UNCHANGED, rim_probability=1.0)
+    crop = augmented(frame, np.array([1, 2], np.int32), config).numpy()
+    np.testing.assert_allclose(crop, 1.0, atol=1e-5)
