@@ -22,9 +22,12 @@ def without_specks(vessels: np.ndarray, smallest_px: float) -> np.ndarray:
         return vessels
     # scikit-image has a function for this, but to import it takes longer than ten photographs.
     parts, _ = ndimage.label(vessels, EIGHT_NEIGHBOURS)
-    is_kept = np.bincount(parts.ravel()) >= smallest_px
-    is_kept[0] = False  # what is no vessel
-    return is_kept[parts]
+    places = np.flatnonzero(vessels)  # few: what follows need not look at every pixel
+    part_of = parts.ravel()[places]
+    is_small = np.bincount(part_of) < smallest_px
+    kept = vessels.copy()
+    kept.ravel()[places[is_small[part_of]]] = False
+    return kept
 
 
 def area_in_source_px(frame_area_px: float, geometry: Geometry) -> float:
