@@ -13,6 +13,7 @@ import numpy as np
 
 from fundusseg.fundus.framing import framed
 from fundusseg.fundus.geometry import from_frame
+from fundusseg.fundus.specks import area_in_source_px, without_specks
 from fundusseg.io import images, models
 from fundusseg.metrics.expected import expected_dice
 from fundusseg.nets import runtime
@@ -33,6 +34,11 @@ def alone(paths: list[Path]) -> dict[str, float]:
     )
     pairs = list(zip(found, frames, strict=True))
     maps, back_s = timed(lambda p: from_frame(p[0], p[1].geometry) >= model.threshold, pairs)
+    smallest_px = model.preset.map.smallest_part_px
+    maps, specks_s = timed(
+        lambda p: without_specks(p[0], area_in_source_px(smallest_px, p[1].geometry)),
+        zip(maps, frames, strict=True),
+    )
     _, encode_s = timed(images.map_png, maps)
     _, expected_s = timed(lambda p: expected(p[0][p[1].fov > 127], model), pairs)
     return {
@@ -40,6 +46,7 @@ def alone(paths: list[Path]) -> dict[str, float]:
         "field of view and frame": geometry_s,
         "network": network_s,
         "back to the photograph": back_s,
+        "specks": specks_s,
         "encode": encode_s,
         "expected Dice": expected_s,
     }
