@@ -21,6 +21,7 @@ from fundusseg.io import models
 from fundusseg.report import markdown
 
 CONTROL = "control"
+ABOUT = "Written by `make trials`; docs/recipe.md says what they are and what was learnt."
 FUNDUSSEG = "bin/fundusseg"
 FIGURES = {"dice": "Dice", "cldice": "clDice", "auroc": "AUROC"}
 MORE_FIGURES = {"ece": "ECE", "parts": "parts", "truth_parts": "parts of the truth"}
@@ -195,7 +196,8 @@ def main(words: list[str]) -> int:
     else:
         base, runs = words[1:]
         trials = finished_trials(BASES[base], Path(runs) / base)
-        sys.stdout.write(tables(BASES[base], trials))
+        title = f"# Trials of other recipes: base {base}\n\n{ABOUT}\n\n"
+        sys.stdout.write(title + tables(BASES[base], trials))
     return 0
 
 
