@@ -13,6 +13,7 @@ LEFT_OUT := $(SETS:%=$(MODELS)/without-%)
 reproduce-default: $(MODELS)/default/manifest.json ## train the shipped models anew, from the sets in DATA
 reproduce-default: $(MODELS)/split/manifest.json
 reproduce-default: $(patsubst %,$(MODELS)/split-seed-%/manifest.json,2 3)
+reproduce-default: $(LEFT_OUT:=/shipped/manifest.json)
 
 # The sets without a test part of their own are trained on as a whole.
 $(MODELS)/shards/%/manifest.json: | $(READY)
@@ -38,9 +39,16 @@ $(MODELS)/final/manifest.json: $(call shards_of,$(SETS))
 $(MODELS)/split/manifest.json: $(MODELS)/split-seed-1/manifest.json
 	$(SHIP_MODEL) $(<D) $(abspath $(@D))
 
+# $(call maps_and_shards,SETS): what a threshold is chosen on.
+maps_and_shards = $(foreach set,$(1),$(MODELS)/without-$(set)/maps $(MODELS)/shards/$(set))
+
+# Its threshold is chosen on the other sets, so on nothing of the one that it left out.
+$(MODELS)/without-%/shipped/manifest.json: $(LEFT_OUT:=/maps/manifest.json)
+	$(SHIP_MODEL) $(MODELS)/without-$*/model $(abspath $(@D)) \
+		$(call maps_and_shards,$(filter-out $*,$(SETS)))
+
 $(MODELS)/default/manifest.json: $(MODELS)/final/manifest.json $(LEFT_OUT:=/maps/manifest.json)
-	$(SHIP_MODEL) $(<D) $(abspath $(@D)) \
-		$(foreach set,$(SETS),$(MODELS)/without-$(set)/maps $(MODELS)/shards/$(set))
+	$(SHIP_MODEL) $(<D) $(abspath $(@D)) $(call maps_and_shards,$(SETS))
 
 # Trials of other recipes (docs/trials): what is changed, from which base (tests/bench/trials.py).
 BASE ?= scratch

@@ -137,7 +137,9 @@ def test_pictures_of_the_report_are_found_from_the_run_folder(make, tmp_path):
 def test_the_shipped_models_are_trained_on_what_they_may_see(make, tmp_path):
     """make reproduce-default: the split model and its seeds, six left-out models, the final one."""
     ship = tmp_path / "ship-model"
-    ship.write_text('#!/bin/sh\nmkdir -p "$2"\necho > "$2/manifest.json"\n')
+    ship.write_text(
+        '#!/bin/sh\nmkdir -p "$2"\necho > "$2/manifest.json"\necho "ship $*" >> "$CALLS"\n'
+    )
     ship.chmod(0o755)
     words = (f"MODELS={tmp_path / 'models'}", f"SHIP_MODEL={ship}", "DATA=/some sets")
     code, calls = make("reproduce-default", *words)
@@ -155,6 +157,16 @@ def test_the_shipped_models_are_trained_on_what_they_may_see(make, tmp_path):
         "final": six,
         **{f"split-seed-{seed}": six - {"LES-AV"} for seed in (1, 2, 3)},
         **{f"without-{name}/model": six - {name} for name in six},
+    }
+    chosen_on = {}
+    for call in calls:
+        if call.startswith("ship "):
+            shipped = call.split()[2].rpartition("/models/")[2]
+            chosen_on[shipped] = set(re.findall(r"shards/(\S+)", call))
+    assert chosen_on == {
+        "split": set(),
+        "default": six,
+        **{f"without-{name}/shipped": six - {name} for name in six},
     }
     assert make("reproduce-default", *words) == (0, [])
 
