@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from tests.phantom_sets import FORMS, draw
 # Trainings in this process and in processes of their own are compared to the last digit, which
 # the number of threads changes; what a process has once started tensorflow with stays.
 os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
+
+# Under nohup it would be ignored here and in every process that is started, as it should be,
+# and the tests that send it would wait in vain.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
