@@ -44,12 +44,12 @@ def adversarial_terms(
         judging: the discriminator learns in this step.
     """
     made = _shown(inputs, made_map, config.sees)
-    real = _shown(inputs, real_map * (1.0 - config.real_smoothing), config.sees)
     judgement, *made_features = discriminator(made, training=True)
     fooling = fooling_loss(judgement, loss.adversarial_kind)
     generator = loss.adversarial * fooling
     if not (judging or loss.feature_matching):
         return AdversarialTerms(fooling, generator, tf.constant(0.0))
+    real = _shown(inputs, real_map * (1.0 - config.real_smoothing), config.sees)
     real_judgement, *real_features = discriminator(real, training=True)
     if loss.feature_matching:
         matching = feature_matching_loss(made_features, real_features)

@@ -14,8 +14,8 @@ import tensorflow as tf
 from fundusseg.config import AugmentConfig
 
 _DRAWS = 20  # random numbers in [0, 1) that one sample may use
-RIM_PADDING = [[0, 0], [10, 10], [10, 10], [0, 0]]
 RIM_COARSE = 4  # pixels in a cell of the grid that a rim is computed on
+RIM_RADIUS_CELLS = 10
 
 
 def augmented(frame: tf.Tensor, seed: tf.Tensor, config: AugmentConfig) -> tf.Tensor:
@@ -100,12 +100,11 @@ def _rimmed(
     rims draws them as vessels.
     """
     fov = masks[tf.newaxis, ..., 1:]
-    sigma_cells = 1.0 + 4.0 * width_draw
-    offsets = tf.range(-10.0, 11.0)
-    taps = tf.exp(-tf.square(offsets) / (2 * tf.square(sigma_cells)))
-    kernel = tf.reshape(taps / tf.reduce_sum(taps), [21, 1, 1, 1])
+    kernel = _gaussian(1.0 + 4.0 * width_draw, RIM_RADIUS_CELLS)
+    beyond = [RIM_RADIUS_CELLS] * 2
     # Beyond the crop the field of view goes on, so its border is repeated there.
-    cells = tf.pad(tf.nn.avg_pool2d(fov, RIM_COARSE, RIM_COARSE, "SAME"), RIM_PADDING, "SYMMETRIC")
+    cells = tf.nn.avg_pool2d(fov, RIM_COARSE, RIM_COARSE, "SAME")
+    cells = tf.pad(cells, [[0, 0], beyond, beyond, [0, 0]], "SYMMETRIC")
     cells = tf.nn.conv2d(cells, kernel, 1, "VALID")
     cells = tf.nn.conv2d(cells, tf.transpose(kernel, [1, 0, 2, 3]), 1, "VALID")
     # 0 on the border, where half of the neighbourhood is outside, and 1 far inside.
@@ -170,9 +169,13 @@ def _shrunk_and_enlarged(photograph: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
 
 
 def _blurred(photograph: tf.Tensor, sigma: tf.Tensor) -> tf.Tensor:
-    offsets = tf.range(-4.0, 5.0)
-    taps = tf.exp(-tf.square(offsets) / (2 * tf.square(sigma)))
-    taps = tf.reshape(taps / tf.reduce_sum(taps), [9, 1, 1, 1])
-    kernel = tf.repeat(taps, 3, axis=2)
+    kernel = tf.repeat(_gaussian(sigma, radius=4), 3, axis=2)
     rows = tf.nn.depthwise_conv2d(photograph[tf.newaxis], kernel, [1, 1, 1, 1], "SAME")
     return tf.nn.depthwise_conv2d(rows, tf.transpose(kernel, [1, 0, 2, 3]), [1, 1, 1, 1], "SAME")[0]
+
+
+def _gaussian(sigma: tf.Tensor, radius: int) -> tf.Tensor:
+    """Taps that sum to 1 as a column, (2 * radius + 1, 1, 1, 1)."""
+    offsets = tf.range(-float(radius), radius + 1.0)
+    taps = tf.exp(-tf.square(offsets) / (2 * tf.square(sigma)))
+    return tf.reshape(taps / tf.reduce_sum(taps), [2 * radius + 1, 1, 1, 1])

@@ -94,11 +94,12 @@ def soft_skeleton(maps: tf.Tensor) -> tf.Tensor:
     What each of a series of erosions leaves that an opening would remove; Shit et al.,
     clDice, CVPR 2021, doi 10.1109/CVPR46437.2021.01629.
     """
-    skeleton = tf.nn.relu(maps - _dilated(_eroded(maps)))
-    for _ in range(WIDEST_RADIUS_PX):
-        maps = _eroded(maps)
-        ridge = tf.nn.relu(maps - _dilated(_eroded(maps)))
+    skeleton = tf.zeros_like(maps)
+    for _ in range(WIDEST_RADIUS_PX + 1):
+        eroded = _eroded(maps)
+        ridge = tf.nn.relu(maps - _dilated(eroded))
         skeleton += tf.nn.relu(ridge - skeleton * ridge)
+        maps = eroded
     return skeleton
 
 

@@ -143,7 +143,7 @@ def tables(base: Base, trials: list[Trial]) -> str:
         begin = [trial.name, str(trial.seed)]
         cost = [str(trial.steps), f"{trial.cpu_minutes:.1f}", f"{trial.validation_dice:.4f}"]
         cells = [trial.figures[data_set] for data_set in base.tests]
-        each.append(begin + cost + [_cell(one, [*FIGURES, "dice at best"], 3) for one in cells])
+        each.append(begin + cost + [_cell(one) for one in cells])
         more.append(begin + [_more_cell(one) for one in cells])
     return "\n".join(
         [
@@ -181,8 +181,8 @@ def differences(trials: list[Trial]) -> list[list[str]]:
     return rows
 
 
-def _cell(figures: dict[str, float], names: list[str], digits: int) -> str:
-    return " / ".join(f"{figures[name]:.{digits}f}" for name in names)
+def _cell(figures: dict[str, float]) -> str:
+    return " / ".join(f"{figures[name]:.3f}" for name in (*FIGURES, "dice at best"))
 
 
 def _more_cell(figures: dict[str, float]) -> str:
