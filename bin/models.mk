@@ -61,6 +61,7 @@ trials_done = $(foreach seed,$(SEEDS),$(TRIALS:%=runs/trials/$(BASE)/%-$(seed)/d
 .PHONY: trials
 trials: $(trials_done) ## other recipes, from BASE, with the sets in DATA, to docs/trials/BASE.md
 	$(TRIAL) table $(BASE) runs/trials > docs/trials/$(BASE).md
+	$(if $(filter scratch,$(BASE)),,$(TRIAL) plot $(BASE) runs/trials > docs/trials/$(BASE).png)
 runs/trials/$(BASE)/%/done: $(call shards_of,$(SETS))
 	$(TRIAL) run $(BASE) $* $(MODELS)/shards runs/trials
 	touch $@

@@ -1,17 +1,20 @@
 """The trials of other recipes: what is run, and what a table says of it."""
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 
-from fundusseg.config import PRESETS, with_overrides
+from fundusseg.config import PRESETS, LossConfig, with_overrides
+from fundusseg.io import models
 from fundusseg.io.files import read_json
 from tests.bench import trials
 
 TRIALS = Path(__file__).parent.parent / "docs" / "trials"
 FIGURES = ("dice", "cldice", "auroc", "ece", "parts", "truth_parts")
+UNJUDGED = LossConfig()
 
 
 @pytest.mark.parametrize("path", sorted(TRIALS.glob("*/*.json")), ids=lambda path: path.stem)
@@ -35,17 +38,28 @@ def test_a_trial_trains_on_its_base_and_is_tested_on_what_it_has_not_seen(tmp_pa
     assert len(commands) == 4, "what has been scored is not drawn again"
 
 
-def finish(folder: Path, name: str, dice: float) -> None:
-    """Leave what a trial of base "without-ORVS" leaves, all of its figures being `dice`."""
+def finish(folder: Path, name: str, dice: float, loss: LossConfig = UNJUDGED) -> None:
+    """Leave what a trial of base "without-ORVS" leaves, all of its figures being `dice`.
+
+    Its discriminator's loss is 0.5 at step 400 and 0.25 at step 800.
+    """
     model = folder / name / "model"
     model.mkdir(parents=True)
+    preset = dataclasses.replace(PRESETS["native"], loss=loss)
+    models.write_config(model, preset, 0.5, None, {})
+    rows = [
+        ("step", "discriminator_loss", "validation_dice"),
+        (400, 0.5 if loss.adversarial else 0, ""),
+        (400, "", 0.7),
+        (800, 0.25 if loss.adversarial else 0, ""),
+        (800, "", 0.6),
+    ]
     with open(model / "history.csv", "w", newline="") as lines:
-        writer = csv.writer(lines)
-        writer.writerows([("step", "validation_dice"), (400, 0.7), (800, ""), (800, 0.6)])
+        csv.writer(lines).writerows(rows)
     (folder / name / "cpu-seconds.txt").write_text("60.0\n30.0\n")
-    rows = [{"figure": key, "role": "maps", "mean": dice} for key in FIGURES]
-    rows.append({"figure": "dice", "role": "oracle", "mean": dice + 0.1})
-    (folder / name / "ORVS.json").write_text(json.dumps({"rows": rows}))
+    figures = [{"figure": key, "role": "maps", "mean": dice} for key in FIGURES]
+    figures.append({"figure": "dice", "role": "oracle", "mean": dice + 0.1})
+    (folder / name / "ORVS.json").write_text(json.dumps({"rows": figures}))
 
 
 def test_the_table_holds_each_trial_against_the_control_of_its_seed(tmp_path):
@@ -67,3 +81,13 @@ def test_the_table_holds_each_trial_against_the_control_of_its_seed(tmp_path):
     assert (name, seeds) == ("hinge", "2")
     assert cells == ["+0.0400 (+0.0200, +0.0600)"] * 3
     assert "0.660 / 0.660 / 0.660 / 0.760" in trials.tables(base, found)
+
+
+def test_a_discriminator_is_held_against_guessing(tmp_path):
+    kind = "least-squares"
+    finish(tmp_path, "control-1", 0.5)
+    finish(tmp_path, f"{kind}-1", 0.5, LossConfig(adversarial=0.01, adversarial_kind=kind))
+    control, judged = trials.finished_trials(trials.BASES["without-ORVS"], tmp_path)
+    assert control.discriminator_course == {}
+    assert judged.discriminator_course == {400: 2.0, 800: 1.0}
+    assert trials.course_plot([control, judged]).startswith(b"\x89PNG")

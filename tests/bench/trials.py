@@ -2,28 +2,38 @@
 
     python -m tests.bench.trials run BASE NAME-SEED SHARDS RUNS
     python -m tests.bench.trials table BASE RUNS
+    python -m tests.bench.trials plot BASE RUNS
 
 A base says what is trained on, from which weights, and what it is tested on. A trial NAME of it
 is docs/trials/GROUP/NAME.json, which `train --config` reads. SHARDS holds the shards of each data
 set; a trial's files stand in RUNS/BASE/NAME-SEED. Stopped and run again, it goes on. `table`
-prints Markdown. Figures are of prepared frames, inside the field of view, at the threshold that
-was best on the validation part.
+prints Markdown, `plot` a PNG of how the discriminators fared. Figures are of prepared frames,
+inside the field of view, at the threshold that was best on the validation part.
 """
 
 import csv
 import json
+import math
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
+from fundusseg.config import Preset
 from fundusseg.io import models
 from fundusseg.report import markdown
+from fundusseg.report.plots import COLOURS, DPI
+from fundusseg.report.png import png
 
 CONTROL = "control"
 ABOUT = "Written by `make trials`; docs/recipe.md says what they are and what was learnt."
 FUNDUSSEG = "bin/fundusseg"
 FIGURES = {"dice": "Dice", "cldice": "clDice", "auroc": "AUROC"}
+# What a discriminator pays that judges all maps alike, by kind of loss.
+GUESSING = {"cross-entropy": math.log(2), "hinge": 1.0, "least-squares": 0.25}
+LINES = ("-", "--", ":")
 MORE_FIGURES = {"ece": "ECE", "parts": "parts", "truth_parts": "parts of the truth"}
 
 
@@ -94,13 +104,18 @@ def _call(*words) -> str:
 
 @dataclass(frozen=True)
 class Trial:
-    """What one trial came to: figures by data set, then by name."""
+    """What one trial came to.
+
+    discriminator_course: by step, its loss over what guessing costs; empty without one.
+    figures: by data set, then by name.
+    """
 
     name: str
     seed: int
     steps: int
     cpu_minutes: float
     validation_dice: float
+    discriminator_course: dict[int, float]
     figures: dict[str, dict[str, float]]
 
 
@@ -131,8 +146,39 @@ def _trial(out: Path, scores: dict[str, Path]) -> Trial:
         steps=int(rows[-1]["step"]),
         cpu_minutes=sum(map(float, (out / "cpu-seconds.txt").read_text().split())) / 60,
         validation_dice=max(float(row["validation_dice"] or 0) for row in rows),
+        discriminator_course=_discriminator_course(models.read_config(out / "model")[0], rows),
         figures=figures,
     )
+
+
+def _discriminator_course(preset: Preset, rows: list[dict[str, str]]) -> dict[int, float]:
+    """Losses in a history are means over all steps, also those without the discriminator."""
+    guessing = GUESSING[preset.loss.adversarial_kind]
+    return {
+        int(row["step"]): float(row["discriminator_loss"]) * preset.discriminator.every / guessing
+        for row in rows
+        if float(row["discriminator_loss"] or 0)
+    }
+
+
+def course_plot(trials: list[Trial]) -> bytes:
+    """How well the discriminators tell made maps from real ones, by step, as PNG.
+
+    A line for each setting, the mean over its seeds: 1 is guessing, 0 is always right.
+    """
+    figure = Figure(figsize=(8.5, 5.0), dpi=DPI)
+    axes = figure.add_subplot()
+    names = sorted({trial.name for trial in trials if trial.discriminator_course})
+    for number, name in enumerate(names):
+        courses = [trial.discriminator_course for trial in trials if trial.name == name]
+        steps = sorted(set(courses[0]).intersection(*courses))
+        losses = [sum(course[step] for course in courses) / len(courses) for step in steps]
+        look = LINES[number // len(COLOURS) % len(LINES)]
+        axes.plot(steps, losses, look, color=COLOURS[number % len(COLOURS)], label=name)
+    axes.set(xlabel="step", ylabel="discriminator's loss / loss of guessing", ylim=(0, 1.15))
+    axes.grid(color="0.92")
+    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0))
+    return png(figure, tight=True)
 
 
 def tables(base: Base, trials: list[Trial]) -> str:
@@ -190,14 +236,18 @@ def _more_cell(figures: dict[str, float]) -> str:
 
 
 def main(words: list[str]) -> int:
-    if words[0] == "run":
-        base, trial, shards, runs = words[1:]
+    task, base, *rest = words
+    if task == "run":
+        trial, shards, runs = rest
         run(base, trial, Path(shards), Path(runs))
+        return 0
+    (runs,) = rest
+    found = finished_trials(BASES[base], Path(runs) / base)
+    if task == "plot":
+        sys.stdout.buffer.write(course_plot(found))
     else:
-        base, runs = words[1:]
-        trials = finished_trials(BASES[base], Path(runs) / base)
         title = f"# Trials of other recipes: base {base}\n\n{ABOUT}\n\n"
-        sys.stdout.write(title + tables(BASES[base], trials))
+        sys.stdout.write(title + tables(BASES[base], found))
     return 0
 
 
