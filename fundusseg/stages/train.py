@@ -286,7 +286,11 @@ class Training:
         models.write_state(self.out, self.trainer.state(), notes)
 
     def _restore(self, state: dict[str, np.ndarray], notes: dict) -> None:
-        self.trainer.restore(state)
-        self.best = notes["best"]
-        self.history.rows = notes["history"]
+        try:
+            self.trainer.restore(state)
+            self.best, self.history.rows = notes["best"], notes["history"]
+        except (KeyError, ValueError) as error:
+            problem = f"does not fit this training ({' '.join(str(error).split())[:120]})"
+            remedy = "give --force to begin anew"
+            raise InputError(self.out / models.STATE, problem, remedy) from error
         ui.log.info("%s: going on at step %d of %d", self.out, self.trainer.step, self.steps)

@@ -169,6 +169,23 @@ def test_a_damaged_state_is_one_line(train, unbroken, tmp_path, capsys):
     assert f"{out / models.STATE}: is damaged" in one_line(capsys)
 
 
+@pytest.mark.parametrize("change", ["an array is gone", "a shape is wrong", "a note is gone"])
+def test_a_state_that_does_not_fit_is_one_line(change, train, unbroken, tmp_path, capsys):
+    """Exit 1: no traceback for a state that is whole but not this training's."""
+    out = shutil.copytree(unbroken, tmp_path / "model")
+    (out / "manifest.json").unlink()
+    state, notes = models.read_state(out)
+    if change == "an array is gone":
+        del state["generator/0000"]
+    elif change == "a shape is wrong":
+        state["generator/0000"] = state["generator/0000"][:1]
+    else:
+        del notes["best"]
+    models.write_state(out, state, notes)
+    assert train(out, "--steps", STEPS) == 1
+    assert f"{out / models.STATE}: does not fit" in one_line(capsys)
+
+
 HOLDER = """
 import sys, time
 from pathlib import Path
