@@ -82,6 +82,8 @@ class DiscriminatorConfig:
     real_smoothing: real maps are drawn towards grey by this fraction, so that their hard
         values alone do not give them away.
     every: the discriminator learns once in so many steps of the generator.
+    learning_rate_ratio: its learning rate over the generator's (Heusel et al., two time-scale
+        update rule, arXiv 1706.08500).
     """
 
     strided_filters: tuple[int, ...] = (12, 24, 48)
@@ -90,6 +92,7 @@ class DiscriminatorConfig:
     sees: Literal["map", "half", "skeleton"] = "map"
     real_smoothing: float = 0.0
     every: int = 1
+    learning_rate_ratio: float = 1.0
 
 
 @dataclass(frozen=True)

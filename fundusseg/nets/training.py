@@ -84,7 +84,8 @@ class Trainer:
         """
         rate = learning_rate(self.step, self.steps, self.preset.train)
         self.generator_optimizer.learning_rate.assign(rate)
-        self.discriminator_optimizer.learning_rate.assign(rate)
+        ratio = self.preset.discriminator.learning_rate_ratio
+        self.discriminator_optimizer.learning_rate.assign(rate * ratio)
         loss = self.preset.loss
         is_judged = loss.adversarial > 0 or loss.feature_matching > 0
         adversarial = is_judged and self.step >= loss.adversarial_from * self.steps

@@ -68,6 +68,20 @@ def test_the_discriminator_learns_at_every_third_step_and_judges_at_all():
     assert learnt == [True, False, False] * 2
 
 
+def test_the_discriminator_has_its_own_learning_rate():
+    preset = tiny_preset()
+    loss = dataclasses.replace(preset.loss, adversarial_from=0.0)
+    travelled = []
+    for ratio in (1.0, 5.0):
+        faster = dataclasses.replace(preset.discriminator, learning_rate_ratio=ratio)
+        learner = trainer(dataclasses.replace(preset, discriminator=faster, loss=loss))
+        before = learner.discriminator_weights()["block_1_conv/kernel"]
+        learner.run_step(batch(0))
+        after = learner.discriminator_weights()["block_1_conv/kernel"]
+        travelled.append(np.abs(after - before).max())
+    assert travelled[1] == pytest.approx(5 * travelled[0], rel=1e-3)
+
+
 def test_both_networks_in_a_row_learn():
     preset = tiny_preset()
     two = dataclasses.replace(preset.generator, networks=2)
