@@ -116,7 +116,7 @@ class LossConfig:
     cross_entropy: float = 1.0
     dice: float = 0.5
     correlation: float = 0.0
-    skeleton_recall: float = 0.0
+    skeleton_recall: float = 0.25
     l1: float = 0.0
     adversarial: float = 0.0
     adversarial_from: float = 0.6
@@ -146,7 +146,7 @@ class AugmentConfig:
     blur_probability: float = 0.2
     noise: float = 0.04
     jpeg_probability: float = 0.2
-    rim_probability: float = 0.0
+    rim_probability: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,14 @@ PIX2PIX = Preset(
         initial_stddev=0.02,
     ),
     discriminator=DiscriminatorConfig(strided_filters=(64, 128, 256, 512), last_filters=512),
-    loss=LossConfig(cross_entropy=0.0, dice=0.0, l1=100.0, adversarial=1.0, adversarial_from=0.0),
+    loss=LossConfig(
+        cross_entropy=0.0,
+        dice=0.0,
+        skeleton_recall=0.0,
+        l1=100.0,
+        adversarial=1.0,
+        adversarial_from=0.0,
+    ),
     augment=AugmentConfig(
         crop_px=0,
         rotate=False,
@@ -233,6 +240,7 @@ PIX2PIX = Preset(
         blur_probability=0.0,
         noise=0.0,
         jpeg_probability=0.0,
+        rim_probability=0.0,
     ),
     train=TrainConfig(
         epochs=40,

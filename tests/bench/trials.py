@@ -55,12 +55,13 @@ BASES = {
         "adversary", SPLIT_SETS, {"CHASE_DB1": "test", "HRF": "test", "LES-AV": "all"}, "split"
     ),
 } | {
-    f"without-{left_out}": Base(
-        "adversary",
+    f"{prefix}without-{left_out}": Base(
+        group,
         tuple(name for name in SIX_SETS if name != left_out),
         {left_out: "all"},
         f"without-{left_out}",
     )
+    for prefix, group in (("", "adversary"), ("second-stage-", "second-stage"))
     for left_out in ("DR-HAGIS", "ORVS")
 }
 
