@@ -85,7 +85,7 @@ def test_skeleton_recall_counts_a_thin_vessel_as_much_as_a_wide_one():
 def test_a_term_of_weight_0_does_not_count():
     logits = np.random.default_rng(2).normal(size=LEFT.shape).astype(np.float32)
     probability = 1 / (1 + np.exp(-logits))
-    plain = LossConfig(cross_entropy=0.0, dice=0.0)
+    plain = LossConfig(cross_entropy=0.0, dice=0.0, skeleton_recall=0.0)
     assert float(losses.segmentation_loss(plain, logits, LEFT, ALL)) == 0
     for name, term in (
         ("dice", losses.soft_dice_loss),
