@@ -78,7 +78,8 @@ class DiscriminatorConfig:
     One judgement sees 16, 34 or 70 pixels with 1, 2 or 3 stride-2 blocks.
 
     normalisation: "batch", or "spectral" (of the kernels, in place of BatchNorm).
-    sees: the map, "half" the pair at half its size, or the map's soft "skeleton".
+    sees: the map; "half" the pair at half its size; the map "hardened" towards 0 and 1, so that
+        shapes tell and soft values do not; or the map's soft "skeleton".
     real_smoothing: real maps are drawn towards grey by this fraction, so that their hard
         values alone do not give them away.
     every: the discriminator learns once in so many steps of the generator.
@@ -89,7 +90,7 @@ class DiscriminatorConfig:
     strided_filters: tuple[int, ...] = (12, 24, 48)
     last_filters: int = 96
     normalisation: Literal["batch", "spectral"] = "batch"
-    sees: Literal["map", "half", "skeleton"] = "map"
+    sees: Literal["map", "half", "hardened", "skeleton"] = "map"
     real_smoothing: float = 0.0
     every: int = 1
     learning_rate_ratio: float = 1.0

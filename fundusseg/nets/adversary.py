@@ -13,6 +13,9 @@ from fundusseg.config import DiscriminatorConfig, LossConfig
 from fundusseg.nets import losses
 from fundusseg.nets.replicas import averaged
 
+# Of a hardened map: a probability of 0.8 becomes as good as 1, one of 0.5 stays.
+STEEPNESS = 5.0
+
 
 class AdversarialTerms(NamedTuple):
     """Scalars, float32.
@@ -114,6 +117,8 @@ def _shown(inputs: tf.Tensor, vessel_map: tf.Tensor, sees: str) -> list[tf.Tenso
     """The pair that the discriminator judges."""
     if sees == "half":
         return [tf.nn.avg_pool2d(part, 2, 2, "SAME") for part in (inputs, vessel_map)]
+    if sees == "hardened":
+        return [inputs, tf.tanh(STEEPNESS * vessel_map)]
     if sees == "skeleton":
         return [inputs, losses.soft_skeleton((vessel_map + 1.0) / 2.0) * 2.0 - 1.0]
     return [inputs, vessel_map]
