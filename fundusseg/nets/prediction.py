@@ -43,6 +43,9 @@ class Predictor:
         self.preset = preset
         self.batch = batch
         self.flips = FLIPS if test_time_augmentation else FLIPS[:1]
+        # A field of view that touches the frame's border gets a dark surround there, too: without
+        # it the network draws the border as a vessel.
+        self.margin_px = 0 if preset.frame.kind == "whole" else preset.generator.stride // 2
         self.tile_px = tile_px or WHOLE_FRAME_MAX_PX
         if self.tile_px % preset.generator.stride:
             raise ValueError(f"tiles must be multiples of {preset.generator.stride} pixels")
@@ -72,9 +75,14 @@ class Predictor:
         return sum(found[1:], start=found[0]) / np.float32(len(found))
 
     def _once(self, images: np.ndarray, fovs: np.ndarray) -> np.ndarray:
-        if fovs.shape[1] <= self.tile_px:
-            return self._frames(images, fovs)
-        return np.stack([self._frame(*pair) for pair in zip(images, fovs, strict=True)])
+        size_px, margin_px = fovs.shape[1], self.margin_px
+        surrounded = [_surrounded(values, margin_px) for values in (images, fovs)]
+        if size_px <= self.tile_px:
+            found = self._frames(*surrounded)
+        else:
+            found = np.stack([self._frame(*pair) for pair in zip(*surrounded, strict=True)])
+        inner = slice(margin_px, margin_px + size_px)
+        return self._inside(found[:, inner, inner], fovs)
 
     def _frames(self, images: np.ndarray, fovs: np.ndarray) -> np.ndarray:
         """Whole frames, `batch` at a time."""
@@ -85,7 +93,7 @@ class Predictor:
                 tf.constant(_padded(fovs[start : start + self.batch], self.batch)),
             )
             found.append(self._apply(inputs).numpy())
-        return self._inside(np.concatenate(found)[: len(images)], fovs)
+        return np.concatenate(found)[: len(images)]
 
     def _frame(self, image: np.ndarray, fov: np.ndarray) -> np.ndarray:
         """One frame in overlapping tiles; tiles without a lit pixel are not computed."""
@@ -98,7 +106,7 @@ class Predictor:
             chosen = lit[start : start + self.batch]
             batch = tf.constant(_padded(tiles[chosen], self.batch))
             found[chosen] = self._apply(batch).numpy()[: len(chosen)]
-        return self._inside(untiled(found, corners, len(fov)), fov)
+        return untiled(found, corners, len(fov))
 
     def _inside(self, probability: np.ndarray, fovs: np.ndarray) -> np.ndarray:
         """0 outside the field of view; the preset "whole" is left as the network drew it."""
@@ -116,6 +124,12 @@ class Predictor:
         *_, last = logits_or_maps(self._layers, config, tf.cast(inputs, self._layers.dtype))
         output = tf.cast(last[..., 0], tf.float32)
         return (tf.tanh(output) + 1.0) / 2.0 if config.output == "tanh" else tf.sigmoid(output)
+
+
+def _surrounded(values: np.ndarray, margin_px: int) -> np.ndarray:
+    """Frames (N, Y, X, ...) with `margin_px` zeros on each side."""
+    none = [(0, 0)] * (values.ndim - 3)
+    return np.pad(values, [(0, 0), (margin_px, margin_px), (margin_px, margin_px), *none])
 
 
 def _padded(values: np.ndarray, count: int) -> np.ndarray:

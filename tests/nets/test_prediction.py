@@ -116,8 +116,12 @@ def test_folded_layers_draw_what_keras_layers_draw(frames, kind):
     for variable in generator.weights:
         variable.assign(weights[variable.path])
     predictor = Predictor(preset, weights)
-    inputs = predictor._prepare(*map(tf.constant, frames))
-    drawn = generator(inputs, training=False)[..., -1]
+    margin_px = predictor.margin_px
+    sides = [(0, 0), (margin_px, margin_px), (margin_px, margin_px)]
+    surrounded = [np.pad(frames[0], [*sides, (0, 0)]), np.pad(frames[1], sides)]
+    inputs = predictor._prepare(*map(tf.constant, surrounded))
+    inner = slice(margin_px, margin_px + FRAME_PX)
+    drawn = generator(inputs, training=False)[:, inner, inner, -1]
     expected = (drawn + 1) / 2 if kind == "pix2pix" else tf.sigmoid(drawn)
     inside = frames[1] > 0
     found = predictor.probabilities(*frames)
