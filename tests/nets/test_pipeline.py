@@ -63,9 +63,9 @@ def test_a_rotated_crop_keeps_the_picture(frames):
     assert np.std([crop[..., 3].mean() for crop in crops]) > 0
 
 
-def test_all_changes_stay_in_range_and_leave_the_mask_alone(frames):
+def test_all_changes_stay_in_range_and_all_but_rims_leave_the_mask_alone(frames):
     seeds = [np.array([3, draw], np.int32) for draw in range(20)]
-    config = AugmentConfig(crop_px=64)
+    config = AugmentConfig(crop_px=64, rim_probability=0)
     bare = dataclasses.replace(UNCHANGED, crop_px=64, rotate=True, mirror=True, log_scale=0.35)
     for seed in seeds:
         crop = augmented(frames[1], seed, config).numpy()
