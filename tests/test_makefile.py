@@ -239,16 +239,21 @@ def test_ablation_trains_with_and_without_the_adversary_two_seeds_each(make):
     assert words_after(calls, "train", "--adversarial-weight") == ["0", "0"]
 
 
-def test_reference_trains_on_the_train_sets_and_scores_the_test_sets(make, tmp_path):
+def test_reference_is_on_five_sets_then_with_the_ablation_on_one_camera(make, tmp_path):
     report = tmp_path / "report"
     code, calls = make(
-        "notebook-reference", "DATA=/sets", f"REPORT={report}", "BATCHNORM=echo measured on"
+        "notebook-reference", "DATA=/the sets", f"REPORT={report}", "BATCHNORM=echo measured on"
     )
     assert code == 0
-    assert "LES-AV" not in (report / "batchnorm.md").read_text()
+    assert words_after(calls, "train", "--steps") == ["7838", "4000", *["1400"] * 4]
+    one_camera = next(
+        at
+        for at, call in enumerate(calls)
+        if "[/the sets/CHASE_DB1]" in call and f"[{tmp_path}/run/CHASE_DB1/" in call
+    )
     sides = {
-        call.split("]")[1].removeprefix("[/sets/"): call.split("[--split][")[1].split("]")[0]
-        for call in calls
+        call.split("]")[1].removeprefix("[/the sets/"): call.split("[--split][")[1].split("]")[0]
+        for call in calls[:one_camera]
         if "[pix2pix][--split]" in call
     }
     assert sides == {
@@ -259,4 +264,10 @@ def test_reference_trains_on_the_train_sets_and_scores_the_test_sets(make, tmp_p
     trained = next(call for call in calls if call.startswith("[train]"))
     assert all(f"shards/{name}/pix2pix]" in trained for name in sides if name != "LES-AV")
     assert "LES-AV" not in trained
-    assert stages(calls).count("score") == 3 * 2 + 3 * 2
+    assert stages(calls[:one_camera]).count("score") == 3 * 2
+    assert stages(calls[one_camera:]).count("score") == 2 + 2
+    assert (report / "five-sets/report.md").exists()
+    assert {path.name for path in (report / "CHASE_DB1").iterdir()} == {
+        "report.md",
+        "batchnorm.md",
+    }

@@ -38,8 +38,7 @@ def augmented(frame: tf.Tensor, seed: tf.Tensor, config: AugmentConfig) -> tf.Te
             lambda: _rimmed(photograph, masks, draws[18] / config.rim_probability, draws[19]),
             lambda: (photograph, masks),
         )
-    photograph = _degraded(photograph, draws, config)
-    return tf.concat([photograph * tf.cast(crop[..., 4:] > 0, tf.float32), masks], axis=-1)
+    return tf.concat([_degraded(photograph, draws, config), masks], axis=-1)
 
 
 def _warped(frame: tf.Tensor, draws: list[tf.Tensor], config: AugmentConfig) -> tf.Tensor:

@@ -9,6 +9,8 @@ frames go through the same function.
 import numpy as np
 import tensorflow as tf
 
+from fundusseg.config import Preset
+
 COARSE = 8  # pixels of the frame in one cell of the coarse grid
 SIGMA_CELLS = 2.5  # of the Gaussian: 20 px, about three times the widest vessel of a 704-px frame
 RADIUS_CELLS = 7
@@ -18,21 +20,24 @@ LIMIT = 5.0  # local contrast is cut at so many deviations
 INPUT_CHANNELS = {"rgb": 3, "normalised": 3, "both": 6}
 
 
-def network_input(images: tf.Tensor, fovs: tf.Tensor, kind: str) -> tf.Tensor:
-    """The generator's input.
+def network_input(images: tf.Tensor, fovs: tf.Tensor, preset: Preset) -> tf.Tensor:
+    """The generator's input, in training and prediction.
 
     Args:
         images: float32 (N, Y, X, 3) in [0, 1].
         fovs: float32 (N, Y, X, 1), coverage by the field of view in [0, 1].
-        kind: "rgb", "normalised" or "both".
+        preset: what of them it sees. RGB is black outside the field of view, but for frames of
+            the whole photograph, which stay as they are.
 
     Returns:
-        float32 (N, Y, X, C); rgb in [-1, 1], local contrast in deviations.
+        float32 (N, Y, X, C); RGB in [-1, 1], local contrast in deviations.
     """
-    if kind == "rgb":
-        return images * 2.0 - 1.0
-    contrast = local_contrast(images, fovs)
-    return contrast if kind == "normalised" else tf.concat([images * 2.0 - 1.0, contrast], axis=-1)
+    kind = preset.generator.inputs
+    if kind == "normalised":
+        return local_contrast(images, fovs)
+    inside = 1.0 if preset.frame.kind == "whole" else tf.cast(fovs > 0, tf.float32)
+    rgb = images * inside * 2.0 - 1.0
+    return rgb if kind == "rgb" else tf.concat([rgb, local_contrast(images, fovs)], axis=-1)
 
 
 def local_contrast(images: tf.Tensor, fovs: tf.Tensor) -> tf.Tensor:

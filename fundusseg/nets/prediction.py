@@ -115,9 +115,7 @@ class Predictor:
     def _network_input(self, images: tf.Tensor, fovs: tf.Tensor) -> tf.Tensor:
         scaled = tf.cast(images, tf.float32) / 255.0
         coverage = tf.cast(fovs, tf.float32)[..., tf.newaxis] / 255.0
-        if self.preset.frame.kind != "whole" and self.preset.generator.inputs != "normalised":
-            scaled *= tf.cast(coverage > 0, tf.float32)
-        return network_input(scaled, coverage, self.preset.generator.inputs)
+        return network_input(scaled, coverage, self.preset)
 
     def _probability(self, inputs: tf.Tensor) -> tf.Tensor:
         config = self.preset.generator

@@ -167,7 +167,7 @@ class Trainer:
         adversarial: the discriminator's judgement counts. judging: it learns, too.
         """
         photograph, target, fovs = batch[..., :3], batch[..., 3:4], batch[..., 4:5]
-        inputs = network_input(photograph, fovs, self.preset.generator.inputs)
+        inputs = network_input(photograph, fovs, self.preset)
         with tf.GradientTape(persistent=adversarial) as tape:
             output = self.generator(inputs, training=True)
             segmentation, l1, made_map = self._segmentation_terms(output, target, fovs)

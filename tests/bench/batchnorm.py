@@ -62,7 +62,7 @@ def row(
     histograms, l1 = [], []
     for sample in samples:
         image = sample.image[np.newaxis].astype(np.float32) / 255
-        inputs = network_input(image, np.ones_like(image[..., :1]), config.inputs)
+        inputs = network_input(image, np.ones_like(image[..., :1]), preset)
         drawn = (generator(inputs, training=own_statistics).numpy()[0, ..., 0] + 1) / 2
         l1.append(2 * np.abs(drawn - sample.mask / 255).mean())
         histograms.append(ScoreHistogram.of(drawn, sample.mask > 127, sample.fov > 127))
