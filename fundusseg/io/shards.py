@@ -11,7 +11,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from fundusseg.fundus.field_of_view import FieldOfView
 from fundusseg.fundus.geometry import Geometry
 from fundusseg.io import arrays
 from fundusseg.io.files import TEMPORARY_PREFIX, atomic
+from fundusseg.io.manifest import NAME as MANIFEST
+from fundusseg.io.manifest import manifest_name, read_manifest
 from fundusseg.io.status import escaped, unescaped
 
 FORMAT = "fundusseg-shard"
@@ -165,6 +167,8 @@ class ShardFolder:
             refs.append(self._npz_ref(path))
         if h5_paths:
             self._require_all(h5_paths)
+        else:
+            self._require_listed(npz_paths)
         self.refs = sorted(refs, key=lambda ref: os.fsencode(ref.id))
 
     def of_split(self, split: str) -> list[SampleRef]:
@@ -199,20 +203,7 @@ class ShardFolder:
 
     def _adopt(self, attributes: dict, path: Path) -> None:
         """Take the first shard's header for the folder's; the others must have the same."""
-        if attributes.get("format") != FORMAT:
-            raise InputError(path, "is no fundusseg shard")
-        if int(attributes["version"]) > VERSION:
-            problem = f"has shard version {attributes['version']}, newer than {VERSION}"
-            raise InputError(path, problem, "use a newer fundusseg")
-        attributes = _unsealed(attributes)
-        config = json.loads(attributes["config"])
-        header = ShardHeader(
-            config["preset"],
-            from_dict(FrameConfig, config["frame"], str(path)),
-            config["data_set"],
-            int(attributes["num_shards"]),
-            str(attributes["config_sha256"]),
-        )
+        header = _header(attributes, path)
         if self.header not in (None, header):
             remedy = "prepare the whole folder anew with --force"
             raise InputError(path, "was prepared with other settings than its neighbours", remedy)
@@ -224,6 +215,40 @@ class ShardFolder:
             name = shard_name(shard, self.header.num_shards)
             if name not in present:
                 raise InputError(self.root / name, "is missing", "run the same prep again")
+
+    def _require_listed(self, paths: list[Path]) -> None:
+        """NPZ names do not tell how many there are, so prep's manifest, or its parts', does."""
+        whole = self.root / MANIFEST
+        total = self.header.num_shards
+        parts = [self.root / manifest_name(part, total) for part in range(total)]
+        manifests = [whole] if whole.is_file() else parts
+        unfinished = [path.name for path in manifests if not path.is_file()]
+        if unfinished:
+            problem = f"is not finished ({unfinished[0]} is missing)"
+            raise InputError(self.root, problem, "run the same prep again")
+        present = set(paths)
+        for name in (name for path in manifests for name in read_manifest(path)["outputs"]):
+            path = self.root / unescaped(name)
+            if path not in present:
+                raise InputError(path, "is missing", "run the same prep again")
+
+
+def _header(attributes: dict, path: Path) -> ShardHeader:
+    """The header in a file's attributes; InputError if it is no shard, or a newer one."""
+    if attributes.get("format") != FORMAT:
+        raise InputError(path, "is no fundusseg shard")
+    if int(attributes["version"]) > VERSION:
+        problem = f"has shard version {attributes['version']}, newer than {VERSION}"
+        raise InputError(path, problem, "use a newer fundusseg")
+    attributes = _unsealed(attributes)
+    config = json.loads(attributes["config"])
+    return ShardHeader(
+        config["preset"],
+        from_dict(FrameConfig, config["frame"], str(path)),
+        config["data_set"],
+        int(attributes["num_shards"]),
+        str(attributes["config_sha256"]),
+    )
 
 
 def _root_attributes(header: ShardHeader, shard: int) -> dict:
@@ -337,6 +362,18 @@ def _opened_npz(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
     except _NPZ_FAULTS as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise InputError(path, f"is damaged or no NPZ ({reason})", "make it anew") from error
+
+
+def standing_header(root: Path) -> ShardHeader | None:
+    """The header of the first shard in a folder that can be read, finished or not; or None."""
+    for path in shard_files(root):
+        with suppress(InputError):
+            if path.suffix == ".npz":
+                with _opened_npz(path) as file:
+                    return _header(json.loads(str(file["meta"]))["root"], path)
+            with arrays.opened(path) as file:
+                return _header(dict(file.attrs), path)
+    return None
 
 
 def shard_files(root: Path) -> Iterator[Path]:

@@ -55,7 +55,12 @@ def run_prep(src: Path, out: Path, options: PrepOptions) -> int:
     ) as bar:
         for part in mine:
             stop.check()
-            if not _finished(plan, part, out, ledger, options.verify):
+            if _finished(plan, part, out, ledger, options.verify):
+                for id, reason in ledger.records[str(part)]["failures"].items():
+                    ui.log.warning("%s: failed before, and has not changed (%s)", id, reason)
+            else:
+                if not options.force:
+                    _require_same_set(plan, out)
                 for name in {NAME, manifest_name(*task)}:  # no manifest beside unfinished shards
                     (out / name).unlink(missing_ok=True)
                 _write_part(plan, part, out, ledger, options)
@@ -68,7 +73,7 @@ def planned(src: Path, out: Path, options: PrepOptions) -> Plan:
     source = layouts.data_set(src, options.layout, leave_out=out)
     subjects = read_subjects(options.subjects) if options.subjects else None
     members = splits.memberships(src, source.entries, options.split, subjects)
-    count = options.num_shards or max(1, -(-len(source.entries) // SHARD_SAMPLES))
+    count = options.num_shards or _usual_count(len(source.entries), out, options.force)
     choices = {
         "split": options.split,
         "format": options.format,
@@ -80,6 +85,12 @@ def planned(src: Path, out: Path, options: PrepOptions) -> Plan:
     )
     parts = tuple(source.entries[part::count] for part in range(count))
     return Plan(source, members, header, parts)
+
+
+def _usual_count(photographs: int, out: Path, force: bool) -> int:
+    """How many parts if nobody says: as many as stand in `out`, though the set may have grown."""
+    standing = None if force else shards.standing_header(out)
+    return standing.num_shards if standing else max(1, -(-photographs // SHARD_SAMPLES))
 
 
 def describe(plan: Plan) -> str:
@@ -146,6 +157,15 @@ def _remove_leftovers(plan: Plan, out: Path, ledger: Ledger, options: PrepOption
             (out / name).unlink(missing_ok=True)
 
 
+def _require_same_set(plan: Plan, out: Path) -> None:
+    """Raise if shards of a data set of another name stand in `out`: train would refuse the mix."""
+    standing = shards.standing_header(out)
+    if standing is not None and standing.data_set != plan.header.data_set:
+        problem = f"holds shards of {standing.data_set}, and this is {plan.header.data_set}"
+        remedy = "rename the folder back, choose another output folder, or give --force"
+        raise InputError(out, problem, remedy)
+
+
 def _finished(plan: Plan, part: int, out: Path, ledger: Ledger, verify: bool) -> bool:
     record = ledger.records.get(str(part))
     return (
@@ -163,12 +183,15 @@ def _members(plan: Plan, part: int) -> dict[str, list[str]]:
 
 def _same_sources(plan: Plan, part: int, record: dict, verify: bool) -> bool:
     """Whether a part's files are as they were; where size or time differ, the hash decides."""
-    now = _sources(plan, part)
+    now, inputs = _sources(plan, part), record["inputs"]
     if now.keys() != record["sources"].keys():
         return False
-    changed = [name for name in now if verify or now[name] != record["sources"][name]]
-    return _hashes(plan.source.root, changed) == {
-        name: record["inputs"][name] for name in changed if name in record["inputs"]
+    # One that could not be read then may be readable now, with the same size and time.
+    in_doubt = [
+        name for name in now if verify or now[name] != record["sources"][name] or name not in inputs
+    ]
+    return _hashes(plan.source.root, in_doubt) == {
+        name: inputs[name] for name in in_doubt if name in inputs
     }
 
 
@@ -216,8 +239,7 @@ def _write_part(plan: Plan, part: int, out: Path, ledger: Ledger, options: PrepO
         for sample in samples:
             names.append(f"{sample.id}.npz")
             shards.write_sample(out / names[-1], plan.header, sample)
-    before = ledger.records.get(str(part), {}).get("outputs", {})
-    for name in before.keys() - set(names):  # of a photograph that can no longer be read
+    for name in _no_longer_right(plan, part, ledger, options.format) - set(names):
         (out / name).unlink(missing_ok=True)
     ledger.add(
         str(part),
@@ -228,6 +250,22 @@ def _write_part(plan: Plan, part: int, out: Path, ledger: Ledger, options: PrepO
         outputs={name: sha256_of(out / name) for name in names},
         failures=failures,
     )
+
+
+def _no_longer_right(plan: Plan, part: int, ledger: Ledger, format: str) -> set[str]:
+    """What may stand there of this part, unless it has just written it.
+
+    A photograph more or less in the set moves others from part to part: what another part writes
+    now is that part's, though this one wrote it before.
+    """
+    before = ledger.records.get(str(part), {}).get("outputs", {})
+    others = {
+        name
+        for other in range(len(plan.parts))
+        if other != part
+        for name in _output_names(plan, other, format)
+    }
+    return (set(before) | set(_output_names(plan, part, format))) - others
 
 
 def _prepared(
@@ -244,6 +282,7 @@ def _prepared(
 
     results = ordered_map(prepared, plan.parts[part], jobs)
     for entry, result in zip(plan.parts[part], results, strict=True):
+        stop.check()
         if isinstance(result, InputError):
             ui.log.warning("%s", result)
             failures[entry.id] = result.reason

@@ -14,6 +14,7 @@ from fundusseg.config import FrameConfig
 from fundusseg.errors import FundussegError, InputError
 from fundusseg.fundus.field_of_view import FieldOfView
 from fundusseg.fundus.geometry import Geometry
+from fundusseg.io.manifest import NAME, manifest, manifest_name, write_manifest
 from fundusseg.io.shards import (
     Sample,
     ShardFolder,
@@ -63,6 +64,8 @@ def write(root, format: str, samples=SAMPLES) -> None:
     else:
         for one in samples:
             write_sample(root / f"{one.id}.npz", header(), one)
+        names = {f"{one.id}.npz": "" for one in samples}
+        write_manifest(root / NAME, manifest("prep", {}, {}, names, {}))
 
 
 def assert_same(found: Sample, expected: Sample) -> None:
@@ -141,7 +144,7 @@ def test_a_shard_may_be_empty(tmp_path):
 def test_a_flipped_bit_never_changes_a_sample_unseen(tmp_path, format, seed):
     """Sixty bits of the file in turn: it reads as before, or is refused by its path."""
     write(tmp_path, format, [SAMPLES[0]])
-    path = next(path for path in tmp_path.rglob("*.*") if path.is_file())
+    (path,) = tmp_path.rglob(f"*.{format}")
     whole = path.read_bytes()
     chance = random.Random(seed)
     refused = 0
@@ -184,7 +187,7 @@ def test_a_changed_attribute_is_seen(tmp_path, group, name, value):
 @pytest.mark.parametrize("kept", [0, 100, 0.5, 0.98])
 def test_a_truncated_shard_is_refused_by_its_path(tmp_path, format, kept):
     write(tmp_path, format, [SAMPLES[0]])
-    path = next(path for path in tmp_path.rglob("*.*") if path.is_file())
+    (path,) = tmp_path.rglob(f"*.{format}")
     data = path.read_bytes()
     path.write_bytes(data[: int(kept if kept >= 1 else kept * len(data))])
     with pytest.raises(InputError, match="is damaged or no") as caught:
@@ -250,6 +253,26 @@ def test_a_missing_shard_is_named(tmp_path):
         write_shard(tmp_path / shard_name(shard, 3), header(3), shard, SAMPLES[:1])
     with pytest.raises(InputError, match="shard-00001-of-00003.h5: is missing"):
         ShardFolder(tmp_path)
+
+
+def test_a_missing_npz_is_named(tmp_path):
+    write(tmp_path, "npz")
+    (tmp_path / "images/b c.npz").unlink()
+    with pytest.raises(InputError, match="images/b c.npz: is missing; run the same prep again"):
+        ShardFolder(tmp_path)
+
+
+def test_npz_of_an_unfinished_prep_are_refused(tmp_path):
+    """Whole, or in two parts of which one is missing."""
+    for number, one in enumerate(SAMPLES):
+        write_sample(tmp_path / f"{one.id}.npz", header(2), one)
+        if number < 2:
+            names = {f"{each.id}.npz": "" for each in SAMPLES[number::2]}
+            part = manifest("prep", {}, {}, names, {})
+            with pytest.raises(InputError, match=f"manifest-{number}-of-2.json is missing"):
+                ShardFolder(tmp_path)
+            write_manifest(tmp_path / manifest_name(number, 2), part)
+    assert len(ShardFolder(tmp_path).refs) == len(SAMPLES)
 
 
 def test_an_empty_folder_says_how_to_make_shards(tmp_path):

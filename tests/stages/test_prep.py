@@ -1,7 +1,9 @@
 """prep: what is finished is kept, what fails costs only itself, parts give the same samples."""
 
+import itertools
 import os
 import shutil
+import signal
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from fundusseg.io.files import sha256_of
 from fundusseg.io.manifest import NAME, read_manifest
 from fundusseg.io.shards import Sample, ShardFolder
 from fundusseg.io.status import unescaped
+from fundusseg.stages import prep
 from fundusseg.stages.prep import PrepOptions, describe, planned, run_prep
 from tests.phantom_sets import FORMS, encoded, small_phantom
 
@@ -125,7 +128,7 @@ def spoil_with_a_dead_link(path: Path) -> None:
     "spoil", [spoil_with_text, spoil_with_nothing, spoil_with_a_read_error, spoil_with_a_dead_link]
 )
 @pytest.mark.parametrize("format", ["h5", "npz"])
-def test_an_unreadable_photograph_costs_only_itself(own_set, tmp_path, spoil, format):
+def test_an_unreadable_photograph_costs_only_itself(own_set, tmp_path, spoil, format, caplog):
     src, out = own_set("pairs-flat"), tmp_path / "out"
     spoil(src / "images/p1 right.png")
     options = replace(TWO, format=format)
@@ -135,8 +138,34 @@ def test_an_unreadable_photograph_costs_only_itself(own_set, tmp_path, spoil, fo
     assert list(manifest["failures"]) == ["images/p1 right"]
     assert manifest["counts"]["failed"] == 1
     before = times(out)
+    caplog.clear()
     assert run_prep(src, out, options) == EXIT_SOME_FAILED
     assert changed(before, out) == set()
+    assert "images/p1 right: failed before" in caplog.text
+
+
+def test_a_photograph_that_can_be_read_again_is_prepared(own_set, tmp_path, monkeypatch):
+    """As after chmod: neither size nor time tell."""
+    src, out = own_set("pairs-flat"), tmp_path / "out"
+    with monkeypatch.context() as hidden:
+
+        def read_bytes(path: Path) -> bytes:
+            if path.name == "p1 right.png":
+                raise PermissionError(13, "Permission denied")
+            return original(path)
+
+        def hashed(path: Path) -> str:
+            if path.name == "p1 right.png":
+                raise InputError(path, "cannot be read (Permission denied)")
+            return sha256_of(path)
+
+        original = Path.read_bytes
+        hidden.setattr(Path, "read_bytes", read_bytes)
+        hidden.setattr(prep, "sha256_of", hashed)
+        assert run_prep(src, out, TWO) == EXIT_SOME_FAILED
+    assert len(samples(out)) == 3
+    assert run_prep(src, out, TWO) == EXIT_OK
+    assert len(samples(out)) == 4
 
 
 @pytest.mark.parametrize("role", ["masks/{}", "masks2/{}", "fov/{}"])
@@ -306,19 +335,28 @@ def test_the_manifest_names_what_was_read_and_written(phantom_set, tmp_path):
 def test_no_manifest_stands_beside_unfinished_shards(phantom_set, tmp_path, monkeypatch):
     src = phantom_set("chase-all")
     run_prep(src, tmp_path, TWO)
-    (tmp_path / "shard-00000-of-00002.h5").unlink()
-    checks = iter([None, Stopped("stopped")])
+    first = tmp_path / "shard-00000-of-00002.h5"
+    first.unlink()
 
     def check() -> None:
-        error = next(checks)
-        if error:
-            raise error
+        if first.is_file():
+            raise Stopped("stopped")
 
     monkeypatch.setattr(stop, "check", check)
     with pytest.raises(Stopped):
         run_prep(src, tmp_path, TWO)
-    assert (tmp_path / "shard-00000-of-00002.h5").is_file()
+    assert first.is_file()
     assert not (tmp_path / NAME).exists()
+
+
+def test_a_stop_is_heard_within_a_part(phantom_set, tmp_path, monkeypatch):
+    monkeypatch.setattr(stop, "_received", [])
+    monkeypatch.setattr(
+        prep, "ordered_map", lambda *_: stop._request(signal.SIGTERM, None) or itertools.repeat(1)
+    )
+    with pytest.raises(Stopped):
+        run_prep(phantom_set("chase-all"), tmp_path, SMALL)
+    assert not list(tmp_path.glob("shard-*"))
 
 
 def test_out_inside_src_is_not_read_again(own_set):
@@ -372,16 +410,51 @@ def test_a_names_bytes_survive_in_shards(own_set, tmp_path):
     assert (src / samples(tmp_path / "out")[name].source).is_file()
 
 
-def test_a_photograph_more_needs_no_force(own_set, tmp_path):
+@pytest.mark.parametrize("format", ["h5", "npz"])
+def test_a_photograph_more_or_less_needs_no_force(own_set, tmp_path, format):
     """The parts are made anew where it changed them, and come out as in a folder of its own."""
     root = own_set("pairs")
-    out = tmp_path / "shards"
+    out, options = tmp_path / "shards", PrepOptions(num_shards=2, format=format)
     photograph, mask = sorted(root.rglob("images/*"))[0], sorted(root.rglob("masks/*"))[0]
     spare = photograph.read_bytes(), mask.read_bytes()
-    assert run_prep(root, out, PrepOptions(num_shards=2)) == 0
+    assert run_prep(root, out, options) == 0
     for path, data in zip((photograph, mask), spare, strict=True):
         stem = path.name.replace(photograph.stem, "new-person", 1)
         (path.parent / stem).write_bytes(data)
-    assert run_prep(root, out, PrepOptions(num_shards=2)) == 0
-    assert run_prep(root, tmp_path / "other", PrepOptions(num_shards=2)) == 0
-    assert contents(out) == contents(tmp_path / "other")
+    assert run_prep(root, out, options) == 0
+    assert run_prep(root, tmp_path / "more", options) == 0
+    assert contents(out) == contents(tmp_path / "more")
+    photograph.unlink()
+    mask.unlink()
+    assert run_prep(root, out, options) == 0
+    assert run_prep(root, tmp_path / "less", options) == 0
+    assert contents(out) == contents(tmp_path / "less")
+
+
+def test_a_set_that_outgrew_its_number_of_parts_keeps_it(own_set, tmp_path, monkeypatch):
+    monkeypatch.setattr(prep, "SHARD_SAMPLES", 3)
+    root, out = own_set("pairs-flat"), tmp_path / "shards"
+    removed = [(path, path.read_bytes()) for path in root.rglob("p1 left*")]
+    for path, _ in removed:
+        path.unlink()
+    assert run_prep(root, out, SMALL) == EXIT_OK
+    for path, data in removed:
+        path.write_bytes(data)
+    assert run_prep(root, out, SMALL) == EXIT_OK
+    assert [path.name for path in out.glob("*.h5")] == ["shard-00000-of-00001.h5"]
+    assert len(samples(out)) == 4
+    assert run_prep(root, out, replace(SMALL, force=True)) == EXIT_OK
+    assert len(list(out.glob("*.h5"))) == 2 and len(samples(out)) == 4
+
+
+def test_parts_of_a_folder_renamed_between_them_are_refused(own_set, tmp_path):
+    """The shards hold the data set's name, and one folder of shards holds one data set."""
+    root, out = own_set("pairs-flat"), tmp_path / "shards"
+    run_prep(root, out, replace(TWO, shard=0))
+    renamed = root.rename(root.with_name("renamed"))
+    assert run_prep(renamed, out, replace(TWO, shard=0)) == EXIT_OK  # nothing is left to do
+    with pytest.raises(InputError, match="holds shards of .*, and this is renamed; rename"):
+        run_prep(renamed, out, replace(TWO, shard=1))
+    for shard in (0, 1):
+        run_prep(renamed, out, replace(TWO, shard=shard, force=True))
+    assert len(samples(out)) == 4
