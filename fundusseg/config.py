@@ -254,7 +254,7 @@ PIX2PIX = Preset(
         average_decay=0.0,
         balance=1.0,
         select="l1",
-        validate_every=0,
+        validate_every=200,
     ),
     map=MapConfig(smallest_part_px=0),
 )

@@ -114,10 +114,19 @@ def read_mask_of(path: Path, shape: tuple[int, int]) -> np.ndarray:
         InputError: as `read_mask`, or if the mask has another size.
     """
     mask = read_mask(path)
+    require_shape(path, mask, shape)
+    return mask
+
+
+def require_shape(path: Path, mask: np.ndarray, shape: tuple[int, int]) -> None:
+    """Raise if a mask (Y, X) has not the shape of its photograph.
+
+    Raises:
+        InputError: naming both sizes.
+    """
     if mask.shape != shape:
         sizes = f"{mask.shape[1]}x{mask.shape[0]}, its photograph {shape[1]}x{shape[0]}"
         raise InputError(path, f"is {sizes}", "masks must have their photograph's size")
-    return mask
 
 
 def read_field_of_view(path: Path, shape: tuple[int, int]) -> np.ndarray:

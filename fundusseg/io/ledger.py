@@ -9,6 +9,7 @@ records, for stages with few; `LedgerFiles` yields them, for a million.
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -50,8 +51,12 @@ class LedgerFiles:
             append_line(self.path, "")
 
     def __iter__(self) -> Iterator[dict]:
-        for path in sorted(self._paths(), key=lambda path: (path.stat().st_mtime_ns, path.name)):
-            with path.open("rb") as file:
+        stamped = []
+        for path in self._paths():
+            with suppress(FileNotFoundError):  # another task with --force has just removed it
+                stamped.append((path.stat().st_mtime_ns, path.name))
+        for _, name in sorted(stamped):
+            with suppress(FileNotFoundError), (self.folder / name).open("rb") as file:
                 yield from filter(None, map(_record, file))
 
     def append(self, key: str, config_sha256: str, **record) -> dict:

@@ -42,6 +42,8 @@ class VesselMap:
 class MapFolder:
     """The maps in a folder by id, and what infer wrote beside them.
 
+    `leave_out` (where a report goes) is not walked.
+
     Attributes:
         files: the maps by id.
         status: the rows of status.tsv (or of its parts, before they are merged).
@@ -53,11 +55,11 @@ class MapFolder:
             status.tsv or the manifest is damaged.
     """
 
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, leave_out: Path | None = None):
         self.root = root
         if not root.is_dir():
             raise InputError(root, "is no folder", "give the folder that infer wrote")
-        self.files = _map_files(root)
+        self.files = _map_files(root, leave_out)
         self.status: list[StatusRow] = []
         for path in _whole_or_parts(root, "status.tsv", "status-*-of-*.tsv"):
             self.status += read_status(path)
@@ -88,9 +90,9 @@ class MapFolder:
         return VesselMap(vessels, probability)
 
 
-def _map_files(root: Path) -> dict[str, MapFile]:
+def _map_files(root: Path, leave_out: Path | None) -> dict[str, MapFile]:
     files: dict[str, MapFile] = {}
-    names = walk(root)
+    names = walk(root, leave_out)
     known = set(names)
     for name in names:
         id = _map_id(name)

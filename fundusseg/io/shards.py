@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
+from fnmatch import fnmatch
 from pathlib import Path
 
 import h5py
@@ -24,6 +25,7 @@ from fundusseg.fundus.field_of_view import FieldOfView
 from fundusseg.fundus.geometry import Geometry
 from fundusseg.io import arrays
 from fundusseg.io.files import TEMPORARY_PREFIX, atomic
+from fundusseg.io.images import image_suffix
 from fundusseg.io.manifest import NAME as MANIFEST
 from fundusseg.io.manifest import manifest_name, read_manifest
 from fundusseg.io.status import escaped, unescaped
@@ -374,6 +376,14 @@ def standing_header(root: Path) -> ShardHeader | None:
             with arrays.opened(path) as file:
                 return _header(dict(file.attrs), path)
     return None
+
+
+def are_shards(paths: Iterable[str]) -> bool:
+    """Whether the files of a folder are what prep writes: shard-*.h5, or .npz and no picture."""
+    paths = list(paths)
+    if any(fnmatch(path, "shard-*.h5") and "/" not in path for path in paths):
+        return True
+    return any(path.endswith(".npz") for path in paths) and not any(map(image_suffix, paths))
 
 
 def shard_files(root: Path) -> Iterator[Path]:

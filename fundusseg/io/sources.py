@@ -4,14 +4,13 @@ import os
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from fnmatch import fnmatch
 from itertools import pairwise
 from pathlib import Path
 
 from fundusseg.errors import InputError, UsageError
 from fundusseg.io.images import image_suffix
 from fundusseg.io.layouts import data_set, recognised, walk
-from fundusseg.io.shards import SampleRef, ShardFolder
+from fundusseg.io.shards import SampleRef, ShardFolder, are_shards
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +40,21 @@ class Source:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Files of a folder that are no inputs, and what they are."""
+
+    paths: list[str]
+    what: str
+    may_be_photographs: bool = False
+
+
+@dataclass(frozen=True)
 class Sources:
-    """items in byte order of their ids. left_out: (count, what they are, the first one)."""
+    """items in byte order of their ids."""
 
     items: tuple[Source, ...]
     shards: ShardFolder | None = None
-    left_out: tuple[tuple[int, str, str], ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def sources(
@@ -73,7 +81,7 @@ def sources(
         if os.path.realpath(path) == os.path.realpath(out):
             raise UsageError(f"{given}: is IN and OUT; choose another output folder")
         paths = walk(path, leave_out=out)
-        sharded = _are_shards(paths)
+        sharded = are_shards(paths)
         found = _sharded(path, split) if sharded else _walked(path, out, paths, layout, keep_suffix)
     elif path.is_file():
         found = Sources((_source(path.name, _beginning(path.parent), keep_suffix),))
@@ -88,18 +96,10 @@ def sources(
     return Sources(tuple(ordered), found.shards, found.left_out)
 
 
-def _are_shards(paths: list[str]) -> bool:
-    """Whether a folder's files are what prep writes: shard-*.h5, or .npz and no picture."""
-    if any(fnmatch(path, "shard-*.h5") and "/" not in path for path in paths):
-        return True
-    has_arrays = any(path.endswith(".npz") for path in paths)
-    return has_arrays and not any(map(image_suffix, paths))
-
-
 def _walked(root: Path, out: Path, paths: list[str], layout: str, keep_suffix: bool) -> Sources:
     """Photographs of a folder; of a data set only its photographs, not its masks."""
     pictures = [path for path in paths if image_suffix(path)]
-    taken = pictures
+    taken, roles = pictures, set()
     if layout != "none":
         known = recognised(root, paths) if layout == "auto" else data_set(root, layout, out)
         if known is not None:
@@ -107,17 +107,20 @@ def _walked(root: Path, out: Path, paths: list[str], layout: str, keep_suffix: b
                 path for role, *pair in known.doubles if role == "photograph" for path in pair
             }
             taken = sorted({entry.photograph for entry in known.entries} | doubles)
-    left_out = []
-    if len(paths) > len(pictures):
-        first = next(path for path in paths if not image_suffix(path))
-        left_out.append((len(paths) - len(pictures), "files of unknown suffix", first))
-    others = sorted(set(pictures) - set(taken)) if taken is not pictures else []
-    if others:
-        what = "images that are no photographs of this data set (--layout none takes all)"
-        left_out.append((len(others), what, others[0]))
+            roles = set(pictures) - set(taken) - set(known.ignored)
+    without_role = sorted(set(pictures) - set(taken) - roles)
+    left_out = (
+        LeftOut([path for path in paths if not image_suffix(path)], "files of unknown suffix"),
+        LeftOut(sorted(roles), "masks and fields of view"),
+        LeftOut(
+            without_role,
+            "images without a role in this data set (--layout none takes all)",
+            may_be_photographs=True,
+        ),
+    )
     before = _beginning(root)
     items = tuple(_source(path, before, keep_suffix) for path in taken)
-    return Sources(items, left_out=tuple(left_out))
+    return Sources(items, left_out=tuple(one for one in left_out if one.paths))
 
 
 def _sharded(root: Path, split: str) -> Sources:

@@ -16,6 +16,7 @@ from fundusseg.io.layouts import Entry
 
 SPLITS = ("train", "validation", "test")
 HELD_OUT_FRACTION = 0.2
+LEAST_SUBJECTS = 3  # fewer cannot be dealt out to train, validation and test
 CHASE_TRAIN_CHILDREN = 10
 HRF_TRAIN_PER_CLASS = 5
 
@@ -55,7 +56,7 @@ def memberships(
             or a subject would stand on both sides.
     """
     persons = {entry.id: _person(root, entry, subjects) for entry in entries}
-    if split == "auto" and len(set(persons.values())) < 3:
+    if split == "auto" and len(set(persons.values())) < LEAST_SUBJECTS:
         problem = (
             f"has {len(set(persons.values()))} subject(s), too few for train, validation, test"
         )

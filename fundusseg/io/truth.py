@@ -19,7 +19,6 @@ from fundusseg.io.fov_folder import FovFolder
 from fundusseg.io.manifest import NAME as MANIFEST
 from fundusseg.io.manifest import read_manifest
 
-LEAST_SUBJECTS = 3  # below, splits refuses to deal them out
 _STEM = re.compile(
     rf"(?P<stem>.+?)(?:_(?:training|test))?{layouts.MASK_SUFFIX}", re.IGNORECASE | re.DOTALL
 )
@@ -101,17 +100,14 @@ class DataSetTruth:
         """
         entry = self.entries[ref.id]
         mask = images.read_mask(self.root / entry.mask)
-        mask2 = None if entry.mask2 is None else _mask_like(self.root / entry.mask2, mask)
+        mask2 = entry.mask2 and images.read_mask_of(self.root / entry.mask2, mask.shape)
         if entry.fov is not None:
-            fov = _mask_like(self.root / entry.fov, mask)
-            if not fov.any():
-                problem = "is an empty field of view"
-                raise InputError(self.root / entry.fov, problem, "remove it to have one found")
+            fov = images.read_field_of_view(self.root / entry.fov, mask.shape)
             diameter_px = field_of_view_of_mask(fov).diameter_px
             return TruthImage(mask, mask2, fov, diameter_px, "given")
-        path = self.root / entry.photograph
-        field_of_view, fov = found_field_of_view(images.read_photograph(path).pixels)
-        _require_like(path, fov, mask)
+        pixels = images.read_photograph(self.root / entry.photograph).pixels
+        images.require_shape(self.root / entry.mask, mask, pixels.shape[:2])
+        field_of_view, fov = found_field_of_view(pixels)
         return TruthImage(mask, mask2, fov, field_of_view.diameter_px, field_of_view.method)
 
     def view(self, ref: TruthRef) -> View:
@@ -129,7 +125,7 @@ class DataSetTruth:
         """SHA-256 of the photograph's file; "" if it cannot be read."""
         try:
             return sha256_of(self.root / self.entries[ref.id].photograph)
-        except OSError:
+        except InputError:
             return ""
 
 
@@ -169,7 +165,7 @@ class ShardTruth:
             _covered(found.mask),
             mask2,
             fov,
-            field_of_view_of_mask(fov).diameter_px,
+            prepared_diameter_px(fov, ref),
             field_of_view.method,
             found.geometry,
         )
@@ -200,9 +196,9 @@ class MaskTruth:
     unlabelled = 0
     unprepared: dict[str, str] = {}
 
-    def __init__(self, root: Path, subjects: dict[str, str] | None):
+    def __init__(self, root: Path, subjects: dict[str, str] | None, leave_out: Path | None = None):
         self.root = root
-        names = [name for name in layouts.walk(root) if images.image_suffix(name)]
+        names = [name for name in layouts.walk(root, leave_out) if images.image_suffix(name)]
         self.paths: dict[str, Path] = {}
         for name in names:
             id = images.without_suffix(name)
@@ -262,7 +258,7 @@ class GivenFields:
         fov = self.folder.mask_of(self.names[ref.id], image.source_shape)
         if image.geometry is not None:
             fov = to_frame(fov, image.geometry) >= 0.5
-        diameter_px = field_of_view_of_mask(fov).diameter_px
+        diameter_px = prepared_diameter_px(fov, ref)
         return replace(image, fov=fov, diameter_px=diameter_px, fov_method="given")
 
     def _name(self, ref: TruthRef) -> str:
@@ -278,30 +274,49 @@ class GivenFields:
 Truth = DataSetTruth | ShardTruth | MaskTruth
 
 
-def truth_of(root: Path, at: str, layout: str, subjects: dict[str, str] | None) -> Truth:
+def prepared_diameter_px(fov: np.ndarray, ref: TruthRef) -> float:
+    """The diameter of a field of view, bool (Y, X), in its frame.
+
+    Raises:
+        InputError: if nothing is left of it there.
+    """
+    if not fov.any():
+        problem = "has a field of view of which nothing is left at the prepared size"
+        raise InputError(ref.id, problem, "score at native size")
+    return field_of_view_of_mask(fov).diameter_px
+
+
+def truth_of(
+    root: Path,
+    at: str,
+    layout: str,
+    subjects: dict[str, str] | None,
+    leave_out: Path | None = None,
+) -> Truth:
     """Open TRUTH, whichever of the three it is.
 
     Args:
         at: "native", or "prepared" for the size of the shards.
         layout: a data set's layout; "auto" also takes shards and bare masks.
         subjects: the person of each id, in place of what the file names tell.
+        leave_out: a folder that is not walked, where the report goes.
 
     Raises:
         InputError: if it is none of the three, damaged, or an id has no subject.
         UsageError: if `at` is "prepared" and it is no shards.
     """
-    if layout == "auto" and next(shards.shard_files(root), None) is not None:
+    if layout == "auto" and shards.are_shards(layouts.walk(root, leave_out)):
         return ShardTruth(root, at, subjects)
     if at != "native":
         raise UsageError(f"{root}: only shards can be scored at the prepared size")
     try:
-        return DataSetTruth(layouts.data_set(root, layout), subjects)
+        return DataSetTruth(layouts.data_set(root, layout, leave_out), subjects)
     except InputError as error:
         # The fault of the folder as a whole is that it pairs no photograph with a mask; any
         # other fault names a file, and stays one.
         if layout != "auto" or error.path != root:
             raise
-    return MaskTruth(root, subjects)
+    return MaskTruth(root, subjects, leave_out)
 
 
 def stem_of(id: str) -> str:
@@ -314,7 +329,7 @@ def _memberships(
 ) -> dict[str, splits.Membership]:
     """As prep deals them out; without splits where there are too few subjects for them."""
     undivided = splits.memberships(source.root, source.entries, "test", subjects)
-    if len({member.subject for member in undivided.values()}) >= LEAST_SUBJECTS:
+    if len({member.subject for member in undivided.values()}) >= splits.LEAST_SUBJECTS:
         return splits.memberships(source.root, source.entries, "auto", subjects)
     return {id: replace(member, split="") for id, member in undivided.items()}
 
@@ -327,18 +342,6 @@ def _listed(id: str, subjects: dict[str, str], root: Path) -> str:
     if id not in subjects:
         raise InputError(root / id, "has no row in the subjects file", f"add {id}")
     return subjects[id]
-
-
-def _mask_like(path: Path, mask: np.ndarray) -> np.ndarray:
-    found = images.read_mask(path)
-    _require_like(path, found, mask)
-    return found
-
-
-def _require_like(path: Path, found: np.ndarray, mask: np.ndarray) -> None:
-    if found.shape != mask.shape:
-        sizes = f"{found.shape[1]}x{found.shape[0]}, the mask {mask.shape[1]}x{mask.shape[0]}"
-        raise InputError(path, f"is {sizes}", "all files of a photograph must have one size")
 
 
 def _covered(coverage: np.ndarray) -> np.ndarray:

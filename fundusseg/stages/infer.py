@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
+from logging import INFO, WARNING
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,17 @@ class Failure:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What an earlier run wrote of a source.
+
+    inputs: the hashes of what it was made from; None if with another model or other settings.
+    """
+
+    outputs: tuple[str, ...]
+    inputs: list[str] | None
+
+
 def run_infer(given: str, out: Path, options: InferOptions) -> int:
     """Write a vessel map for every photograph that `given` names, a status table, a manifest.
 
@@ -77,8 +89,10 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
     require_own_folder(out, "infer")
     output_folder(out)
     job.read_ledger()
-    for count, what, first in found.left_out:
-        ui.log.info("%s: %d %s are left out, the first is %s", given, count, what, escaped(first))
+    for left_out in found.left_out:
+        said = (given, len(left_out.paths), left_out.what, escaped(left_out.paths[0]))
+        level = WARNING if left_out.may_be_photographs else INFO
+        ui.log.log(level, "%s: %d %s are left out, the first is %s", *said)
     todo = job.unfinished()
     ui.log.info(
         "%s: %d photographs, %d of them finished before",
@@ -115,7 +129,7 @@ class _Job:
         self.config_sha256 = config_hash({**self.config, "model": model.sha256})
         self.jobs = options.jobs or free_cores()
         self.finished = FinishedMaps(self.outputs)
-        self.outdated: dict[str, list[str]] = {}  # outputs of what is not finished, by id
+        self.earlier: dict[str, Earlier] = {}  # by id, of what is not finished
         self.failures: dict[str, Failure] = {}
         self._sha256_of = functools.lru_cache(10_000)(sha256_of)  # a shard holds many sources
 
@@ -126,10 +140,15 @@ class _Job:
             InputError: if they were made with another model or other settings.
         """
         self.ledger = LedgerFiles(self.out, self.options.shard, self.options.num_shards)
+        mine = {source.id: source for source in self.mine}
         if self.options.force:
+            self.earlier |= {
+                record["key"]: self._earlier(record)
+                for record in self.ledger
+                if record["key"] in mine
+            }
             self.ledger.clear()  # other tasks' ledgers stay, but count no more
             return
-        mine = {source.id: source for source in self.mine}
         foreign = set()
         for record in self.ledger:
             id = record["key"]
@@ -154,7 +173,8 @@ class _Job:
         """
         for name in {NAME, manifest_name(self.options.shard, self.options.num_shards)}:
             (self.out / name).unlink(missing_ok=True)
-        for parent in {(self.out / source.id).parent for source in todo} - {self.out}:
+        ids = [source.id for source in todo if not source.refusal]
+        for parent in {(self.out / id).parent for id in ids} - {self.out}:
             if parent.is_dir():
                 sweep(parent)
         with ui.progress(f"infer {self.out}", len(todo), "photographs") as bar:
@@ -197,10 +217,14 @@ class _Job:
         """Keep a record of the ledger, which overrides earlier ones, if it still holds."""
         if self._is_finished(source, record):
             self.finished.add(source.id, record)
-            self.outdated.pop(source.id, None)
+            self.earlier.pop(source.id, None)
         else:
             self.finished.discard(source.id)
-            self.outdated[source.id] = list(record["outputs"])
+            self.earlier[source.id] = self._earlier(record)
+
+    def _earlier(self, record: dict) -> "Earlier":
+        inputs = record.get("inputs") if record.get("config") == self.config_sha256 else None
+        return Earlier(tuple(record["outputs"]), inputs)
 
     def _is_finished(self, source: Source, record: dict) -> bool:
         """Whether a map's files stand and its source has not changed."""
@@ -335,13 +359,20 @@ class _Job:
             self._note_failure(result)
         else:
             source, record = result
+            earlier = self.earlier.get(source.id)
+            if earlier is not None and earlier.inputs != record["inputs"]:
+                self._remove(set(earlier.outputs) - set(record["outputs"]))
             self.ledger.append(source.id, self.config_sha256, **record)
             self.finished.add(source.id, record)
 
     def _note_failure(self, failure: Failure) -> None:
-        """A map of what the photograph was before must not pass for its map now."""
         id = failure.source.id
-        for name in self.outdated.get(id, ()):
-            (self.out / name).unlink(missing_ok=True)
+        if id in self.earlier:
+            self._remove(self.earlier[id].outputs)
         ui.log.warning("%s: %s", escaped(failure.source.file), failure.reason)
         self.failures[id] = failure
+
+    def _remove(self, names: Iterable[str]) -> None:
+        """What the photograph, or the model, was before must not pass for its map now."""
+        for name in names:
+            (self.out / name).unlink(missing_ok=True)

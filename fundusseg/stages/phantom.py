@@ -49,7 +49,7 @@ def run_phantom(out: Path, options: PhantomOptions) -> int:
     def drawn(number: int) -> tuple[str, dict, dict[str, str]]:
         names = phantom_names(options.layout, number, options.count)
         made = phantom(drawing, options.seed * 1_000_003 + number)
-        return without_suffix(names.photograph), made.truth, _write(out, names, made)
+        return without_suffix(names.photograph), made.truth, _write(out, names, made, options.force)
 
     with ui.progress(f"phantom {out}", options.count, "photographs") as bar:
         for id, truth, written in ordered_map(
@@ -71,8 +71,12 @@ def _paths(out: Path, options: PhantomOptions) -> Iterator[Path]:
         yield from (out / name for name in astuple(names) if name is not None)
 
 
-def _write(out: Path, names, made: Phantom) -> dict[str, str]:
-    """Write one phantom's files; their SHA-256 by name."""
+def _write(out: Path, names, made: Phantom, force: bool) -> dict[str, str]:
+    """Write one phantom's files; their SHA-256 by name.
+
+    Raises:
+        InputError: if another file stands there, such as a real photograph, and not `force`.
+    """
     contents = {names.photograph: made.photograph, names.mask: made.mask}
     if names.mask2:
         contents[names.mask2] = made.mask2
@@ -81,6 +85,9 @@ def _write(out: Path, names, made: Phantom) -> dict[str, str]:
     hashes = {}
     for name, pixels in contents.items():
         data = picture_bytes(pixels, name)
+        if not force and (out / name).exists() and (out / name).read_bytes() != data:
+            problem = "is not what would be drawn here"
+            raise InputError(out / name, problem, "choose an empty folder, or give --force")
         write_bytes(out / name, data)
         hashes[name] = hashlib.sha256(data).hexdigest()
     return hashes

@@ -1,5 +1,6 @@
 """prep: a data set folder becomes shards of samples in the canonical frame."""
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import astuple, dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 
 from fundusseg import stop, ui
 from fundusseg.config import PRESETS, SHARD_SAMPLES, FrameConfig, config_hash
-from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError
+from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError, UsageError
 from fundusseg.fundus.framing import coverage, framed
 from fundusseg.io import images, layouts, shards, splits
 from fundusseg.io.files import output_folder, sha256_of, sweep
@@ -40,6 +41,8 @@ def run_prep(src: Path, out: Path, options: PrepOptions) -> int:
     Raises:
         FundussegError: if the data set or the output folder is wrong, or a stop is asked for.
     """
+    if os.path.realpath(src) == os.path.realpath(out):
+        raise UsageError(f"{src}: is SRC and OUT; choose another output folder")
     plan = planned(src, out, options)
     require_own_folder(out, "prep")
     output_folder(out)
@@ -333,7 +336,7 @@ def _report(plan: Plan, entries: list[layouts.Entry], failed: int) -> None:
     passed_over = [path for path in plan.source.ignored if images.image_suffix(path)]
     if passed_over:
         count, first = len(passed_over), passed_over[0]
-        ui.log.info("%d other images have no role in this layout, the first is %s", count, first)
+        ui.log.warning("%d other images have no role in this layout, the first is %s", count, first)
     if plan.source.unmatched:
         ui.log.warning(
             "%d masks or fields of view have no photograph, the first is %s",

@@ -6,6 +6,8 @@ from pathlib import Path
 from fundusseg import ui
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, UsageError
 from fundusseg.io.files import output_folder
+from fundusseg.io.manifest import require_own_folder
+from fundusseg.io.maps import MapFolder
 from fundusseg.io.status import escaped
 from fundusseg.io.tables import read_subjects
 from fundusseg.io.truth import GivenFields, truth_of
@@ -36,6 +38,7 @@ def run_score(preds: list[Path], truth: Path, options: ScoreOptions) -> int:
     if options.threshold is not None and not 0 <= options.threshold <= 1:
         raise UsageError(f"--threshold is {options.threshold}; it must be from 0 to 1")
     if options.out is not None:
+        require_own_folder(options.out, "score")
         mark = fingerprint(preds, truth, options)
         found = kept(options, mark) if options.out.is_dir() else None
         if found is not None:
@@ -63,11 +66,12 @@ def opened(preds: list[Path], truth: Path, options: ScoreOptions) -> Scorer:
     Only the floor's train images are read here, since its threshold is needed first.
     """
     subjects = read_subjects(options.subjects) if options.subjects else None
-    source = truth_of(truth, options.at, options.layout, subjects)
+    source = truth_of(truth, options.at, options.layout, subjects, leave_out=options.out)
     split, refs = chosen_refs(source, options.split)
     labels = labels_of(preds)
     pairings = tuple(
-        paired(pred, label, source, refs) for pred, label in zip(preds, labels, strict=True)
+        paired(MapFolder(pred, leave_out=options.out), label, source, refs)
+        for pred, label in zip(preds, labels, strict=True)
     )
     given_fields = GivenFields(options.fov, refs) if options.fov else None
     floor = trained_floor(source, options.jobs or free_cores()) if options.floor else None

@@ -109,3 +109,14 @@ def test_records_are_yielded_oldest_file_first(tmp_path):
     assert [record["run"] for record in LedgerFiles(tmp_path)] == [1, 2, 3]
     os.utime(second.path, ns=(0, 0))
     assert [record["run"] for record in LedgerFiles(tmp_path)] == [3, 1, 2]
+
+
+def test_a_ledger_that_vanishes_while_it_is_read_is_passed_over(tmp_path, monkeypatch):
+    """Two tasks of an array begin at once with --force, and each forgets its own work."""
+    for task in range(2):
+        Ledger(tmp_path, task, 2).add(f"part {task}", "settings")
+    gone = tmp_path / ".ledger-0-of-2.jsonl"
+    paths = list(tmp_path.glob(".ledger*.jsonl"))
+    monkeypatch.setattr(LedgerFiles, "_paths", lambda self: paths)
+    gone.unlink()
+    assert set(Ledger(tmp_path, 1, 2).records) == {"part 1"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fundusseg.errors import InputError, UsageError
-from fundusseg.io.sources import sources
+from fundusseg.io.sources import LeftOut, sources
 from tests.batch import write_photographs
 
 
@@ -81,7 +81,8 @@ def test_in_as_out_is_a_wrong_command_line(tmp_path):
 def test_files_of_unknown_suffix_are_counted_once(tmp_path):
     """Files of unknown suffix are counted in one line."""
     touch(tmp_path, "a.png", "b.dcm", "c.txt", "README")
-    assert found(tmp_path).left_out == ((3, "files of unknown suffix", "README"),)
+    left_out = LeftOut(["README", "b.dcm", "c.txt"], "files of unknown suffix")
+    assert found(tmp_path).left_out == (left_out,)
 
 
 def test_a_data_set_gives_its_photographs_only(phantom_set):
@@ -93,8 +94,18 @@ def test_a_data_set_gives_its_photographs_only(phantom_set):
         "train/images/p2_OD",
         "test/images/p3_OS",
     }
-    ((count, what, first),) = found(root).left_out
-    assert count == 12 and "--layout none" in what and first == "test/fov/p3_OS.png"
+    (left_out,) = found(root).left_out
+    assert len(left_out.paths) == 12 and left_out.paths[0] == "test/fov/p3_OS.png"
+    assert left_out.what == "masks and fields of view" and not left_out.may_be_photographs
+
+
+def test_what_may_be_a_photograph_is_told_from_masks(own_set):
+    root = own_set("chase-flat")
+    touch(root, "patient1.jpg", "patient2.jpg")
+    masks, others = found(root).left_out
+    assert "patient1.jpg" not in masks.paths
+    assert others.paths == ["patient1.jpg", "patient2.jpg"] and others.may_be_photographs
+    assert "--layout none" in others.what
 
 
 def test_layout_none_takes_every_picture(phantom_set):

@@ -12,6 +12,7 @@ from fundusseg.io.truth import (
     GivenFields,
     MaskTruth,
     ShardTruth,
+    prepared_diameter_px,
     stem_of,
     truth_of,
 )
@@ -121,13 +122,20 @@ def test_an_empty_field_of_view_costs_its_image_only(own_set):
         truth.read(test)
 
 
+def test_a_field_of_view_of_which_nothing_is_left_in_the_frame_is_named(phantom_set):
+    """As one of a few pixels of a large photograph."""
+    ref = truth_of(phantom_set("pairs"), "native", "auto", None).refs[0]
+    with pytest.raises(InputError, match=f"{ref.id}: has a field of view of which nothing is left"):
+        prepared_diameter_px(np.zeros((8, 8), bool), ref)
+
+
 @pytest.mark.parametrize("role", ["masks2", "fov"])
 def test_files_of_another_size_are_named(own_set, role):
     root = own_set("pairs")
     (root / f"test/{role}/p3_OS.png").write_bytes(map_png(np.ones((64, 128), bool)))
     truth = _truth(root)
     (test,) = (ref for ref in truth.refs if ref.split == "test")
-    with pytest.raises(InputError, match=rf"{role}/p3_OS.png: is 128x64, the mask 128x128"):
+    with pytest.raises(InputError, match=rf"{role}/p3_OS.png: is 128x64, its photograph 128x128"):
         truth.read(test)
 
 

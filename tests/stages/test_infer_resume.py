@@ -226,6 +226,34 @@ def test_force_makes_everything_anew(maps, infer, done_anew, tmp_path, photograp
     assert contents(maps) == contents(tmp_path / "afresh")
 
 
+def test_force_leaves_nothing_of_the_model_before(maps, infer, tmp_path, photographs):
+    """No probabilities of another model beside the maps, no map of what is no photograph now."""
+    assert infer("--probability", "--overlay") == 0
+    model = write_tiny_model(tmp_path / "other", seed=4)
+    (photographs / "a.png").write_text("no picture")
+    assert infer("--model", model, "--force") == 3
+    assert run("infer", photographs, tmp_path / "afresh", "--model", model) == 3
+    assert contents(maps) == contents(tmp_path / "afresh")
+
+
+def test_a_changed_photograph_keeps_no_probabilities_of_what_it_was(
+    maps, infer, photographs, tiny_model, tmp_path
+):
+    assert infer("--probability") == 0
+    (photographs / "a.png").write_bytes(encoded(photograph(9), "a.png"))
+    assert infer() == 0
+    assert not (maps / "a.prob.png").exists()
+    assert (maps / "b/c.prob.png").exists()
+
+
+def test_outputs_that_are_right_stay_beside_further_ones(maps, infer):
+    assert infer("--probability") == 0
+    assert infer("--overlay") == 0
+    assert {f"{id}.prob.png" for id in IDS} < set(contents(maps))
+    assert infer("--force") == 0
+    assert {f"{id}.prob.png" for id in IDS} < set(contents(maps))
+
+
 def test_force_in_a_part_is_not_stopped_by_the_other_parts(
     maps, photographs, tiny_model, tmp_path, done_anew
 ):

@@ -122,3 +122,13 @@ def test_a_full_disk_is_one_line(phantoms, capsys):
     with small_disk(100):
         assert phantoms() == 1
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_real_photograph_is_not_written_over(phantoms, tmp_path, capsys):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/Image_01L.jpg").write_bytes(b"a real photograph")
+    words = ("phantom", tmp_path / "own", "--layout", "chase", "--count", 4, "--size", 64)
+    assert run(*words) == 1
+    assert "Image_01L.jpg: is not what would be drawn here" in capsys.readouterr().err
+    assert (tmp_path / "own/Image_01L.jpg").read_bytes() == b"a real photograph"
+    assert run(*words, "--force") == 0

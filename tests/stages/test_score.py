@@ -132,7 +132,7 @@ def test_the_models_threshold_is_told_and_the_option_overrides_it(capsys, root, 
     told = "threshold 0.5 from infer's manifest (the model), model c0ffeec0ffee"
     assert found["protocol"]["maps own"] == told
     _, other = scored(capsys, own, root, threshold=0.9)
-    assert other["protocol"]["maps own"] == "threshold 0.9, given by --threshold"
+    assert other["protocol"]["maps own"] == "threshold 0.9, given by --threshold, small parts kept"
     assert figure(other, "sensitivity")["mean"] < figure(found, "sensitivity")["mean"]
     with pytest.raises(UsageError, match="from 0 to 1"):
         scored(capsys, own, root, threshold=1.5)

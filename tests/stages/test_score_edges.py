@@ -179,3 +179,62 @@ def test_a_photograph_that_prep_could_not_read_stands_in_the_report(own_set, tmp
     run_score([maps], tmp_path / "shards", ScoreOptions(split="all", out=out, jobs=1))
     report = (out / "report.md").read_text()
     assert f"{broken.stem} " in report and "no image that can be decoded" in report
+
+
+def test_a_damaged_photograph_costs_its_floor_and_its_panel_only(capsys, own_set, tmp_path, caplog):
+    """Its mask and field of view are whole, so its map is scored."""
+    root = own_set("pairs")
+    maps = write_maps(tmp_path / "maps", guesses(root))
+    for photograph in ("train/images/p1 left.png", "test/images/p3_OS.png"):
+        (root / photograph).write_bytes(b"junk")
+    code, found = scored(capsys, maps, root, out=tmp_path / "out", floor=True)
+    assert code == EXIT_OK and found["failures"] == {"maps": {}}
+    assert (tmp_path / "out/gallery-worst.png").exists()
+    assert figure(found, "dice", role="floor")["n_undefined"] >= 1
+    assert "it has no floor" in caplog.text and "shows its masks alone" in caplog.text
+
+
+def test_a_photograph_that_is_gone_is_matched_by_name(capsys, own_set, tmp_path):
+    root = own_set("pairs")
+    maps = write_maps(tmp_path / "maps", guesses(root))
+    write_status(maps / "status.tsv", [StatusRow("test/images/p3_OS", "ok", "", "0" * 64)])
+    path = root / "test/images/p3_OS.png"
+    path.unlink()
+    path.symlink_to("gone.png")
+    assert scored(capsys, maps, root)[0] == EXIT_OK
+
+
+def test_links_to_nowhere_are_no_fault(capsys, own_set, tmp_path):
+    root = own_set("pairs")
+    maps = write_maps(tmp_path / "maps", guesses(root))
+    for folder in (root, maps):
+        (folder / "notes.txt").symlink_to("gone.txt")
+    for _ in range(2):
+        assert scored(capsys, maps, root, out=tmp_path / "out")[0] == EXIT_OK
+
+
+def test_the_folder_of_another_stage_is_refused(own_set, tmp_path):
+    root, shards = own_set("pairs"), tmp_path / "shards"
+    run_prep(root, shards, PrepOptions(preset="pix2pix", jobs=1))
+    before = read_manifest(shards / "manifest.json")
+    maps = write_maps(tmp_path / "maps", guesses(root))
+    with pytest.raises(InputError, match="is what prep wrote; choose another output folder"):
+        run_score([maps], shards, ScoreOptions(out=shards, split="all"))
+    assert read_manifest(shards / "manifest.json") == before
+
+
+@pytest.mark.parametrize("inside", ["maps", "masks"])
+def test_a_report_inside_the_maps_or_the_masks_is_not_read(capsys, tmp_path, inside):
+    maps = write_maps(tmp_path / "maps", {name: BAR for name in "abc"})
+    masks = write_maps(tmp_path / "masks", {name: BAR for name in "abc"})
+    for force in (False, True):
+        code, found = scored(capsys, maps, masks, out=tmp_path / inside / "score", force=force)
+        assert code == EXIT_OK and found["maps_without_truth"] == {"maps": []}
+
+
+def test_a_table_of_groups_without_a_row_is_refused(tmp_path):
+    maps = write_maps(tmp_path / "maps", {"x": BAR})
+    (tmp_path / "groups.tsv").write_text("id\tdisease\n")
+    options = ScoreOptions(groups=tmp_path / "groups.tsv")
+    with pytest.raises(InputError, match="has no row below its header"):
+        run_score([maps], maps, options)

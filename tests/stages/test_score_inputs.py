@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fundusseg.errors import InputError
+from fundusseg.io.maps import MapFolder
 from fundusseg.io.status import StatusRow, write_status
 from fundusseg.stages.scoring.inputs import labels_of, paired
 from tests.stages.score_sets import refs_of, write_maps
@@ -16,8 +17,12 @@ def truth_and_refs(phantom_set):
     return refs_of(phantom_set("pairs"))
 
 
+def _paired(folder, truth, refs):
+    return paired(MapFolder(folder), "maps", truth, refs)
+
+
 def _matched(folder, truth, refs):
-    return {ref_id: file.id for ref_id, file in paired(folder, "maps", truth, refs).maps.items()}
+    return {ref_id: file.id for ref_id, file in _paired(folder, truth, refs).maps.items()}
 
 
 def _folder(tmp_path, *ids):
@@ -50,14 +55,33 @@ def test_two_maps_for_one_image_are_refused_by_name(tmp_path, truth_and_refs):
     truth, (first, *_) = truth_and_refs
     folder = _folder(tmp_path, f"a/{first.stem}", f"b/{first.stem}")
     with pytest.raises(InputError, match=f"a/{first.stem}: and b/{first.stem} could both"):
-        paired(folder, "maps", truth, [first])
+        _paired(folder, truth, [first])
+
+
+def test_a_map_of_an_image_that_is_not_scored_is_no_others_by_its_stem(tmp_path, phantom_set):
+    """FIVES numbers its train and test photographs alike."""
+    truth, refs = refs_of(phantom_set("fives"))
+    train, test = (
+        next(ref for ref in refs if ref.id.endswith(f"{part}/Original/1_A"))
+        for part in ("train", "test")
+    )
+    by_id = _folder(tmp_path / "by id", train.id)
+    with pytest.raises(InputError, match="holds no map of any of the 1 images"):
+        _paired(by_id, truth, [test])
+    by_source = _folder(tmp_path / "by source", "1_A")
+    write_status(by_source / "status.tsv", [StatusRow("1_A", "ok", "", truth.source_sha256(train))])
+    with pytest.raises(InputError, match="holds no map of any of the 1 images"):
+        _paired(by_source, truth, [test])
+    assert _matched(by_source, truth, [train]) == {train.id: "1_A"}
+    unknown = _folder(tmp_path / "unknown", "1_A")
+    assert _matched(unknown, truth, [test]) == {test.id: "1_A"}
 
 
 def test_one_map_for_two_images_is_refused_by_name(tmp_path, phantom_set):
     truth, refs = refs_of(phantom_set("fives"))
     twins = [ref for ref in refs if ref.stem == "1_A"]
     with pytest.raises(InputError, match="of both .*test/Original/1_A and .*train/Original/1_A"):
-        paired(_folder(tmp_path, "1_A"), "maps", truth, twins)
+        _paired(_folder(tmp_path, "1_A"), truth, twins)
 
 
 def test_one_photograph_under_two_names_is_refused_unless_an_id_decides(tmp_path, truth_and_refs):
@@ -66,7 +90,7 @@ def test_one_photograph_under_two_names_is_refused_unless_an_id_decides(tmp_path
     folder = _folder(tmp_path, "a", "b")
     write_status(folder / "status.tsv", [StatusRow(id, "ok", "", sha256) for id in "ab"])
     with pytest.raises(InputError, match="a: and b could both"):
-        paired(folder, "maps", truth, [first])
+        _paired(folder, truth, [first])
     folder = _folder(tmp_path, "a", first.id)
     rows = [StatusRow(id, "ok", "", sha256) for id in ("a", first.id)]
     write_status(folder / "status.tsv", rows)
@@ -77,14 +101,14 @@ def test_a_map_that_status_calls_failed_is_not_scored(tmp_path, truth_and_refs):
     truth, (first, *_) = truth_and_refs
     folder = _folder(tmp_path, first.id)
     write_status(folder / "status.tsv", [StatusRow(first.id, "failed", "is cut off")])
-    found = paired(folder, "maps", truth, [first])
+    found = _paired(folder, truth, [first])
     assert (found.maps, found.faults) == ({}, {first.id: "failed: is cut off"})
 
 
 def test_maps_of_images_that_are_not_scored_are_not_lonely(tmp_path, truth_and_refs):
     truth, (first, second, *_) = truth_and_refs
     folder = _folder(tmp_path, first.id, second.stem, "stranger")
-    assert paired(folder, "maps", truth, [first]).without_truth == ("stranger",)
+    assert _paired(folder, truth, [first]).without_truth == ("stranger",)
 
 
 def test_labels(tmp_path):

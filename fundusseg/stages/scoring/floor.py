@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fundusseg import stop, ui
 from fundusseg.errors import InputError, UsageError
 from fundusseg.fundus.field_of_view import field_of_view_of_mask
 from fundusseg.fundus.floor import floor_score
@@ -12,6 +13,7 @@ from fundusseg.fundus.geometry import Geometry, canonical_geometry, from_frame, 
 from fundusseg.io.maps import VesselMap
 from fundusseg.io.truth import MaskTruth, Truth, TruthImage, TruthRef, View
 from fundusseg.metrics.curves import ScoreHistogram, best_dice_threshold
+from fundusseg.metrics.validation import pooled
 from fundusseg.parallel import ordered_map
 
 FRAME_PX = 512  # side of the frame that photographs of a data set folder are filtered in
@@ -40,25 +42,31 @@ def trained_floor(truth: Truth, jobs: int) -> Floor:
 
     Raises:
         UsageError: if the truth has no photographs.
-        InputError: if it has no train images with vessels, or one of them cannot be read.
+        InputError: if it has no train images with vessels that can be read.
     """
     if isinstance(truth, MaskTruth):
         raise UsageError(f"{truth.root}: --floor needs photographs: a data set folder or shards")
     refs = _spread([ref for ref in truth.refs if ref.split in ("train", "validation")])
 
-    def histogram(ref: TruthRef) -> ScoreHistogram:
-        image = truth.read(ref)
-        answer = filtered(image, truth.view(ref))
+    def histogram(ref: TruthRef) -> ScoreHistogram | None:
+        try:
+            image = truth.read(ref)
+            answer = filtered(image, truth.view(ref))
+        except InputError as error:
+            ui.log.warning("%s; the floor's threshold is chosen without it", error)
+            return None
         in_frame = image.geometry is not None
         mask = image.mask if in_frame else to_frame(image.mask, answer.geometry) >= 0.5
         return ScoreHistogram.of(answer.score, mask, answer.fov)
 
-    pooled = None
+    histograms = []
     for found in ordered_map(histogram, refs, jobs):
-        pooled = found if pooled is None else pooled + found
-    if pooled is None or not pooled.positives.any():
+        stop.check()
+        if found is not None:
+            histograms.append(found)
+    if not any(one.positives.any() for one in histograms):
         raise InputError(truth.root, "has no train images with vessels", "leave out --floor")
-    return Floor(best_dice_threshold(pooled), len(refs))
+    return Floor(best_dice_threshold(pooled(histograms)), len(histograms))
 
 
 def filtered(image: TruthImage, view: View) -> Filtered:

@@ -8,7 +8,7 @@ import numpy as np
 from fundusseg.errors import InputError
 from fundusseg.fundus.geometry import to_frame
 from fundusseg.io.maps import MapFile, MapFolder, VesselMap
-from fundusseg.io.status import FAILED, OK, StatusRow
+from fundusseg.io.status import FAILED, OK
 from fundusseg.io.tables import read_table
 from fundusseg.io.truth import Truth, TruthImage, TruthRef, stem_of
 
@@ -50,26 +50,28 @@ def chosen_refs(truth: Truth, split: str) -> tuple[str, list[TruthRef]]:
     raise InputError(truth.root, problem, "choose another --split, such as all")
 
 
-def paired(pred: Path, label: str, truth: Truth, refs: list[TruthRef]) -> Pairing:
-    """Match the maps in the folder `pred` to the images `refs`.
+def paired(folder: MapFolder, label: str, truth: Truth, refs: list[TruthRef]) -> Pairing:
+    """Match the maps in a folder to the images `refs`.
 
-    A photograph that infer reports as failed is a fault with infer's reason.
+    A photograph that infer reports as failed is a fault with infer's reason. What belongs to an
+    image of the truth that is not scored, by source or id, is no other's map by its stem.
 
     Raises:
         InputError: if two maps fit one image or two images one map equally well, or if no
             map, and no failure, belongs to any of the images.
     """
-    folder = MapFolder(pred)
     found = _by_source(folder, truth, refs)
-    for name_of in (str, stem_of):
-        taken = set(found.values())
-        left = [ref for ref in refs if ref.id not in found]
-        candidates = [id for id in _known_ids(folder) if id not in taken]
-        found |= _by_name(pred, left, candidates, name_of)
+    if len(found) < len(refs):
+        others = _of_images_not_scored(folder, truth, refs)
+        for name_of in (str, stem_of):
+            taken = others.union(found.values())
+            left = [ref for ref in refs if ref.id not in found]
+            candidates = [id for id in _known_ids(folder) if id not in taken]
+            found |= _by_name(folder.root, left, candidates, name_of)
     maps, faults = _maps_and_faults(folder, refs, found)
     if not found:
         problem = f"holds no map of any of the {len(refs)} images scored"
-        raise InputError(pred, problem, f"their ids are like {refs[0].id}")
+        raise InputError(folder.root, problem, f"their ids are like {refs[0].id}")
     return Pairing(label, folder, maps, faults, _without_truth(folder, truth, found))
 
 
@@ -140,16 +142,33 @@ def _known_ids(folder: MapFolder) -> list[str]:
 
 def _by_source(folder: MapFolder, truth: Truth, refs: list[TruthRef]) -> dict[str, str]:
     """The map's id by the truth's id, where infer read the very file that the truth names."""
-    rows: dict[str, list[StatusRow]] = {}
-    for row in folder.status:
-        if row.source_sha256 and (row.status == FAILED or row.id in folder.files):
-            rows.setdefault(row.source_sha256, []).append(row)
+    by_source = _ids_by_source(folder)
     found = {}
-    for ref in refs if rows else ():
-        ids = [row.id for row in rows.get(truth.source_sha256(ref), ())]
+    for ref in refs if by_source else ():
+        ids = by_source.get(truth.source_sha256(ref))
         if ids:
             found[ref.id] = ref.id if ref.id in ids else _only(folder.root, ref.id, ids)
     return _each_once(folder.root, found)
+
+
+def _ids_by_source(folder: MapFolder) -> dict[str, list[str]]:
+    """Ids of maps, and of photographs that infer failed on, by the SHA-256 of the photograph."""
+    found: dict[str, list[str]] = {}
+    for row in folder.status:
+        if row.source_sha256 and (row.status == FAILED or row.id in folder.files):
+            found.setdefault(row.source_sha256, []).append(row.id)
+    return found
+
+
+def _of_images_not_scored(folder: MapFolder, truth: Truth, refs: list[TruthRef]) -> set[str]:
+    """Ids of maps that belong, by source or id, to images of the truth that are not in `refs`."""
+    scored = {ref.id for ref in refs}
+    others = [ref for ref in truth.refs if ref.id not in scored]
+    found = {ref.id for ref in others}
+    by_source = _ids_by_source(folder)
+    for ref in others if by_source else ():
+        found.update(by_source.get(truth.source_sha256(ref), ()))
+    return found
 
 
 def _by_name(root: Path, refs: list[TruthRef], ids: list[str], name_of) -> dict[str, str]:
@@ -210,6 +229,8 @@ def _without_truth(folder: MapFolder, truth: Truth, found: dict[str, str]) -> tu
 
 def _listed_groups(refs: list[TruthRef], path: Path) -> dict[str, list[str]]:
     rows = read_table(path, ("id",))
+    if not rows:
+        raise InputError(path, "has no row below its header")
     table: dict[str, dict[str, str]] = {}
     for row in rows:
         if row["id"] in table:

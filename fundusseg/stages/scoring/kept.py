@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from fundusseg.config import config_hash
+from fundusseg.errors import InputError
 from fundusseg.io.files import sha256_of
 from fundusseg.io.layouts import walk
 from fundusseg.io.ledger import Ledger, SourceStamp, outputs_stand
@@ -50,6 +51,9 @@ def _stamps(path: Path, leave_out: Path) -> list:
 
 def _stamp(path: Path) -> list:
     """Size and time; of what every run writes anew, the hash, since its time tells nothing."""
-    if path.name in (NAME, status_name()):
-        return [sha256_of(path)]
-    return SourceStamp.of(path).as_list()
+    try:
+        if path.name in (NAME, status_name()):
+            return [sha256_of(path)]
+        return SourceStamp.of(path).as_list()
+    except (OSError, InputError):  # such as a link to nowhere, which may be no map at all
+        return []

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fundusseg import ui
+from fundusseg.errors import InputError
 from fundusseg.fundus.field_of_view import FieldOfView
 from fundusseg.fundus.geometry import canonical_geometry, to_frame
 from fundusseg.io.status import escaped
-from fundusseg.io.truth import TruthRef
+from fundusseg.io.truth import TruthRef, View
 from fundusseg.metrics.calibration import ReliabilityBins, ReliabilityCurve, reliability_curve
 from fundusseg.metrics.curves import precision_recall_curve, roc_curve
 from fundusseg.report.gallery import LEGEND, GalleryRow, error_colours, gallery, grey_panel
@@ -119,7 +121,7 @@ def _gallery_row(scorer: Scorer, pairing: Pairing, ref: TruthRef, dice: float) -
     """Read an image once more and shrink its panels."""
     image = scorer.image(ref)
     vessels = scorer.map(pairing, ref, image).vessels
-    view = scorer.truth.view(ref)
+    view = _view(scorer, ref)
     whole = scorer.options.whole_frame or image.fov is None
     inside = np.ones(image.mask.shape, bool) if whole else image.fov
     # Shards have the photograph in their frame only: native masks are brought there.
@@ -142,6 +144,15 @@ def _gallery_row(scorer: Scorer, pairing: Pairing, ref: TruthRef, dice: float) -
         grey_panel(panel(vessels)),
         error_colours(hit, false, missed, panel(inside)),
     )
+
+
+def _view(scorer: Scorer, ref: TruthRef) -> View | None:
+    """The photograph, if there is one and it can be read: masks are scored without it."""
+    try:
+        return scorer.truth.view(ref)
+    except InputError as error:
+        ui.log.warning("%s; the gallery shows its masks alone", error)
+        return None
 
 
 def _panel(values: np.ndarray) -> np.ndarray:

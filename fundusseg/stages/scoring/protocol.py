@@ -31,7 +31,9 @@ def protocol(results: Collected) -> dict[str, str]:
         )
     found |= _definitions(results)
     if any(system.role == ORACLE for system in results.systems):
-        found["oracle"] = "the best threshold for these very images: a bound, never a result"
+        found["oracle"] = (
+            "the best threshold for these very images, small parts kept: a bound, never a result"
+        )
     return found | {"versions": _versions()}
 
 
@@ -79,7 +81,7 @@ def _maps(results: Collected, pairing: Pairing) -> str:
     if system.scores and not any(score and score.sweep is not None for score in system.scores):
         return "binary, as they are" + (", --threshold does not apply" if override else "")
     if override is not None:
-        return f"threshold {override:g}, given by --threshold"
+        return f"threshold {override:g}, given by --threshold, small parts kept"
     if folder.threshold is None:
         return "threshold as the maps have it; 0.5 where there are only probabilities"
     source = folder.threshold_source or "the model's"

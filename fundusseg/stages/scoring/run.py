@@ -93,8 +93,11 @@ class Scorer:
         if image.mask2 is not None:
             found[SECOND, SECOND] = image_score(VesselMap(image.mask2, None), reference)
         if self.floor is not None:
-            answer = floor_map(image, self.truth.view(ref), self.floor.threshold)
-            found[FLOOR, FLOOR] = image_score(answer, reference, calibrated=False)
+            try:
+                answer = floor_map(image, self.truth.view(ref), self.floor.threshold)
+                found[FLOOR, FLOOR] = image_score(answer, reference, calibrated=False)
+            except InputError as error:
+                ui.log.warning("%s; it has no floor", error)
         return found
 
 
