@@ -18,7 +18,11 @@ export DATA
 
 empty :=
 space := $(empty) $(empty)
-RUN ?= runs/$(or $(notdir $(patsubst %/,%,$(subst $(space),_,$(DATA)))),demo)
+# The name of DATA's folder, but for what a shell would read as more than a letter.
+run_name := $(notdir $(patsubst %/,%,$(subst $(space),_,$(DATA))))
+shell_signs := ( ) & ; | < > * ? ! ' " `
+$(foreach sign,$(shell_signs),$(eval run_name := $(subst $(sign),_,$(run_name))))
+RUN ?= runs/$(or $(run_name),demo)
 FUNDUSSEG := bin/fundusseg
 READY := .venv/.ready
 STYLE := --line-length 100

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, TypeVar
 import typer
 
 from fundusseg import __version__, errors, stop, ui
+from fundusseg.config import LARGEST_SEED
 from fundusseg.options import (
     InferOptions,
     PhantomOptions,
@@ -50,7 +51,9 @@ LogFile = Annotated[Path | None, typer.Option("--log-file", help="All messages, 
 Jobs = Annotated[int, typer.Option("--jobs", min=0, help="Threads; 0: one per free core.")]
 Force = Annotated[bool, typer.Option("--force", help="Make finished work anew.")]
 Verify = Annotated[bool, typer.Option("--verify", help="Hash inputs and outputs of finished work.")]
-Seed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of all random numbers.")]
+Seed = Annotated[
+    int | None, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of all random numbers.")
+]
 Threshold = Annotated[
     float | None, typer.Option("--threshold", min=0, max=1, help="In place of the model's own.")
 ]
@@ -390,11 +393,14 @@ def version(
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; returns the exit code. `arguments` defaults to the process's own."""
     stop.install()
+    _replace_closed_streams()
     try:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()
         return int(code or 0)
     except errors.FundussegError as error:
+        if ui.is_verbose():
+            traceback.print_exc()
         return _refused(str(error), error.exit_code)
     except stop.Interrupted:
         return _refused("interrupted; the same command goes on", errors.EXIT_INTERRUPTED)
@@ -413,6 +419,14 @@ def main(arguments: list[str] | None = None) -> int:
             "this is a bug; please report the lines above, the command line and `fundusseg info`",
             errors.EXIT_BUG,
         )
+
+
+def _replace_closed_streams() -> None:
+    """Where the parent has closed stdout or stderr (>&-), what goes there goes nowhere."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")
 
 
 def _start(quiet: bool, verbose: bool, log_file: Path | None) -> None:
@@ -440,7 +454,7 @@ def _require_part(shard: int | None, num_shards: int) -> None:
 
 def _refused(message: str, code: int) -> int:
     """Print one line on stderr; `code`."""
-    line = " ".join(message.split())
+    line = message.translate({ord("\n"): " ", ord("\r"): " "}).strip()
     print(f"fundusseg: error: {line}", file=sys.stderr)
     ui.log_to_file(line)
     return code

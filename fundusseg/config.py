@@ -263,6 +263,7 @@ PRESETS = {"native": Preset(), "pix2pix": PIX2PIX}
 DEFAULT_PRESET = "native"
 DEFAULT_MODEL = "default"
 DEFAULT_THRESHOLD = 0.5  # where neither a validation nor a manifest tells a better one
+LARGEST_SEED = 2**31 - 1  # tensorflow's stateless random numbers take an int32
 SHARD_SAMPLES = 32  # samples in one shard, unless the number of shards is given
 # A frame up to this size goes through the network whole, a larger one in tiles of this size.
 WHOLE_FRAME_MAX_PX = 1536

@@ -19,7 +19,9 @@ Result = TypeVar("Result")
 
 def free_cores() -> int:
     """The number of cores that this process may run on (taskset, cpusets and Slurm set it)."""
-    return len(os.sched_getaffinity(0))
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # macOS cannot tell
 
 
 def processor() -> str:

@@ -33,6 +33,11 @@ def start_logging(quiet: bool, verbose: bool, log_file: Path | None) -> None:
         log.addHandler(file)
 
 
+def is_verbose() -> bool:
+    """Whether tracebacks are wanted."""
+    return bool(log.handlers) and log.handlers[0].level == logging.DEBUG
+
+
 def quieten() -> None:
     """Let only warnings and errors through from here on, also to the log file."""
     for handler in log.handlers:

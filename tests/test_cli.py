@@ -104,6 +104,27 @@ def test_a_bug_is_70_with_traceback(monkeypatch, capsys):
     assert "Traceback" in error and "please report" in error
 
 
+def test_verbose_shows_where_an_error_comes_from(tmp_path, capsys):
+    for words, lines in ((), 1), (("--verbose",), 5):
+        assert cli.main(["merge", str(tmp_path), *words]) == 1
+        found = capsys.readouterr().err.splitlines()
+        assert len(found) >= lines and (len(found) == 1) == (lines == 1)
+        assert found[-1].startswith(f"fundusseg: error: {tmp_path}: holds no parts")
+
+
+def test_an_error_keeps_the_blanks_of_a_path(tmp_path, capsys):
+    assert cli.main(["merge", f"{tmp_path}/a  b"]) == 2
+    assert capsys.readouterr().err.startswith(f"fundusseg: error: {tmp_path}/a  b: is no folder")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams_cost_nothing(tmp_path, closed):
+    script = 'import sys; from fundusseg.cli import main; sys.exit(main(["merge", sys.argv[1]]))'
+    command = f'"$1" -c \'{script}\' "$2" {closed}'
+    done = subprocess.run(["sh", "-c", command, "sh", sys.executable, tmp_path])
+    assert done.returncode == 1
+
+
 def test_ctrl_c_is_130(monkeypatch, capsys):
     from fundusseg.stages import check
 

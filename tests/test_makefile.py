@@ -271,3 +271,10 @@ def test_reference_is_on_five_sets_then_with_the_ablation_on_one_camera(make, tm
         "report.md",
         "batchnorm.md",
     }
+
+
+def test_the_runs_folder_has_a_name_that_needs_no_quotes():
+    words = ["make", "-n", "all", "DATA=/some where/CHASE (1) it's & more/"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "runs/CHASE__1__it_s___more/report.md" in done.stdout
+    assert subprocess.run(["bash", "-n", "-c", done.stdout]).returncode == 0

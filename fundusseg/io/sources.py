@@ -75,6 +75,8 @@ def sources(
         InputError: if there is nothing in it, or two inputs would write one output.
     """
     path = Path(given)
+    if null_separated and given != "-":
+        raise UsageError(f"{given}: --null is for a list on stdin; give - as IN")
     if given == "-":
         found = _listed(keep_suffix, null_separated)
     elif path.is_dir():
@@ -89,6 +91,8 @@ def sources(
         raise UsageError(
             f"{given}: does not exist; give a folder, a file, or - for a list on stdin"
         )
+    if split != "all" and found.shards is None:
+        raise UsageError(f"{given}: --split is for shards; these are photographs")
     if not found.items:
         raise InputError(given, "holds no photograph", "README.md lists the formats that are read")
     ordered = sorted(found.items, key=lambda source: os.fsencode(source.id))

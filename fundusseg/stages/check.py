@@ -5,7 +5,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from fundusseg.errors import EXIT_ERROR, EXIT_OK, FundussegError, InputError, UsageError
+from fundusseg import stop
+from fundusseg.errors import EXIT_ERROR, EXIT_OK, FundussegError, InputError, Stopped, UsageError
 from fundusseg.io import models
 from fundusseg.io.files import sha256_of
 from fundusseg.io.manifest import NAME as MANIFEST
@@ -47,12 +48,15 @@ def faults(folder: Path) -> Iterator[str]:
             ShardFolder(folder)
         elif stage == "train" and not changed:
             models.read_model(folder)
+    except Stopped:
+        raise
     except FundussegError as error:
         yield str(error)
 
 
 def _changed_outputs(folder: Path, outputs: dict[str, str]) -> Iterator[str]:
     for name, sha256 in outputs.items():
+        stop.check()
         path = os.path.join(folder, unescaped(name))
         try:
             if sha256_of(path) != sha256:

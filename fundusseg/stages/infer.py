@@ -151,6 +151,7 @@ class _Job:
             return
         foreign = set()
         for record in self.ledger:
+            stop.check()  # with --verify it hashes
             id = record["key"]
             if record.get("config") != self.config_sha256:
                 foreign.add(id)

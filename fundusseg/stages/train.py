@@ -1,5 +1,6 @@
 """train: shards become a model folder; killed and started again it goes on where it was."""
 
+import math
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -187,6 +188,10 @@ class Training:
         done = self.trainer.step
         since = done - self.history.last_step_with("generator_loss")
         row = self.trainer.mean_losses(since)
+        if not all(map(math.isfinite, row.values())):
+            problem = f"has diverged: its loss is no number at step {done}"
+            remedy = "lower train.learning_rate (--config), and give --force"
+            raise InputError(self.out, problem, remedy)
         return row | {"learning_rate": learning_rate(done - 1, self.steps, self.preset.train)}
 
     def _validate(self) -> dict[str, float]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fundusseg.config import PRESETS, Preset, with_overrides
-from fundusseg.errors import FundussegError, InputError
+from fundusseg.config import LARGEST_SEED, PRESETS, Preset, with_overrides
+from fundusseg.errors import FundussegError, InputError, UsageError
 from fundusseg.io import models
 from fundusseg.io.files import read_json, sha256_of
 from fundusseg.io.shards import Sample, ShardFolder
@@ -30,6 +30,8 @@ def configured(folders: list[ShardFolder], options: TrainOptions) -> Preset:
         FundussegError: if the shards were prepared with different presets or frames, or the
             network does not fit the frame or the crops.
     """
+    if options.steps is not None and options.epochs is not None:
+        raise UsageError("--steps and --epochs exclude each other")
     first = folders[0]
     for folder in folders[1:]:
         if (folder.header.preset, folder.header.frame) != (first.header.preset, first.header.frame):
@@ -37,10 +39,14 @@ def configured(folders: list[ShardFolder], options: TrainOptions) -> Preset:
             raise InputError(folder.root, problem, "prepare both with the same preset")
     preset = PRESETS[first.header.preset]
     if options.config is not None:
-        preset = with_overrides(preset, read_json(options.config), str(options.config))
+        values = read_json(options.config)
+        preset = with_overrides(preset, values, str(options.config))
+        if "frame" in values and preset.frame != first.header.frame:
+            problem = "sets another frame than the shards have"
+            raise InputError(options.config, problem, "leave it out, or prepare other shards")
     preset = dataclasses.replace(preset, frame=first.header.frame)
     changed = {"steps": options.steps, "epochs": options.epochs, "seed": options.seed}
-    if options.steps is not None and options.epochs is None:
+    if options.steps is not None:
         changed["epochs"] = 0
     changed = {name: value for name, value in changed.items() if value is not None}
     preset = dataclasses.replace(preset, train=dataclasses.replace(preset.train, **changed))
@@ -49,20 +55,36 @@ def configured(folders: list[ShardFolder], options: TrainOptions) -> Preset:
         if not options.adversarial_weight:
             changed["feature_matching"] = 0.0
         preset = dataclasses.replace(preset, loss=dataclasses.replace(preset.loss, **changed))
-    _require_possible_counts(preset)
+    _require_possible_numbers(preset)
     _require_fitting_sizes(preset)
     return preset
 
 
-def _require_possible_counts(preset: Preset) -> None:
-    generator = preset.generator
+def _require_possible_numbers(preset: Preset) -> None:
+    generator, train = preset.generator, preset.train
     counts = {
         "generator.networks": generator.networks,
         "discriminator.every": preset.discriminator.every,
+        "train.batch": train.batch,
+        "train.steps": train.steps if not train.epochs else 1,
+        "train.log_every": train.log_every,
+        "train.checkpoint_every": train.checkpoint_every,
     }
     for name, count in counts.items():
         if count < 1:
             raise FundussegError(f"{name} is {count}; give 1 or more")
+    not_negative = {
+        "train.epochs": train.epochs,
+        "train.validate_every": train.validate_every,
+        "train.learning_rate": train.learning_rate,
+    }
+    for name, value in not_negative.items():
+        if value < 0:
+            raise FundussegError(f"{name} is {value}; give 0 or more")
+    if not 0 <= train.seed <= LARGEST_SEED:
+        raise FundussegError(f"train.seed is {train.seed}; give 0 to {LARGEST_SEED}")
+    if not all(0 <= rate < 1 for rate in generator.dropout):
+        raise FundussegError("generator.dropout must be from 0 to below 1")
     if generator.networks > 1 and generator.output != "logit":
         raise FundussegError("several networks in a row need logits; give generator.output: logit")
 

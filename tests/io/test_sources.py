@@ -230,3 +230,11 @@ def test_real_photographs_are_found_whatever_the_cwd(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (source,) = found("in").items
     assert source.path.is_file()
+
+
+def test_options_that_would_do_nothing_are_refused(tmp_path):
+    write_photographs(tmp_path, "a.png")
+    with pytest.raises(UsageError, match="--null is for a list on stdin"):
+        found(tmp_path, null=True)
+    with pytest.raises(UsageError, match="--split is for shards"):
+        found(tmp_path, split="test")

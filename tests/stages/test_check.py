@@ -2,10 +2,14 @@
 
 import json
 import shutil
+import signal
 
 import pytest
 
+from fundusseg import stop
+from fundusseg.errors import Stopped
 from fundusseg.io.status import read_status, write_status
+from fundusseg.stages.check import run_check
 from tests.batch import flip_byte, run, write_tiny_model
 
 
@@ -150,3 +154,9 @@ def test_check_writes_nothing(maps, shards, tiny_model, tmp_path, capsys):
     names = [sorted(path.rglob("*")) for path in copies]
     faults(capsys, *copies)
     assert [sorted(path.rglob("*")) for path in copies] == names
+
+
+def test_a_stop_is_heard_between_two_files(maps, monkeypatch):
+    monkeypatch.setattr(stop, "_received", [signal.SIGTERM])
+    with pytest.raises(Stopped):
+        run_check([maps])

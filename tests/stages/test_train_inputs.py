@@ -50,7 +50,14 @@ def test_two_shard_folders_of_one_name_both_count(tiny_shards, tmp_path):
         ({"generator": {"encoder_filters": [4] * 6}}, "frame of 96 pixels cannot be halved 7"),
         ({"generator": {"networks": 0}}, "generator.networks is 0; give 1 or more"),
         ({"generator": {"networks": 2, "output": "tanh"}}, "give generator.output: logit"),
+        ({"generator": {"dropout": [2.0]}}, "generator.dropout must be from 0 to below 1"),
         ({"discriminator": {"every": 0}}, "discriminator.every is 0; give 1 or more"),
+        ({"train": {"batch": 0}}, "train.batch is 0; give 1 or more"),
+        ({"train": {"steps": 0}}, "train.steps is 0; give 1 or more"),
+        ({"train": {"log_every": 0}}, "train.log_every is 0; give 1 or more"),
+        ({"train": {"learning_rate": -1.0}}, "train.learning_rate is -1.0; give 0 or more"),
+        ({"train": {"seed": 2**31}}, "train.seed is 2147483648; give 0 to 2147483647"),
+        ({"frame": {"sizes_px": [64]}}, "sets another frame than the shards have"),
     ],
 )
 def test_a_wrong_configuration_is_one_line_before_the_first_byte(
@@ -63,6 +70,11 @@ def test_a_wrong_configuration_is_one_line_before_the_first_byte(
     assert run(*words) == 1
     assert message in one_line(capsys)
     assert not (tmp_path / "model").exists()
+
+
+def test_steps_and_epochs_exclude_each_other(tiny_shards, tmp_path, capsys, no_training):
+    assert run("train", tiny_shards, tmp_path / "out", "--steps", 3, "--epochs", 2) == 2
+    assert "--steps and --epochs exclude each other" in one_line(capsys)
 
 
 def test_shards_of_two_frames_do_not_go_together(
