@@ -111,6 +111,20 @@ def write_json(path: Path, values: dict) -> None:
     write_text(path, json.dumps(values, indent=1, sort_keys=True, ensure_ascii=True) + "\n")
 
 
+def read_text(path: Path) -> str:
+    """Read UTF-8 text.
+
+    Raises:
+        InputError: if the file cannot be read, or is no UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(path, f"is no text in UTF-8 ({error.reason})") from error
+
+
 def read_json(path: Path) -> dict:
     """Read a JSON object.
 
@@ -118,7 +132,7 @@ def read_json(path: Path) -> dict:
         InputError: if the file is missing, no JSON, or no object.
     """
     try:
-        return json_object(path, path.read_bytes())
+        return json_object(path, path.read_bytes())  # as bytes, since JSON tells its encoding
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})") from error
 

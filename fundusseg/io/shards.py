@@ -111,6 +111,7 @@ class SampleRef:
     split: str
     subject: str
     group: str
+    source_sha256: str
     labelled: bool
     path: Path
     key: str
@@ -349,8 +350,16 @@ def _sample(attributes: dict, stored: Mapping, wanted: tuple[str, ...]) -> Sampl
 
 def _ref(attributes: dict, path: Path, key: str) -> SampleRef:
     attributes = _unsealed(attributes)
-    texts = (unescaped(attributes[name]) for name in ("id", "split", "subject", "group"))
-    return SampleRef(*texts, "mask" in json.loads(attributes["arrays"]), path, key)
+    return SampleRef(
+        id=unescaped(attributes["id"]),
+        split=attributes["split"],
+        subject=unescaped(attributes["subject"]),
+        group=attributes["group"],
+        source_sha256=attributes["source_sha256"],
+        labelled="mask" in json.loads(attributes["arrays"]),
+        path=path,
+        key=key,
+    )
 
 
 @contextmanager

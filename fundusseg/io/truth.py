@@ -13,7 +13,7 @@ import numpy as np
 from fundusseg.errors import InputError, UsageError
 from fundusseg.fundus.field_of_view import field_of_view_of_mask, found_field_of_view
 from fundusseg.fundus.geometry import Geometry, to_frame
-from fundusseg.io import arrays, images, layouts, shards, splits
+from fundusseg.io import images, layouts, shards, splits
 from fundusseg.io.files import sha256_of
 from fundusseg.io.fov_folder import FovFolder
 from fundusseg.io.manifest import NAME as MANIFEST
@@ -181,11 +181,7 @@ class ShardTruth:
 
     def source_sha256(self, ref: TruthRef) -> str:
         """SHA-256 of the photograph's file, as prep noted it."""
-        sample = self.samples[ref.id]
-        if sample.path.suffix == ".npz":
-            return self.folder.read(sample).source_sha256
-        with arrays.opened(sample.path) as file:
-            return str(file[sample.key].attrs["source_sha256"])
+        return self.samples[ref.id].source_sha256
 
 
 class MaskTruth:

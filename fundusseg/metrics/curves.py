@@ -64,6 +64,11 @@ class ScoreHistogram:
         """The histogram of two images together."""
         return ScoreHistogram(self.positives + other.positives, self.negatives + other.negatives)
 
+    def by_level(self) -> tuple[np.ndarray, np.ndarray]:
+        """True and false positives, int64 (65536,) each, of the masks `probability >= level`."""
+        tp, fp = (np.cumsum(counts[::-1])[::-1] for counts in (self.positives, self.negatives))
+        return tp, fp
+
     def counts_at(self, threshold: float) -> Counts:
         """The pixel counts of the mask `probability >= threshold`; all zero without pixels.
 
@@ -177,8 +182,7 @@ def best_dice_threshold(histogram: ScoreHistogram) -> float:
     if not _has_vessel(histogram):
         return math.nan
     occupied = np.flatnonzero(histogram.positives + histogram.negatives)
-    tp = _from_above(histogram.positives)[occupied]
-    fp = _from_above(histogram.negatives)[occupied]
+    tp, fp = (counts[occupied] for counts in histogram.by_level())
     best = int(np.argmax(2 * tp / (tp + fp + histogram.positives.sum())))
     lowest = occupied[best - 1] + 1 if best else 0
     return float(LEVELS[(lowest + occupied[best]) // 2])
@@ -203,11 +207,6 @@ def _levels(probability: np.ndarray) -> np.ndarray:
             f"probability is NaN or outside [0, 1]: {probability.min()} to {probability.max()}"
         )
     return np.rint(probability * np.float32(N_LEVELS - 1)).astype(np.intp)
-
-
-def _from_above(counts: np.ndarray) -> np.ndarray:
-    """Sums of counts (65536,) from each level to the highest."""
-    return np.cumsum(counts[::-1])[::-1]
 
 
 def _cumulative(histogram: ScoreHistogram) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -94,14 +94,9 @@ def _of_weight_one(histogram: ScoreHistogram) -> ScoreHistogram:
 def _dice_by_threshold(histogram: ScoreHistogram) -> np.ndarray:
     """Dice of one image at each of `THRESHOLDS`; 1 where both map and truth are empty."""
     first = np.ceil(THRESHOLDS * (N_LEVELS - 1)).astype(int)
-    hits = _at_or_above(histogram.positives)[first]
-    false_alarms = _at_or_above(histogram.negatives)[first]
-    sizes = hits + false_alarms + histogram.positives.sum()
-    return np.where(sizes > 0, 2 * hits / np.maximum(sizes, 1), 1.0)
-
-
-def _at_or_above(counts: np.ndarray) -> np.ndarray:
-    return np.cumsum(counts[::-1])[::-1]
+    tp, fp = (counts[first] for counts in histogram.by_level())
+    sizes = tp + fp + histogram.positives.sum()
+    return np.where(sizes > 0, 2 * tp / np.maximum(sizes, 1), 1.0)
 
 
 def platt_calibration(histogram: ScoreHistogram) -> tuple[float, float]:

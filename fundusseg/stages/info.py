@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fundusseg.errors import EXIT_OK
 from fundusseg.io import models
+from fundusseg.io.files import read_text
 from fundusseg.io.manifest import package_versions
 from fundusseg.parallel import free_cores
 
@@ -51,5 +52,5 @@ def _description(folder: Path) -> str:
     ]
     card = folder / models.CARD
     if card.is_file():
-        lines += ["", card.read_text(encoding="utf-8").rstrip()]
+        lines += ["", read_text(card).rstrip()]
     return "\n".join(lines)

@@ -12,7 +12,7 @@ import numpy as np
 from fundusseg import ui
 from fundusseg.errors import InputError
 from fundusseg.io import models
-from fundusseg.io.files import output_folder, read_json, write_bytes, write_text
+from fundusseg.io.files import output_folder, read_json, read_text, write_bytes, write_text
 from fundusseg.io.history import read_history
 from fundusseg.io.manifest import NAME as MANIFEST
 from fundusseg.io.manifest import package_versions, read_manifest
@@ -66,7 +66,7 @@ def run_notebook_report(run: Path, out: Path) -> None:
     report = notebook_report(_protocol(run), points, sets, ablation, PLOT)
     output_folder(out)
     write_bytes(out / PLOT, loss_plot(_series(points)))
-    write_text(out / models.HISTORY, history.read_text())
+    write_text(out / models.HISTORY, read_text(history))
     write_text(out / REPORT, report)
     ui.log.info("%s", out / REPORT)
 
@@ -204,10 +204,10 @@ def _seconds(path: Path) -> list[float]:
         InputError: if it cannot be read.
     """
     try:
-        return [float(line) for line in path.read_text().splitlines()]
-    except (OSError, ValueError) as error:
+        return [float(line) for line in read_text(path).splitlines()]
+    except ValueError as error:
         raise InputError(
-            path, f"cannot be read ({error})", "remove it, and run make again"
+            path, f"holds no seconds ({error})", "remove it, and run make again"
         ) from error
 
 

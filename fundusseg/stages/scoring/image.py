@@ -146,5 +146,4 @@ def _similarity_values(found: np.ndarray, reference: Reference, kind: str) -> di
 
 def _sweep(histogram: ScoreHistogram) -> np.ndarray:
     levels = np.searchsorted(LEVELS, SWEEP_THRESHOLDS)
-    classes = (histogram.positives, histogram.negatives)
-    return np.stack([np.cumsum(counts[::-1])[::-1][levels] for counts in classes])
+    return np.stack([counts[levels] for counts in histogram.by_level()])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fundusseg.config import config_hash
 from fundusseg.errors import InputError
-from fundusseg.io.files import sha256_of
+from fundusseg.io.files import read_text, sha256_of
 from fundusseg.io.layouts import walk
 from fundusseg.io.ledger import Ledger, SourceStamp, outputs_stand
 from fundusseg.io.manifest import NAME, package_versions
@@ -33,8 +33,8 @@ def kept(options: ScoreOptions, mark: str) -> tuple[str, int] | None:
     if not outputs_stand(options.out, record["outputs"], verify=True):
         return None
     if options.json:
-        return (options.out / SUMMARY).read_text(), record["exit_code"]
-    return (options.out / REPORT).read_text().split(TABLE_HEADING)[-1], record["exit_code"]
+        return read_text(options.out / SUMMARY), record["exit_code"]
+    return read_text(options.out / REPORT).split(TABLE_HEADING)[-1], record["exit_code"]
 
 
 def keep(out: Path, mark: str, exit_code: int) -> None:
