@@ -16,6 +16,7 @@ BOTTOM = {
     "ui",
     "stop",
     "parallel",
+    "script",
     "cluster",
     "rendezvous",
     "workers",

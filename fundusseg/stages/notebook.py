@@ -4,7 +4,9 @@ It has no command of its own, since it only follows the folders of notebook.mk; 
 calls it.
 """
 
+import argparse
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,7 @@ from fundusseg.report.notebook import (
     notebook_report,
 )
 from fundusseg.report.plots import loss_plot
+from fundusseg.script import run_script
 from fundusseg.stages.segmenting import ready_predictor
 
 REPORT, PLOT = "report.md", "generator_loss.png"
@@ -238,3 +241,16 @@ def _series(points: list[LossPoint]) -> list[tuple[str, list[int], list[float]]]
 
 def _folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.glob("*") if path.is_dir())
+
+
+def main(words: list[str]) -> int:
+    """`bin/notebook-report RUN/notebook OUT`; the exit code."""
+    parser = argparse.ArgumentParser(prog="bin/notebook-report", description="Write the report.")
+    parser.add_argument("run", type=Path, help="the folder that notebook.mk worked in")
+    parser.add_argument("out", type=Path, help="where report.md goes")
+    given = parser.parse_args(words)
+    return run_script(lambda: run_notebook_report(given.run, given.out))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

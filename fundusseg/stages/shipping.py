@@ -3,6 +3,8 @@
 Not a command: `bin/ship-model` runs it, and `make reproduce-default`.
 """
 
+import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from fundusseg.io.maps import MapFolder
 from fundusseg.io.truth import ShardTruth
 from fundusseg.metrics.curves import ScoreHistogram
 from fundusseg.metrics.validation import across_sets, platt_calibration
+from fundusseg.script import run_script
 
 
 def run_ship(trained: Path, folder: Path, chosen_on: Sequence[tuple[Path, Path]]) -> None:
@@ -55,3 +58,20 @@ def _histograms(maps: Path, shards: Path) -> list[ScoreHistogram]:
         image = truth.read(ref)
         found.append(ScoreHistogram.of(probability, image.mask, image.fov))
     return found
+
+
+def main(words: list[str]) -> int:
+    """`bin/ship-model TRAINED NAME [MAPS SHARDS ...]`; the exit code."""
+    parser = argparse.ArgumentParser(prog="bin/ship-model", description="Ship a trained model.")
+    parser.add_argument("trained", type=Path, help="a finished model folder")
+    parser.add_argument("name", help="what it is called in the package")
+    parser.add_argument("chosen_on", type=Path, nargs="*", metavar="MAPS SHARDS")
+    given = parser.parse_args(words)
+    if len(given.chosen_on) % 2:
+        parser.error("MAPS and SHARDS come in pairs")
+    pairs = list(zip(given.chosen_on[::2], given.chosen_on[1::2], strict=True))
+    return run_script(lambda: run_ship(given.trained, models.SHIPPED / given.name, pairs))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

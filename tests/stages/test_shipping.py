@@ -11,7 +11,7 @@ from fundusseg.errors import InputError
 from fundusseg.io import models
 from fundusseg.io.images import probability_png
 from fundusseg.io.shards import ShardFolder
-from fundusseg.stages.shipping import run_ship
+from fundusseg.stages.shipping import main, run_ship
 from tests.batch import run, write_tiny_model
 from tests.nets.tiny import tiny_preset
 
@@ -68,3 +68,13 @@ def test_a_missing_map_is_one_line(maps, shards, tmp_path):
     with pytest.raises(InputError, match="has no probabilities of"):
         run_ship(trained, tmp_path / "shipped", [(maps, shards)])
     assert not (tmp_path / "shipped").exists()
+
+
+def test_the_script_says_what_is_wrong_in_one_line(tmp_path, capsys):
+    with pytest.raises(SystemExit) as refused:
+        main(["model", "name", "maps"])
+    assert refused.value.code == 2
+    assert "MAPS and SHARDS come in pairs" in capsys.readouterr().err
+    assert main([str(tmp_path / "none"), "name"]) != 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("fundusseg: error: ") and "none" in line
