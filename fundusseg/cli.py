@@ -5,6 +5,7 @@ on stderr and an exit code (errors.py). Stages are imported inside the commands,
 help comes at once.
 """
 
+import contextlib
 import dataclasses
 import os
 import sys
@@ -34,7 +35,6 @@ app = typer.Typer(
         "3 finished, some images failed; 70 a bug; 75 stopped, run again to go on; 130 Ctrl-C."
     ),
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -394,6 +394,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command line; returns the exit code. `arguments` defaults to the process's own."""
     stop.install()
     _replace_closed_streams()
+    if not (sys.argv[1:] if arguments is None else arguments):
+        with contextlib.redirect_stdout(sys.stderr):
+            app(["--help"], standalone_mode=False)
+        return errors.EXIT_USAGE
     try:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()

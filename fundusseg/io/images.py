@@ -37,6 +37,7 @@ SUFFIXES = (
     ".webp",
 )
 SMALLEST_SIDE_PX = 32
+LEAST_CONTRAST = 8  # grey levels of 255 between the darkest and the brightest pixel
 MASK_THRESHOLD = 127
 PROBABILITY_SUFFIX = ".prob.png"
 OVERLAY_SUFFIX = ".overlay.png"
@@ -91,19 +92,33 @@ def read_photograph(path: Path) -> Photograph:
     return Photograph(_rgb8(pixels), hashlib.sha256(data).hexdigest())
 
 
-def read_mask(path: Path) -> np.ndarray:
-    """Read a mask of any format as bool (Y, X): 8-bit grey above 127 is True.
+def is_blank(pixels: np.ndarray) -> bool:
+    """Whether a photograph, uint8 (Y, X, 3), is of one colour, as with the lens cap on."""
+    flat = pixels.reshape(-1, pixels.shape[-1])
+    return bool((flat.max(axis=0) - flat.min(axis=0)).max() < LEAST_CONTRAST)
 
-    Masks whose largest value is 1 (labels 0 and 1) are taken as they are meant.
+
+def read_mask(path: Path) -> np.ndarray:
+    """Read a mask of any format as bool (Y, X).
+
+    Of two grey levels, whatever they are (0 and 1, or red on black), the brighter one is True;
+    of more, what is above 127 in 8 bits.
 
     Raises:
-        InputError: if the file cannot be read or decoded.
+        InputError: if the file cannot be read or decoded, or has several grey levels and none
+            above 127, as labels have.
     """
     grey = _decoded(_file_bytes(path), path, mode="L")
     if grey.ndim == 3:
         grey = grey[..., 0]
     if grey.dtype != np.uint8:
         grey = _scaled_to_8_bit(grey)
+    levels = np.flatnonzero(np.bincount(grey.reshape(-1), minlength=256))
+    if len(levels) == 2:
+        return grey == levels[1]
+    if len(levels) > 2 and levels[-1] <= MASK_THRESHOLD:
+        problem = f"is no mask: it has {len(levels)} grey levels, and none above {MASK_THRESHOLD}"
+        raise InputError(path, problem, "make vessels white and all else black")
     return grey > (0 if grey.max(initial=0) == 1 else MASK_THRESHOLD)
 
 
@@ -266,5 +281,7 @@ def _scaled_to_8_bit(pixels: np.ndarray) -> np.ndarray:
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * np.uint8(255)
     largest = float(pixels.max(initial=0))
+    if np.issubdtype(pixels.dtype, np.floating) and largest <= 1:  # scikit-image, MATLAB
+        return np.clip(np.rint(pixels * 255.0), 0, 255).astype(np.uint8)
     full = 255.0 if largest <= 255 else 4095.0 if largest <= 4095 else 65535.0
     return np.clip(np.rint(pixels * (255.0 / full)), 0, 255).astype(np.uint8)

@@ -59,6 +59,10 @@ class LedgerFiles:
             with suppress(FileNotFoundError), (self.folder / name).open("rb") as file:
                 yield from filter(None, map(_record, file))
 
+    def begin(self) -> None:
+        """Mark the folder as ours before the first file is written to it."""
+        self.path.touch()
+
     def append(self, key: str, config_sha256: str, **record) -> dict:
         """Note that the work named `key` is finished; the whole record."""
         whole = {"key": key, "config": config_sha256, **record}

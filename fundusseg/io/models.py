@@ -56,17 +56,19 @@ class Model:
 
 
 def model_folder(name: str) -> Path:
-    """The folder that --model names: a path, or a model that ships with the package.
+    """The folder that --model names: a model that ships with the package, or a path.
+
+    A folder of one's own that has a shipped model's name is "./name".
 
     Raises:
         UsageError: if there is neither.
         InputError: if it is a path to something else.
     """
     path = Path(name)
-    if (path / CONFIG).is_file():
-        return path
     if "/" not in name and (SHIPPED / name / CONFIG).is_file():
         return SHIPPED / name
+    if (path / CONFIG).is_file():
+        return path
     remedy = f"give a folder that train wrote, or one of: {', '.join(shipped_models()) or 'none'}"
     if not path.exists():
         raise UsageError(f"{name}: does not exist; {remedy}")
@@ -117,7 +119,10 @@ def read_config(folder: Path) -> tuple[Preset, float, Calibration | None]:
         calibration = values["calibration"]
         if calibration is not None:
             calibration = from_dict(Calibration, calibration, str(path))
-        return preset, float(values["threshold"]), calibration
+        threshold = float(values["threshold"])
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"threshold {threshold} is not in [0, 1]")
+        return preset, threshold, calibration
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise InputError(path, f"is damaged ({reason})", "train anew, or copy it again") from error

@@ -69,6 +69,24 @@ class OutputKinds:
         return buffer.getvalue()
 
 
+def require_own_files(out: Path, ids: Iterable[str], kinds: OutputKinds) -> None:
+    """Raise if a file that infer did not write would be written over.
+
+    What stands in a folder without ledger and manifest of ours is somebody's own.
+
+    Raises:
+        InputError: naming the file.
+    """
+    ours = [*out.glob(".ledger*.jsonl"), *out.glob("manifest*.json")]
+    if ours or all(entry.name.startswith(".") for entry in os.scandir(out)):
+        return
+    for id in ids:
+        for name in kinds.names(id):
+            if os.path.lexists(os.path.join(out, name)):
+                remedy = "choose another OUT, or give --force"
+                raise InputError(out / name, "is there, and infer did not write it", remedy)
+
+
 def require_free_names(
     out: Path, items: Iterable[tuple[str, Path | str]], kinds: OutputKinds
 ) -> None:

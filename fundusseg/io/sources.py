@@ -74,7 +74,7 @@ def sources(
         UsageError: if there is no such path, or it is the output folder.
         InputError: if there is nothing in it, or two inputs would write one output.
     """
-    path = Path(given)
+    path, is_emptied = Path(given), False
     if null_separated and given != "-":
         raise UsageError(f"{given}: --null is for a list on stdin; give - as IN")
     if given == "-":
@@ -83,6 +83,7 @@ def sources(
         if os.path.realpath(path) == os.path.realpath(out):
             raise UsageError(f"{given}: is IN and OUT; choose another output folder")
         paths = walk(path, leave_out=out)
+        is_emptied = not paths and any(out.glob(".ledger*.jsonl"))
         sharded = are_shards(paths)
         found = _sharded(path, split) if sharded else _walked(path, out, paths, layout, keep_suffix)
     elif path.is_file():
@@ -93,7 +94,7 @@ def sources(
         )
     if split != "all" and found.shards is None:
         raise UsageError(f"{given}: --split is for shards; these are photographs")
-    if not found.items:
+    if not found.items and not is_emptied:
         raise InputError(given, "holds no photograph", "README.md lists the formats that are read")
     ordered = sorted(found.items, key=lambda source: os.fsencode(source.id))
     _require_distinct(ordered)
@@ -113,6 +114,8 @@ def _walked(root: Path, out: Path, paths: list[str], layout: str, keep_suffix: b
             taken = sorted({entry.photograph for entry in known.entries} | doubles)
             roles = set(pictures) - set(taken) - set(known.ignored)
     without_role = sorted(set(pictures) - set(taken) - roles)
+    if len(without_role) > len(taken):  # a pair that strayed in makes no data set of a folder
+        taken, without_role = sorted([*taken, *without_role]), []
     left_out = (
         LeftOut([path for path in paths if not image_suffix(path)], "files of unknown suffix"),
         LeftOut(sorted(roles), "masks and fields of view"),
@@ -135,8 +138,12 @@ def _sharded(root: Path, split: str) -> Sources:
 
 def _listed(keep_suffix: bool, null_separated: bool) -> Sources:
     """A list on stdin: relative paths are kept, absolute ones lose the leading /."""
-    separator = b"\0" if null_separated else b"\n"
-    names = map(os.fsdecode, sys.stdin.buffer.read().split(separator))
+    data = b"" if sys.stdin is None else sys.stdin.buffer.read()
+    if not null_separated and b"\0" in data:
+        raise UsageError("-: the list has NUL in it; give --null")
+    if not null_separated and data.count(b"\n") == data.count(b"\r\n"):
+        data = data.replace(b"\r\n", b"\n")  # a list made on Windows
+    names = map(os.fsdecode, data.split(b"\0" if null_separated else b"\n"))
     distinct = dict.fromkeys(_normal(name) for name in names if name)
     return Sources(tuple(_listed_source(name, keep_suffix) for name in distinct))
 

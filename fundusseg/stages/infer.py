@@ -23,7 +23,7 @@ from fundusseg.io.finished_maps import FinishedMaps
 from fundusseg.io.fov_folder import FovFolder
 from fundusseg.io.ledger import LedgerFiles, SourceStamp, outputs_stand
 from fundusseg.io.manifest import NAME, manifest, manifest_name, require_own_folder, write_manifest
-from fundusseg.io.outputs import OutputKinds, require_free_names
+from fundusseg.io.outputs import OutputKinds, require_free_names, require_own_files
 from fundusseg.io.sources import Source, Sources, sources
 from fundusseg.io.status import (
     FAILED,
@@ -88,6 +88,8 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
     require_free_names(out, to_write, job.outputs)
     require_own_folder(out, "infer")
     output_folder(out)
+    if not options.force:
+        require_own_files(out, (source.id for source in job.mine), job.outputs)
     job.read_ledger()
     for left_out in found.left_out:
         said = (given, len(left_out.paths), left_out.what, escaped(left_out.paths[0]))
@@ -172,6 +174,7 @@ class _Job:
         Raises:
             Stopped: between two photographs, if a stop was asked for.
         """
+        self.ledger.begin()
         for name in {NAME, manifest_name(self.options.shard, self.options.num_shards)}:
             (self.out / name).unlink(missing_ok=True)
         ids = [source.id for source in todo if not source.refusal]

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fundusseg import ui
 from fundusseg.config import FrameConfig, Preset
 from fundusseg.errors import InputError, UsageError
 from fundusseg.fundus.field_of_view import FieldOfView
@@ -14,7 +15,7 @@ from fundusseg.io.fov_folder import FovFolder
 from fundusseg.io.models import Model
 from fundusseg.io.shards import ShardFolder
 from fundusseg.io.sources import Source
-from fundusseg.io.status import OK, StatusRow
+from fundusseg.io.status import OK, StatusRow, escaped
 from fundusseg.options import InferOptions
 
 
@@ -48,10 +49,14 @@ def from_file(
     if given_fovs is not None:
         given = given_fovs.mask_of(source.id, photograph.pixels.shape[:2])
     found = framed(photograph.pixels, given, frame)
+    fov = found.fov
+    if images.is_blank(photograph.pixels):
+        ui.log.warning("%s: shows nothing, so its map is empty", escaped(source.file))
+        fov = np.zeros_like(fov)
     return Prepared(
         source,
         found.image,
-        found.fov,
+        fov,
         found.geometry,
         found.field_of_view,
         photograph.sha256,

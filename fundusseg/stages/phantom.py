@@ -40,6 +40,11 @@ def run_phantom(out: Path, options: PhantomOptions) -> int:
     if not options.force and _is_finished(out, config["sha256"]):
         ui.log.info("%s is finished", out)
         return EXIT_OK
+    if options.force and (out / MANIFEST).is_file():
+        drawn_now = set(_paths(out, options))
+        for name in read_manifest(out / MANIFEST)["outputs"]:
+            if out / name not in drawn_now:
+                (out / name).unlink(missing_ok=True)
     (out / MANIFEST).unlink(missing_ok=True)
     for folder in {path.parent for path in _paths(out, options)} - {out}:
         if folder.is_dir():

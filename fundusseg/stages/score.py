@@ -68,6 +68,9 @@ def opened(preds: list[Path], truth: Path, options: ScoreOptions) -> Scorer:
     subjects = read_subjects(options.subjects) if options.subjects else None
     source = truth_of(truth, options.at, options.layout, subjects, leave_out=options.out)
     split, refs = chosen_refs(source, options.split)
+    if options.split == "default" and len(refs) < len(source.refs):
+        counts = (truth, len(refs), len(source.refs))
+        ui.log.info("%s: the test part, %d of %d images; --split all scores all", *counts)
     labels = labels_of(preds)
     pairings = tuple(
         paired(MapFolder(pred, leave_out=options.out), label, source, refs)

@@ -34,6 +34,8 @@ def segment(
     is_rgb = photograph.dtype == np.uint8 and photograph.ndim == 3 and photograph.shape[2] == 3
     if not is_rgb or min(photograph.shape[:2]) < images.SMALLEST_SIDE_PX:
         raise ValueError(f"no uint8 (Y, X, 3) photograph: {photograph.dtype} {photograph.shape}")
+    if images.is_blank(photograph):
+        return np.zeros(photograph.shape[:2], np.float32)
     folder = models.model_folder(model)
     frame = models.read_config(folder)[0].frame
     found = framed(photograph, None, frame)

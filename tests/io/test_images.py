@@ -277,3 +277,30 @@ def assert_one_line(path) -> str:
 def test_image_suffix(name, suffix):
     assert images.image_suffix(name) == suffix
     assert images.without_suffix(f"a.png/{name}") == f"a.png/{name.removesuffix(suffix)}"
+
+
+@pytest.mark.parametrize("levels", [(0, 1), (0, 2), (0, 127), (0, 255), (100, 255), (30, 76)])
+def test_of_two_levels_the_brighter_is_vessel(tmp_path, disc, levels):
+    iio.imwrite(tmp_path / "mask.png", np.where(disc, levels[1], levels[0]).astype(np.uint8))
+    assert np.array_equal(images.read_mask(tmp_path / "mask.png"), disc)
+
+
+def test_red_on_black_is_a_mask(tmp_path, disc):
+    iio.imwrite(tmp_path / "mask.png", disc[..., None] * np.array([255, 0, 0], np.uint8))
+    assert np.array_equal(images.read_mask(tmp_path / "mask.png"), disc)
+
+
+def test_labels_are_no_mask(tmp_path):
+    iio.imwrite(tmp_path / "mask.png", (np.arange(1600).reshape(40, 40) % 3).astype(np.uint8))
+    with pytest.raises(InputError, match="is no mask: it has 3 grey levels, and none above 127"):
+        images.read_mask(tmp_path / "mask.png")
+
+
+def test_floating_point_up_to_one_is_the_whole_range(tmp_path, rgb):
+    iio.imwrite(tmp_path / "x.tif", (rgb / 255).astype(np.float32), plugin="tifffile")
+    assert np.array_equal(images.read_photograph(tmp_path / "x.tif").pixels, rgb)
+
+
+def test_a_photograph_of_one_colour_is_blank(rgb):
+    assert images.is_blank(np.full((40, 40, 3), (128, 60, 20), np.uint8))
+    assert not images.is_blank(rgb)

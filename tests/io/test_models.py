@@ -1,6 +1,8 @@
 """Model folders come back as they were written, and nothing else passes for one."""
 
 import json
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,6 +61,20 @@ def test_a_path_or_the_name_of_a_shipped_model(folder, monkeypatch):
     monkeypatch.setattr(models, "SHIPPED", folder.parent)
     assert models.model_folder(folder.name) == folder
     assert models.shipped_models() == [folder.name]
+
+
+def test_a_folder_of_ones_own_does_not_stand_in_for_a_shipped_model(folder, monkeypatch, tmp_path):
+    monkeypatch.setattr(models, "SHIPPED", folder.parent)
+    own = shutil.copytree(folder, tmp_path / "here" / folder.name)
+    monkeypatch.chdir(own.parent)
+    assert models.model_folder(folder.name) == folder
+    assert models.model_folder(f"./{folder.name}") == Path(folder.name)
+
+
+def test_a_threshold_that_is_none_is_damage(folder):
+    changed(folder, threshold=7)
+    with pytest.raises(InputError, match="threshold 7.0 is not in"):
+        models.read_config(folder)
 
 
 def test_neither_is_a_usage_error_that_lists_what_ships(folder, monkeypatch):

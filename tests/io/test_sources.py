@@ -238,3 +238,27 @@ def test_options_that_would_do_nothing_are_refused(tmp_path):
         found(tmp_path, null=True)
     with pytest.raises(UsageError, match="--split is for shards"):
         found(tmp_path, split="test")
+
+
+def test_a_list_with_nul_asks_for_the_option(stdin):
+    stdin(b"a.png\0b.png\0")
+    with pytest.raises(UsageError, match="the list has NUL in it; give --null"):
+        found("-")
+
+
+def test_a_list_may_be_made_on_windows(stdin):
+    stdin(b"a.png\r\nb.png\r\n")
+    assert ids("-") == ["a", "b"]
+
+
+def test_a_pair_that_strayed_in_makes_no_data_set(tmp_path):
+    touch(tmp_path, "images/1.png", "masks/1.png", *(f"patient{n}/od.png" for n in range(5)))
+    assert ids(tmp_path) == ["images/1", *(f"patient{n}/od" for n in range(5))]
+    (left_out,) = found(tmp_path).left_out
+    assert left_out.paths == ["masks/1.png"]
+
+
+def test_a_closed_stdin_is_an_empty_list(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(InputError, match="no photograph"):
+        found("-")

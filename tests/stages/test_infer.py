@@ -371,3 +371,34 @@ def test_a_reader_of_the_log_that_goes_away_does_not_stop_it(
     process.stdout.read()
     assert process.wait() == 0
     assert set(contents(tmp_path / "maps")) >= {f"{id}.png" for id in IDS}
+
+
+def test_a_file_of_ones_own_is_not_written_over(infer, shared_photographs, tmp_path, capsys):
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "maps/a.png").write_bytes(b"a manual mask")
+    assert infer(shared_photographs) == 1
+    assert "maps/a.png: is there, and infer did not write it" in capsys.readouterr().err
+    assert (tmp_path / "maps/a.png").read_bytes() == b"a manual mask"
+    assert infer(shared_photographs, "--force") == 0
+
+
+def test_a_photograph_that_shows_nothing_gets_an_empty_map(infer, tmp_path, caplog):
+    (tmp_path / "in").mkdir()
+    for name in ("black", "white", "ribbon"):
+        (tmp_path / "in" / f"{name}.png").write_bytes(encoded(HOSTILE[name], "x.png"))
+    assert infer(tmp_path / "in", "--threshold", "0.1") == 0
+    for name in ("black", "white", "ribbon"):
+        assert not picture(tmp_path / "maps" / f"{name}.png").any()
+        assert rows(tmp_path / "maps")[name].expected_dice == ""
+        assert f"{name}.png: shows nothing, so its map is empty" in caplog.text
+
+
+def test_an_emptied_folder_is_done(infer, tmp_path):
+    """As cron meets it between two photographs."""
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    assert infer(inbox) == 1
+    write_photographs(inbox, "a.png")
+    assert infer(inbox) == 0
+    (inbox / "a.png").unlink()
+    assert infer(inbox) == 0

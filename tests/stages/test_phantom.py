@@ -132,3 +132,10 @@ def test_a_real_photograph_is_not_written_over(phantoms, tmp_path, capsys):
     assert "Image_01L.jpg: is not what would be drawn here" in capsys.readouterr().err
     assert (tmp_path / "own/Image_01L.jpg").read_bytes() == b"a real photograph"
     assert run(*words, "--force") == 0
+
+
+def test_fewer_phantoms_leave_no_earlier_ones(drawn, phantoms, tmp_path):
+    assert phantoms("--count", 4, "--force") == 0
+    words = ("--count", 4, "--size", 64, "--quiet")
+    assert run("phantom", tmp_path / "afresh", *words) == 0
+    assert contents(drawn) == contents(tmp_path / "afresh")
