@@ -4,6 +4,9 @@ No time, host or user is stored. A flipped byte (fletcher32) and a truncated fil
 from h5py as any of five errors without the path; here they become an `InputError`.
 """
 
+import errno
+import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,7 +50,12 @@ def write_arrays(
     """Write arrays by name to `path` (not atomic by itself).
 
     With track_order, HDF5 would store the time in the root group.
+
+    Raises:
+        OSError: if the disk has no room for them; HDF5 itself ends in a crash if it fills up.
     """
+    if shutil.disk_usage(path.parent).free < sum(values.nbytes for values in arrays.values()):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with h5py.File(path, "w") as file:
         file.attrs.update(attributes)
         for name, values in arrays.items():

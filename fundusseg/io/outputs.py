@@ -78,8 +78,9 @@ def require_own_files(out: Path, ids: Iterable[str], kinds: OutputKinds) -> None
         InputError: naming the file.
     """
     ours = [*out.glob(".ledger*.jsonl"), *out.glob("manifest*.json")]
-    if ours or all(entry.name.startswith(".") for entry in os.scandir(out)):
-        return
+    with os.scandir(out) as entries:
+        if ours or all(entry.name.startswith(".") for entry in entries):
+            return
     for id in ids:
         for name in kinds.names(id):
             if os.path.lexists(os.path.join(out, name)):

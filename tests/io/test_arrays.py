@@ -1,5 +1,6 @@
 """Named arrays in HDF5: the same bytes for the same input, and damage comes as one line."""
 
+import shutil
 import time
 
 import h5py
@@ -75,3 +76,12 @@ def assert_damaged(path) -> None:
         read_arrays(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_full_disk_is_refused_before_hdf5_meets_it(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    write_arrays(tmp_path / "small.h5", {"a": np.zeros(100, np.uint8)}, {})
+    with pytest.raises(OSError, match="No space left"):
+        write_arrays(tmp_path / "large.h5", {"a": np.zeros(2000, np.uint8)}, {})
+    assert not (tmp_path / "large.h5").exists()
