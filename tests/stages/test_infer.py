@@ -382,15 +382,16 @@ def test_a_file_of_ones_own_is_not_written_over(infer, shared_photographs, tmp_p
     assert infer(shared_photographs, "--force") == 0
 
 
-def test_a_photograph_that_shows_nothing_gets_an_empty_map(infer, tmp_path, caplog):
+def test_a_photograph_that_shows_nothing_gets_an_empty_map(infer, tmp_path, capsys):
     (tmp_path / "in").mkdir()
     for name in ("black", "white", "ribbon"):
         (tmp_path / "in" / f"{name}.png").write_bytes(encoded(HOSTILE[name], "x.png"))
     assert infer(tmp_path / "in", "--threshold", "0.1") == 0
+    said = capsys.readouterr().err
     for name in ("black", "white", "ribbon"):
         assert not picture(tmp_path / "maps" / f"{name}.png").any()
         assert rows(tmp_path / "maps")[name].expected_dice == ""
-        assert f"{name}.png: shows nothing, so its map is empty" in caplog.text
+        assert f"{name}.png: shows nothing, so its map is empty" in said
 
 
 def test_an_emptied_folder_is_done(infer, tmp_path):
