@@ -127,7 +127,7 @@ def test_a_data_set_folder_takes_only_its_photographs(infer, phantom_set, tmp_pa
     assert infer(phantom_set("chase-flat")) == 0
     ids = [row.id for row in read_status(tmp_path / "maps" / "status.tsv")]
     assert ids == ["Image_01L", "Image_01R", "Image_02L", "Image_11L", "Image_11R"]
-    assert "10 images that are no photographs" in capsys.readouterr().err
+    assert "10 masks and fields of view" in capsys.readouterr().err
 
 
 def test_a_single_file_gives_the_same_map_as_its_folder(infer, tiny_model, photographs, tmp_path):
