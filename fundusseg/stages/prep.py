@@ -53,6 +53,8 @@ def run_prep(src: Path, out: Path, options: PrepOptions) -> int:
         ledger.clear()
     mine = [options.shard] if options.shard is not None else range(len(plan.parts))
     ledger.require_config(_ledger_key(plan))
+    standing = None if options.force else shards.standing_header(out)
+    owners = _owners(plan, options.format)
     with ui.progress(
         f"prep {src}", sum(len(plan.parts[part]) for part in mine), "photographs"
     ) as bar:
@@ -62,11 +64,10 @@ def run_prep(src: Path, out: Path, options: PrepOptions) -> int:
                 for id, reason in ledger.records[str(part)]["failures"].items():
                     ui.log.warning("%s: failed before, and has not changed (%s)", id, reason)
             else:
-                if not options.force:
-                    _require_same_set(plan, out)
+                _require_same_set(plan, standing, out)
                 for name in {NAME, manifest_name(*task)}:  # no manifest beside unfinished shards
                     (out / name).unlink(missing_ok=True)
-                _write_part(plan, part, out, ledger, options)
+                _write_part(plan, part, out, ledger, owners, options)
             bar.advance(len(plan.parts[part]))
     return _conclude(plan, list(mine), out, ledger, task, options)
 
@@ -151,18 +152,22 @@ def _output_names(plan: Plan, part: int, format: str) -> list[str]:
     return [f"{entry.id}.npz" for entry in plan.parts[part]]
 
 
+def _owners(plan: Plan, format: str) -> dict[str, int]:
+    """Which part writes each file."""
+    parts = range(len(plan.parts))
+    return {name: part for part in parts for name in _output_names(plan, part, format)}
+
+
 def _remove_leftovers(plan: Plan, out: Path, ledger: Ledger, options: PrepOptions) -> None:
     """Remove the shards of earlier runs that this one will not write again (--force)."""
-    parts = range(len(plan.parts))
-    ours = {name for part in parts for name in _output_names(plan, part, options.format)}
+    ours = _owners(plan, options.format)
     for record in ledger.records.values():
-        for name in record["outputs"].keys() - ours:
+        for name in record["outputs"].keys() - ours.keys():
             (out / name).unlink(missing_ok=True)
 
 
-def _require_same_set(plan: Plan, out: Path) -> None:
+def _require_same_set(plan: Plan, standing: shards.ShardHeader | None, out: Path) -> None:
     """Raise if shards of a data set of another name stand in `out`: train would refuse the mix."""
-    standing = shards.standing_header(out)
     if standing is not None and standing.data_set != plan.header.data_set:
         problem = f"holds shards of {standing.data_set}, and this is {plan.header.data_set}"
         remedy = "rename the folder back, choose another output folder, or give --force"
@@ -226,7 +231,14 @@ def _hashes(root: Path, names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _write_part(plan: Plan, part: int, out: Path, ledger: Ledger, options: PrepOptions) -> None:
+def _write_part(
+    plan: Plan,
+    part: int,
+    out: Path,
+    ledger: Ledger,
+    owners: dict[str, int],
+    options: PrepOptions,
+) -> None:
     """Prepare the samples of one part, write them, and note the part in the ledger."""
     sources = _sources(plan, part)
     failures: dict[str, str] = {}
@@ -242,8 +254,12 @@ def _write_part(plan: Plan, part: int, out: Path, ledger: Ledger, options: PrepO
         for sample in samples:
             names.append(f"{sample.id}.npz")
             shards.write_sample(out / names[-1], plan.header, sample)
-    for name in _no_longer_right(plan, part, ledger, options.format) - set(names):
-        (out / name).unlink(missing_ok=True)
+    # A photograph more or less in the set moves others from part to part: what another part writes
+    # now is that part's, though this one wrote it before.
+    before = ledger.records.get(str(part), {}).get("outputs", {})
+    for name in {*before, *_output_names(plan, part, options.format)} - set(names):
+        if owners.get(name, part) == part:
+            (out / name).unlink(missing_ok=True)
     ledger.add(
         str(part),
         _ledger_key(plan),
@@ -253,22 +269,6 @@ def _write_part(plan: Plan, part: int, out: Path, ledger: Ledger, options: PrepO
         outputs={name: sha256_of(out / name) for name in names},
         failures=failures,
     )
-
-
-def _no_longer_right(plan: Plan, part: int, ledger: Ledger, format: str) -> set[str]:
-    """What may stand there of this part, unless it has just written it.
-
-    A photograph more or less in the set moves others from part to part: what another part writes
-    now is that part's, though this one wrote it before.
-    """
-    before = ledger.records.get(str(part), {}).get("outputs", {})
-    others = {
-        name
-        for other in range(len(plan.parts))
-        if other != part
-        for name in _output_names(plan, other, format)
-    }
-    return (set(before) | set(_output_names(plan, part, format))) - others
 
 
 def _prepared(
