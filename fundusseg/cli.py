@@ -394,11 +394,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command line; returns the exit code. `arguments` defaults to the process's own."""
     stop.install()
     _replace_closed_streams()
-    if not (sys.argv[1:] if arguments is None else arguments):
-        with contextlib.redirect_stdout(sys.stderr):
-            app(["--help"], standalone_mode=False)
-        return errors.EXIT_USAGE
     try:
+        if not (sys.argv[1:] if arguments is None else arguments):
+            with contextlib.redirect_stdout(sys.stderr):
+                app(["--help"], standalone_mode=False)
+            return errors.EXIT_USAGE
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()
         return int(code or 0)
@@ -458,7 +458,5 @@ def _require_part(shard: int | None, num_shards: int) -> None:
 
 def _refused(message: str, code: int) -> int:
     """Print one line on stderr; `code`."""
-    line = message.translate({ord("\n"): " ", ord("\r"): " "}).strip()
-    print(f"fundusseg: error: {line}", file=sys.stderr)
-    ui.log_to_file(line)
+    ui.print_error(message)
     return code

@@ -1,6 +1,5 @@
 """What the scripts in bin/ share that are no commands: messages, and one line for an error."""
 
-import sys
 from collections.abc import Callable
 
 from fundusseg import ui
@@ -13,6 +12,6 @@ def run_script(work: Callable[[], None]) -> int:
     try:
         work()
     except FundussegError as error:
-        print(f"fundusseg: error: {error}", file=sys.stderr)
+        ui.print_error(str(error))
         return error.exit_code
     return EXIT_OK

@@ -44,8 +44,14 @@ def quieten() -> None:
         handler.setLevel(logging.WARNING)
 
 
-def log_to_file(message: str) -> None:
-    """Put an error that was already printed into the log file too, if there is one."""
+def print_error(message: str) -> None:
+    """Print an error as one line on stderr, and put it into the log file, if there is one."""
+    line = message.translate({ord("\n"): " ", ord("\r"): " "}).strip()
+    print(f"fundusseg: error: {line}", file=sys.stderr)
+    _log_to_file(line)
+
+
+def _log_to_file(message: str) -> None:
     record = log.makeRecord(log.name, logging.ERROR, "", 0, message, (), None)
     for handler in log.handlers[1:]:
         handler.handle(record)

@@ -94,8 +94,12 @@ def read_photograph(path: Path) -> Photograph:
 
 def is_blank(pixels: np.ndarray) -> bool:
     """Whether a photograph, uint8 (Y, X, 3), is of one colour, as with the lens cap on."""
-    flat = pixels.reshape(-1, pixels.shape[-1])
-    return bool((flat.max(axis=0) - flat.min(axis=0)).max() < LEAST_CONTRAST)
+    coarse = pixels[::16, ::16]  # tells at once for nearly all; the whole costs a tenth of a second
+    return all(
+        int(np.ptp(part[..., channel])) < LEAST_CONTRAST
+        for part in (coarse, pixels)
+        for channel in range(3)
+    )
 
 
 def read_mask(path: Path) -> np.ndarray:

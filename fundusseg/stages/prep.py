@@ -22,12 +22,16 @@ from fundusseg.parallel import free_cores, ordered_map
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is known before the first photograph is decoded."""
+    """All that is known before the first photograph is decoded.
+
+    standing: of the shards that stand in the output folder; None without, or with --force.
+    """
 
     source: layouts.DataSet
     members: dict[str, splits.Membership]
     header: shards.ShardHeader
     parts: tuple[tuple[layouts.Entry, ...], ...]
+    standing: shards.ShardHeader | None
 
 
 def run_prep(src: Path, out: Path, options: PrepOptions) -> int:
@@ -53,7 +57,6 @@ def run_prep(src: Path, out: Path, options: PrepOptions) -> int:
         ledger.clear()
     mine = [options.shard] if options.shard is not None else range(len(plan.parts))
     ledger.require_config(_ledger_key(plan))
-    standing = None if options.force else shards.standing_header(out)
     owners = _owners(plan, options.format)
     with ui.progress(
         f"prep {src}", sum(len(plan.parts[part]) for part in mine), "photographs"
@@ -64,7 +67,7 @@ def run_prep(src: Path, out: Path, options: PrepOptions) -> int:
                 for id, reason in ledger.records[str(part)]["failures"].items():
                     ui.log.warning("%s: failed before, and has not changed (%s)", id, reason)
             else:
-                _require_same_set(plan, standing, out)
+                _require_same_set(plan, out)
                 for name in {NAME, manifest_name(*task)}:  # no manifest beside unfinished shards
                     (out / name).unlink(missing_ok=True)
                 _write_part(plan, part, out, ledger, owners, options)
@@ -77,7 +80,10 @@ def planned(src: Path, out: Path, options: PrepOptions) -> Plan:
     source = layouts.data_set(src, options.layout, leave_out=out)
     subjects = read_subjects(options.subjects) if options.subjects else None
     members = splits.memberships(src, source.entries, options.split, subjects)
-    count = options.num_shards or _usual_count(len(source.entries), out, options.force)
+    standing = None if options.force else shards.standing_header(out)
+    usual = max(1, -(-len(source.entries) // SHARD_SAMPLES))
+    # If nobody says how many: as many as stand there, though the set may have grown.
+    count = options.num_shards or (standing.num_shards if standing else usual)
     choices = {
         "split": options.split,
         "format": options.format,
@@ -88,13 +94,7 @@ def planned(src: Path, out: Path, options: PrepOptions) -> Plan:
         options.preset, PRESETS[options.preset].frame, src.resolve().name, count, choices
     )
     parts = tuple(source.entries[part::count] for part in range(count))
-    return Plan(source, members, header, parts)
-
-
-def _usual_count(photographs: int, out: Path, force: bool) -> int:
-    """How many parts if nobody says: as many as stand in `out`, though the set may have grown."""
-    standing = None if force else shards.standing_header(out)
-    return standing.num_shards if standing else max(1, -(-photographs // SHARD_SAMPLES))
+    return Plan(source, members, header, parts, standing)
 
 
 def describe(plan: Plan) -> str:
@@ -166,8 +166,9 @@ def _remove_leftovers(plan: Plan, out: Path, ledger: Ledger, options: PrepOption
             (out / name).unlink(missing_ok=True)
 
 
-def _require_same_set(plan: Plan, standing: shards.ShardHeader | None, out: Path) -> None:
+def _require_same_set(plan: Plan, out: Path) -> None:
     """Raise if shards of a data set of another name stand in `out`: train would refuse the mix."""
+    standing = plan.standing
     if standing is not None and standing.data_set != plan.header.data_set:
         problem = f"holds shards of {standing.data_set}, and this is {plan.header.data_set}"
         remedy = "rename the folder back, choose another output folder, or give --force"

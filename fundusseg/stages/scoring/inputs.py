@@ -60,9 +60,10 @@ def paired(folder: MapFolder, label: str, truth: Truth, refs: list[TruthRef]) ->
         InputError: if two maps fit one image or two images one map equally well, or if no
             map, and no failure, belongs to any of the images.
     """
-    found = _by_source(folder, truth, refs)
+    by_source = _ids_by_source(folder)
+    found = _by_source(folder.root, by_source, truth, refs)
     if len(found) < len(refs):
-        others = _of_images_not_scored(folder, truth, refs)
+        others = _of_images_not_scored(by_source, truth, refs)
         for name_of in (str, stem_of):
             taken = others.union(found.values())
             left = [ref for ref in refs if ref.id not in found]
@@ -140,15 +141,16 @@ def _known_ids(folder: MapFolder) -> list[str]:
     return list(dict.fromkeys([*folder.files, *failed]))
 
 
-def _by_source(folder: MapFolder, truth: Truth, refs: list[TruthRef]) -> dict[str, str]:
+def _by_source(
+    root: Path, by_source: dict[str, list[str]], truth: Truth, refs: list[TruthRef]
+) -> dict[str, str]:
     """The map's id by the truth's id, where infer read the very file that the truth names."""
-    by_source = _ids_by_source(folder)
     found = {}
     for ref in refs if by_source else ():
         ids = by_source.get(truth.source_sha256(ref))
         if ids:
-            found[ref.id] = ref.id if ref.id in ids else _only(folder.root, ref.id, ids)
-    return _each_once(folder.root, found)
+            found[ref.id] = ref.id if ref.id in ids else _only(root, ref.id, ids)
+    return _each_once(root, found)
 
 
 def _ids_by_source(folder: MapFolder) -> dict[str, list[str]]:
@@ -160,12 +162,13 @@ def _ids_by_source(folder: MapFolder) -> dict[str, list[str]]:
     return found
 
 
-def _of_images_not_scored(folder: MapFolder, truth: Truth, refs: list[TruthRef]) -> set[str]:
+def _of_images_not_scored(
+    by_source: dict[str, list[str]], truth: Truth, refs: list[TruthRef]
+) -> set[str]:
     """Ids of maps that belong, by source or id, to images of the truth that are not in `refs`."""
     scored = {ref.id for ref in refs}
     others = [ref for ref in truth.refs if ref.id not in scored]
     found = {ref.id for ref in others}
-    by_source = _ids_by_source(folder)
     for ref in others if by_source else ():
         found.update(by_source.get(truth.source_sha256(ref), ()))
     return found
