@@ -224,7 +224,7 @@ def infer(
         Precision, typer.Option("--precision", help="Of convolutions.")
     ] = InferOptions.precision,
     batch: Annotated[
-        int, typer.Option("--batch", min=0, help="Frames at once; 0: by device.")
+        int, typer.Option("--batch", min=0, help="Frames at once on a GPU; 0: 8.")
     ] = InferOptions.batch,
     jobs: Jobs = InferOptions.jobs,
     force: Force = InferOptions.force,

@@ -53,8 +53,8 @@ class TrainOptions:
 class InferOptions:
     """What the command line says beside IN and OUT.
 
-    threshold: None is the model's own. batch: frames that go through the network at once;
-    0 lets the device decide.
+    threshold: None is the model's own. batch: frames that go through the network at once
+    on a GPU; 0 is 8.
     """
 
     model: str = DEFAULT_MODEL

@@ -16,6 +16,7 @@ import numpy as np
 
 from fundusseg.errors import InputError
 
+MAKE_ANEW = "make it anew: prep and infer do with --verify"
 _CHECKSUM = {"fletcher32": True}
 _COMPRESSION = {"compression": "gzip", "compression_opts": 4, "shuffle": True, **_CHECKSUM}
 
@@ -30,7 +31,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
         raise InputError(path, "does not exist") from error
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:120]
-        raise InputError(path, f"is damaged or no HDF5 ({reason})", "make it anew") from error
+        raise InputError(path, f"is damaged or no HDF5 ({reason})", MAKE_ANEW) from error
 
 
 def put(

@@ -39,6 +39,10 @@ SUFFIXES = (
 SMALLEST_SIDE_PX = 32
 LEAST_CONTRAST = 8  # grey levels of 255 between the darkest and the brightest pixel
 MASK_THRESHOLD = 127
+MOST_VESSEL = 0.5  # of a mask's pixels; real ones have a tenth
+COLOUR_SPREAD = 64  # between a pixel's channels; what JPEG does to grey is below
+MOST_COLOUR = 0.001  # of the pixels of a grey picture
+MAKE_BINARY = "make vessels white and all else black"
 PROBABILITY_SUFFIX = ".prob.png"
 OVERLAY_SUFFIX = ".overlay.png"
 # Measured (docs/speed.md): runs alone make vessel maps smaller than zlib's matches at level 6
@@ -109,10 +113,11 @@ def read_mask(path: Path) -> np.ndarray:
     of more, what is above 127 in 8 bits.
 
     Raises:
-        InputError: if the file cannot be read or decoded, or has several grey levels and none
-            above 127, as labels have.
+        InputError: if the file cannot be read or decoded, is a picture in colours (arteries red
+            and veins blue), or has several grey levels and none above 127, as labels have.
     """
-    grey = _decoded(_file_bytes(path), path, mode="L")
+    data = _file_bytes(path)
+    grey = _decoded(data, path, mode="L")
     if grey.ndim == 3:
         grey = grey[..., 0]
     if grey.dtype != np.uint8:
@@ -120,9 +125,11 @@ def read_mask(path: Path) -> np.ndarray:
     levels = np.flatnonzero(np.bincount(grey.reshape(-1), minlength=256))
     if len(levels) == 2:
         return grey == levels[1]
+    if len(levels) > 2:
+        _require_grey(path, _decoded(data, path))
     if len(levels) > 2 and levels[-1] <= MASK_THRESHOLD:
         problem = f"is no mask: it has {len(levels)} grey levels, and none above {MASK_THRESHOLD}"
-        raise InputError(path, problem, "make vessels white and all else black")
+        raise InputError(path, problem, MAKE_BINARY)
     return grey > (0 if grey.max(initial=0) == 1 else MASK_THRESHOLD)
 
 
@@ -134,6 +141,19 @@ def read_mask_of(path: Path, shape: tuple[int, int]) -> np.ndarray:
     """
     mask = read_mask(path)
     require_shape(path, mask, shape)
+    return mask
+
+
+def read_vessels(path: Path, shape: tuple[int, int] | None = None) -> np.ndarray:
+    """Read a manual mask of vessels, of a photograph of `shape` (Y, X) if given, bool.
+
+    Raises:
+        InputError: as `read_mask_of`, or if more than half is vessel, as in an inverted mask.
+    """
+    mask = read_mask(path) if shape is None else read_mask_of(path, shape)
+    if mask.mean() > MOST_VESSEL:
+        problem = f"is no mask of vessels: {mask.mean():.0%} of it is white; is it inverted?"
+        raise InputError(path, problem, MAKE_BINARY)
     return mask
 
 
@@ -164,15 +184,26 @@ def read_probability(path: Path) -> np.ndarray:
     """Read a grey image as float32 (Y, X) probabilities in [0, 1], by its full bit depth.
 
     Raises:
-        InputError: if the file cannot be read or decoded.
+        InputError: if the file cannot be read or decoded, or is a picture in colours.
     """
     grey = _decoded(_file_bytes(path), path)
     if grey.ndim == 3:
+        if len(np.unique(grey[..., 0])) > 2:  # else it may be a mask, of red on black
+            _require_grey(path, grey)
         grey = grey[..., 0]
     if not np.issubdtype(grey.dtype, np.integer):
         return np.clip(grey, 0, 1).astype(np.float32)
     depth = 255 if grey.max(initial=0) <= 255 and grey.dtype == np.uint8 else 65535
     return (grey / depth).astype(np.float32)
+
+
+def _require_grey(path: Path, pixels: np.ndarray) -> None:
+    """Raise if a picture (Y, X) or (Y, X, 1 to 4) has colours that mean something."""
+    channels = _scaled_to_8_bit(np.atleast_3d(pixels)[..., :3])
+    if channels.shape[2] == 3:
+        spread = channels.max(axis=2) - channels.min(axis=2)
+        if (spread > COLOUR_SPREAD).mean() > MOST_COLOUR:
+            raise InputError(path, "is a picture in colours, no mask or map", MAKE_BINARY)
 
 
 def map_png(vessels: np.ndarray) -> bytes:

@@ -10,11 +10,13 @@ folder names means something else.
 import functools
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from fundusseg.errors import InputError
 from fundusseg.io.images import image_suffix, without_suffix
+from fundusseg.io.ledger import has_ledger
 
 PART = r"(?:.*?/)??(?:(?P<part>train|training|test|all)/)?"
 MASK_SUFFIX = (
@@ -159,14 +161,43 @@ def walk(root: Path, leave_out: Path | None = None) -> list[str]:
     return sorted(found, key=os.fsencode)
 
 
+def parted(root: Path, paths: list[str]) -> tuple[list[str], list[str]]:
+    """`paths` (from `walk`) without the images in output folders below `root`, and these.
+
+    An output folder is where infer, prep or score keeps its ledger.
+    """
+    folders = {_folder(path) for path in paths if image_suffix(path)}
+    outputs = {
+        folder
+        for folder in {above for folder in folders for above in _upwards(folder)}
+        if has_ledger(root / folder)
+    }
+    inside = {folder for folder in folders if not outputs.isdisjoint(_upwards(folder))}
+    left_out = [path for path in paths if image_suffix(path) and _folder(path) in inside]
+    return sorted(set(paths) - set(left_out), key=os.fsencode) if left_out else paths, left_out
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _upwards(folder: str) -> Iterator[str]:
+    """A folder and those that it lies in, without the root."""
+    while folder:
+        yield folder
+        folder = _folder(folder)
+
+
 def data_set(root: Path, layout: str = "auto", leave_out: Path | None = None) -> DataSet:
     """Read the layout of the data set in `root`; "auto" takes the one that fits best.
+
+    Maps and plots of earlier runs below `root` are no part of it.
 
     Raises:
         InputError: if there is no photograph, if two files claim one role for one stem
             (a.jpg and a.png, two masks), or if no layout pairs a photograph and a mask.
     """
-    paths = walk(root, leave_out)
+    paths, _ = parted(root, walk(root, leave_out))
     if layout != "auto":
         chosen = next(candidate for candidate in LAYOUTS if candidate.name == layout)
         return _checked(_matched(root, chosen, paths))

@@ -18,6 +18,9 @@ from fundusseg.errors import InputError
 from fundusseg.io.files import append_line, sha256_of
 
 
+PATTERN = ".ledger*.jsonl"
+
+
 @dataclass(frozen=True)
 class SourceStamp:
     """What tells cheaply that a file has not changed: its size and modification time."""
@@ -34,6 +37,11 @@ class SourceStamp:
     def as_list(self) -> list[int]:
         """For JSON."""
         return [self.size_bytes, self.mtime_ns]
+
+
+def has_ledger(folder: Path) -> bool:
+    """Whether a stage has written to a folder, finished or not."""
+    return any(folder.glob(PATTERN))
 
 
 class LedgerFiles:
@@ -84,7 +92,7 @@ class LedgerFiles:
         raise InputError(self.folder, problem, "choose another folder, or give --force")
 
     def _paths(self) -> list[Path]:
-        return list(self.folder.glob(".ledger*.jsonl"))
+        return list(self.folder.glob(PATTERN))
 
 
 class Ledger(LedgerFiles):

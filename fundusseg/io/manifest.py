@@ -21,6 +21,7 @@ NAME = "manifest.json"
 PART_NAME = re.compile(r"manifest-(?P<shard>\d+)-of-(?P<total>\d+)\.json")
 TABLES = ("inputs", "outputs", "failures")  # what grows with the number of photographs
 _KEYS = {"stage": str, "config": dict, **dict.fromkeys(TABLES, dict)}
+_REMEDY = "remove it, and run the stage again"
 _json = json.JSONEncoder(sort_keys=True).encode
 _PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "h5py", "pillow", "scikit-image")
 
@@ -102,7 +103,11 @@ def read_manifest(path: Path, tables: Collection[str] = TABLES) -> dict:
     Raises:
         InputError: if it is missing, no manifest, or of a newer version.
     """
-    values = json_object(path, _text(path, set(TABLES) - set(tables)))
+    text = _text(path, set(TABLES) - set(tables))
+    try:
+        values = json_object(path, text)
+    except InputError as error:
+        raise InputError(path, error.problem, _REMEDY) from error
     if values.get("format") != FORMAT:
         raise InputError(path, "is no fundusseg manifest")
     version = values.get("version")
@@ -112,7 +117,7 @@ def read_manifest(path: Path, tables: Collection[str] = TABLES) -> dict:
         )
     missing = [key for key in _KEYS if not isinstance(values.get(key), _KEYS[key])]
     if missing:
-        raise InputError(path, f"is damaged (no {', '.join(missing)})", "run the stage again")
+        raise InputError(path, f"is damaged (no {', '.join(missing)})", _REMEDY)
     return values
 
 
@@ -128,7 +133,7 @@ def _text(path: Path, left_out: Collection[str]) -> str:
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise InputError(path, f"is not JSON ({error})") from error
+        raise InputError(path, f"is not JSON ({error})", _REMEDY) from error
 
 
 def _lines_without(lines: Iterable[str], tables: Collection[str]) -> Iterator[str]:

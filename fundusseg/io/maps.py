@@ -162,7 +162,7 @@ def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
             return {name: file[name] for name in ("map", "probability") if name in file.files}
     except (OSError, ValueError, EOFError, TypeError, zlib.error, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())[:120]
-        raise InputError(path, f"is damaged or no NPZ ({reason})", "make it anew") from error
+        raise InputError(path, f"is damaged or no NPZ ({reason})", arrays.MAKE_ANEW) from error
 
 
 def _is_binary(grey: np.ndarray) -> bool:

@@ -20,6 +20,7 @@ from fundusseg.io.images import (
     probability_png,
     rgb_png,
 )
+from fundusseg.io.ledger import has_ledger
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,9 @@ def require_own_files(out: Path, ids: Iterable[str], kinds: OutputKinds) -> None
     Raises:
         InputError: naming the file.
     """
-    ours = [*out.glob(".ledger*.jsonl"), *out.glob("manifest*.json")]
+    is_ours = has_ledger(out) or any(out.glob("manifest*.json"))
     with os.scandir(out) as entries:
-        if ours or all(entry.name.startswith(".") for entry in entries):
+        if is_ours or all(entry.name.startswith(".") for entry in entries):
             return
     for id in ids:
         for name in kinds.names(id):

@@ -372,7 +372,7 @@ def _opened_npz(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
             yield found
     except _NPZ_FAULTS as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise InputError(path, f"is damaged or no NPZ ({reason})", "make it anew") from error
+        raise InputError(path, f"is damaged or no NPZ ({reason})", arrays.MAKE_ANEW) from error
 
 
 def standing_header(root: Path) -> ShardHeader | None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from fundusseg.errors import InputError, UsageError
 from fundusseg.io.images import image_suffix
-from fundusseg.io.layouts import data_set, recognised, walk
+from fundusseg.io.layouts import data_set, parted, recognised, walk
+from fundusseg.io.ledger import has_ledger
 from fundusseg.io.shards import SampleRef, ShardFolder, are_shards
 
 
@@ -83,7 +84,7 @@ def sources(
         if os.path.realpath(path) == os.path.realpath(out):
             raise UsageError(f"{given}: is IN and OUT; choose another output folder")
         paths = walk(path, leave_out=out)
-        is_emptied = not paths and any(out.glob(".ledger*.jsonl"))
+        is_emptied = not paths and has_ledger(out)
         sharded = are_shards(paths)
         found = _sharded(path, split) if sharded else _walked(path, out, paths, layout, keep_suffix)
     elif path.is_file():
@@ -103,6 +104,7 @@ def sources(
 
 def _walked(root: Path, out: Path, paths: list[str], layout: str, keep_suffix: bool) -> Sources:
     """Photographs of a folder; of a data set only its photographs, not its masks."""
+    paths, outputs = parted(root, paths)
     pictures = [path for path in paths if image_suffix(path)]
     taken, roles = pictures, set()
     if layout != "none":
@@ -119,6 +121,7 @@ def _walked(root: Path, out: Path, paths: list[str], layout: str, keep_suffix: b
     left_out = (
         LeftOut([path for path in paths if not image_suffix(path)], "files of unknown suffix"),
         LeftOut(sorted(roles), "masks and fields of view"),
+        LeftOut(outputs, "maps and plots of earlier runs"),
         LeftOut(
             without_role,
             "images without a role in this data set (--layout none takes all)",

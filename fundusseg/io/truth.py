@@ -99,8 +99,8 @@ class DataSetTruth:
             InputError: if a file cannot be read, sizes differ, or the field of view is empty.
         """
         entry = self.entries[ref.id]
-        mask = images.read_mask(self.root / entry.mask)
-        mask2 = entry.mask2 and images.read_mask_of(self.root / entry.mask2, mask.shape)
+        mask = images.read_vessels(self.root / entry.mask)
+        mask2 = entry.mask2 and images.read_vessels(self.root / entry.mask2, mask.shape)
         if entry.fov is not None:
             fov = images.read_field_of_view(self.root / entry.fov, mask.shape)
             diameter_px = field_of_view_of_mask(fov).diameter_px
@@ -214,7 +214,7 @@ class MaskTruth:
 
     def read(self, ref: TruthRef) -> TruthImage:
         """The mask; InputError if it cannot be read."""
-        mask = images.read_mask(self.paths[ref.id])
+        mask = images.read_vessels(self.paths[ref.id])
         return TruthImage(mask, None, None, float(max(mask.shape)), "")
 
     def view(self, ref: TruthRef) -> None:

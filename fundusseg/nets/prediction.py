@@ -22,7 +22,7 @@ class Predictor:
         weights: the generator's weights by name.
         precision: "float32" or "bfloat16".
         batch: frames (or tiles) that go through the network at once; short batches are
-            padded, so that the bytes never depend on the grouping.
+            padded. With more than one, the last digits may depend on a frame's place.
         tile_px: 0 for the whole frame at once where it is small enough; else tiles.
         test_time_augmentation: the mean over the frame, its mirror images left to right and
             top to bottom, and both at once.

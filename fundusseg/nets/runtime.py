@@ -72,11 +72,12 @@ def chosen_precision(wanted: str) -> str:
 
 
 def chosen_batch(wanted: int) -> int:
-    """How many frames go through the network at once; 0 lets the device decide.
+    """How many frames go through the network at once on a GPU, 0 being 8; on a processor, one.
 
-    A processor is as busy with one frame as with several, which only need more memory.
+    A processor is as busy with one frame as with several, and one without avx512 rounds a frame
+    otherwise where it is not the first of its batch: its map would depend on its neighbours.
     """
-    return wanted or (GPU_BATCH if _GPUS else 1)
+    return (wanted or GPU_BATCH) if _GPUS else 1
 
 
 def policy(precision: str) -> keras.DTypePolicy:

@@ -119,7 +119,7 @@ def sample_of(root: Path, entry: layouts.Entry, member: splits.Membership, frame
     given_fov = entry.fov and images.read_field_of_view(root / entry.fov, shape)
     found = framed(photograph.pixels, given_fov, frame)
     mask, mask2 = (
-        name and images.read_mask_of(root / name, shape) for name in (entry.mask, entry.mask2)
+        name and images.read_vessels(root / name, shape) for name in (entry.mask, entry.mask2)
     )
     return shards.Sample(
         id=entry.id,

@@ -69,7 +69,7 @@ def ready_predictor(
 
     Args:
         sha256: of the model, so that a model trained anew is loaded anew.
-        precision: "auto" and batch 0 let the device decide.
+        precision: "auto" lets the device decide. batch: see `nets.runtime.chosen_batch`.
 
     Raises:
         InputError: if the model is not finished, damaged, or does not fit its configuration.

@@ -296,6 +296,47 @@ def test_labels_are_no_mask(tmp_path):
         images.read_mask(tmp_path / "mask.png")
 
 
+def coloured(disc, inside, outside=(0, 0, 0)):
+    """A disc whose left half is of the first colour inside, the right half of the second."""
+    left, right = (np.array(colour, np.uint8) for colour in inside)
+    halves = np.where((np.arange(disc.shape[1]) < disc.shape[1] // 2)[:, None], left, right)
+    return np.where(disc[..., None], halves, np.array(outside, np.uint8))
+
+
+ARTERIES_AND_VEINS = ((255, 0, 0), (0, 0, 255)), ((255, 0, 0), (0, 255, 0))
+
+
+@pytest.mark.parametrize("inside", ARTERIES_AND_VEINS)
+@pytest.mark.parametrize("reader", [images.read_mask, images.read_vessels])
+def test_arteries_and_veins_in_colours_are_no_mask(tmp_path, disc, inside, reader):
+    iio.imwrite(tmp_path / "x.png", coloured(disc, inside))
+    with pytest.raises(InputError, match="is a picture in colours, no mask or map; make vessels"):
+        reader(tmp_path / "x.png")
+
+
+def test_probabilities_in_colours_are_none(tmp_path, disc):
+    iio.imwrite(tmp_path / "x.png", coloured(disc, ((200, 0, 0), (0, 0, 255)), (30, 30, 30)))
+    with pytest.raises(InputError, match="is a picture in colours"):
+        images.read_probability(tmp_path / "x.png")
+
+
+def test_a_grey_mask_may_be_a_colour_jpeg(tmp_path, disc):
+    grey = np.where(disc, 255, 0).astype(np.uint8)
+    Image.fromarray(np.repeat(grey[..., None], 3, 2)).save(tmp_path / "x.jpg", quality=40)
+    assert np.array_equal(images.read_vessels(tmp_path / "x.jpg", disc.shape), disc)
+
+
+@pytest.mark.parametrize("shape", [None, (64, 64)])
+def test_an_inverted_mask_is_none(tmp_path, shape):
+    vessels = np.zeros((64, 64), bool)
+    vessels[10:20] = True
+    (tmp_path / "x.png").write_bytes(images.map_png(vessels))
+    assert np.array_equal(images.read_vessels(tmp_path / "x.png", shape), vessels)
+    (tmp_path / "x.png").write_bytes(images.map_png(~vessels))
+    with pytest.raises(InputError, match="84% of it is white; is it inverted?"):
+        images.read_vessels(tmp_path / "x.png", shape)
+
+
 def test_floating_point_up_to_one_is_the_whole_range(tmp_path, rgb):
     iio.imwrite(tmp_path / "x.tif", (rgb / 255).astype(np.float32), plugin="tifffile")
     assert np.array_equal(images.read_photograph(tmp_path / "x.tif").pixels, rgb)

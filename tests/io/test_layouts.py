@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from fundusseg.errors import InputError
-from fundusseg.io.layouts import LAYOUT_NAMES, data_set, walk
+from fundusseg.io.layouts import LAYOUT_NAMES, data_set, parted, walk
 from tests.phantom_sets import FORMS
 
 
@@ -32,6 +32,28 @@ def test_every_form_is_recognised_and_matched(tmp_path, form, wrapper):
     matched = [{r: getattr(e, r) for r in roles if getattr(e, r)} for e in found.entries]
     assert sorted(matched, key=str) == sorted(expected, key=str)
     assert found.unmatched == found.ignored == found.doubles == ()
+
+
+OUTPUTS = ("maps/.ledger.jsonl", "maps/Image_01L.png", "maps/deep/Image_01R.png")
+
+
+def test_output_folders_below_a_data_set_are_no_part_of_it(tmp_path):
+    own = ("Image_01L.jpg", "Image_01L_1stHO.png", "Image_01R.jpg", "Image_01R_1stHO.png")
+    alone = data_set(folder_of(tmp_path, *own))
+    assert data_set(folder_of(tmp_path, *OUTPUTS)) == alone
+
+
+def test_images_in_output_folders_are_parted_from_the_others(tmp_path):
+    folder_of(tmp_path, *OUTPUTS, "x.png", "maps/notes.txt", "mapsx/y.png", "b/maps/z.png")
+    paths = walk(tmp_path)
+    kept, outputs = parted(tmp_path, paths)
+    assert outputs == ["maps/Image_01L.png", "maps/deep/Image_01R.png"]
+    assert kept == [path for path in paths if path not in outputs]
+
+
+def test_the_folder_that_is_asked_for_may_be_an_output_folder(tmp_path):
+    folder_of(tmp_path, ".ledger.jsonl", "x.png")
+    assert parted(tmp_path, walk(tmp_path)) == (["x.png"], [])
 
 
 @pytest.mark.parametrize("form", FORMS)

