@@ -17,7 +17,6 @@ from typing import NoReturn
 from fundusseg.errors import InputError
 from fundusseg.io.files import append_line, sha256_of
 
-
 PATTERN = ".ledger*.jsonl"
 
 

@@ -1,6 +1,7 @@
 """How tensorflow is set up in this process: quiet, on the cores there are, in which precision."""
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -24,10 +25,28 @@ def _native_chatter_silenced() -> Iterator[None]:
         os.close(nowhere)
 
 
+@contextmanager
+def _without_what_no_command_needs() -> Iterator[None]:
+    """Hide the packages for whose sake Keras has wrappers and plots; it does without them.
+
+    They are a quarter of all start-up (docs/speed.md). Somebody's own program, which imports
+    this package, may need them: there they stay.
+    """
+    is_command = "fundusseg.cli" in sys.modules
+    hidden = [name for name in OPTIONAL if is_command and name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # None makes an import fail
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
 GPU_BATCH = 8
+OPTIONAL = ("sklearn", "matplotlib")
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-with _native_chatter_silenced():
+with _native_chatter_silenced(), _without_what_no_command_needs():
     import keras
     import tensorflow as tf
 

@@ -7,7 +7,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from tests.bench.processes import Usage, usage_of
+from tests.bench.processes import Usage, measured, usage_of
 from tests.bench.tables import table
 
 ROUNDS = 7
@@ -41,17 +41,19 @@ os._exit(0)
 
 
 def startup_table(photograph: Path, work: Path) -> tuple[str, float]:
-    """Seconds of both and of a whole run, medians; and the wall ratio of the first two."""
-    taken: dict[str, list[Usage]] = {"least": [], "command": [], "whole": []}
+    """Seconds of both, a whole run and --help, medians; and the wall ratio of the first two."""
+    taken: dict[str, list[Usage]] = {"least": [], "command": [], "whole": [], "help": []}
     for number in range(ROUNDS):
         for name, code in (("least", _LEAST), ("command", _TO_FIRST_FRAME), ("whole", _WHOLE)):
             out = work / f"start-{name}-{number}"
             words = [] if name == "least" else [photograph.resolve(), out]
             taken[name].append(usage_of([sys.executable, "-c", code, *map(str, words)]))
+        taken["help"].append(measured("infer", "--help"))
     rows = [
         ("import tensorflow, load the weights", *_seconds(taken["least"])),
         ("infer until its first frame goes into the network", *_seconds(taken["command"])),
         ("infer of one photograph, to the end", *_seconds(taken["whole"])),
+        ("infer --help", *_seconds(taken["help"])),
     ]
     ratios = {
         field: statistics.median(

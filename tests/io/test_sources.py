@@ -10,7 +10,6 @@ from fundusseg.errors import InputError, UsageError
 from fundusseg.io.sources import LeftOut, sources
 from tests.batch import write_photographs
 
-
 EARLIER = "maps and plots of earlier runs"
 
 

@@ -299,8 +299,7 @@ def test_dead_temporaries_are_swept_and_living_ones_stay(maps, infer, photograph
     assert sorted(path.name for path in maps.rglob(".tmp-*")) == [names[1]] * 2
 
 
-@pytest.mark.parametrize("way", [(), ("--test-time-augmentation",)])
-def test_the_number_of_jobs_does_not_change_a_byte(photographs, tmp_path, way):
+def test_the_number_of_jobs_does_not_change_a_byte(photographs, tmp_path):
     """Same bytes: whatever --jobs.
 
     Operations that are cut up for more threads show in float32, from 192 pixels on.
@@ -308,7 +307,7 @@ def test_the_number_of_jobs_does_not_change_a_byte(photographs, tmp_path, way):
     model = write_tiny_model(tmp_path / "model", frame_px=192)
     for jobs in ("1", "3"):
         words = ("infer", photographs, tmp_path / jobs, "--model", model, "--format", "h5")
-        more = ("--precision", "float32", "--jobs", jobs, "--quiet", *way)
+        more = ("--precision", "float32", "--jobs", jobs, "--quiet")
         assert finished(*words, *more) == (0, "", "")
     assert contents(tmp_path / "1") == contents(tmp_path / "3")
 
