@@ -11,7 +11,8 @@ from fundusseg.errors import InputError, UsageError
 from fundusseg.io.images import image_suffix
 from fundusseg.io.layouts import data_set, parted, recognised, walk
 from fundusseg.io.ledger import has_ledger
-from fundusseg.io.shards import SampleRef, ShardFolder, are_shards
+from fundusseg.io.samples import SampleRef
+from fundusseg.io.shards import ShardFolder, are_shards
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from fundusseg.io.files import sha256_of
 from fundusseg.io.fov_folder import FovFolder
 from fundusseg.io.manifest import NAME as MANIFEST
 from fundusseg.io.manifest import read_manifest
+from fundusseg.io.samples import SampleRef
 
 _STEM = re.compile(
     rf"(?P<stem>.+?)(?:_(?:training|test))?{layouts.MASK_SUFFIX}", re.IGNORECASE | re.DOTALL
@@ -330,7 +331,7 @@ def _memberships(
     return {id: replace(member, split="") for id, member in undivided.items()}
 
 
-def _subject(ref: shards.SampleRef, subjects: dict[str, str] | None, root: Path) -> str:
+def _subject(ref: SampleRef, subjects: dict[str, str] | None, root: Path) -> str:
     return ref.subject if subjects is None else _listed(ref.id, subjects, root)
 
 

@@ -1,7 +1,6 @@
 """infer: photographs become vessel maps, one row of status.tsv for each."""
 
 import errno
-import functools
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
@@ -18,10 +17,9 @@ from fundusseg.fundus.geometry import from_frame
 from fundusseg.fundus.overlay import outlined
 from fundusseg.fundus.specks import area_in_source_px, without_specks
 from fundusseg.io import models
-from fundusseg.io.files import output_folder, sha256_of, sweep, write_bytes
-from fundusseg.io.finished_maps import FinishedMaps
+from fundusseg.io.files import output_folder, sweep, write_bytes
 from fundusseg.io.fov_folder import FovFolder
-from fundusseg.io.ledger import LedgerFiles, SourceStamp, outputs_stand
+from fundusseg.io.ledger import LedgerFiles
 from fundusseg.io.manifest import NAME, manifest, manifest_name, require_own_folder, write_manifest
 from fundusseg.io.outputs import OutputKinds, require_free_names, require_own_files
 from fundusseg.io.sources import Source, Sources, sources
@@ -36,6 +34,7 @@ from fundusseg.io.status import (
 from fundusseg.metrics.expected import expected_dice
 from fundusseg.options import InferOptions
 from fundusseg.parallel import free_cores, ordered_map
+from fundusseg.stages.infer_earlier import EarlierMaps, InputFiles
 from fundusseg.stages.infer_inputs import (
     Prepared,
     from_file,
@@ -53,17 +52,6 @@ class Failure:
 
     source: Source
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """What an earlier run wrote of a source.
-
-    inputs: the hashes of what it was made from; None if with another model or other settings.
-    """
-
-    outputs: tuple[str, ...]
-    inputs: list[str] | None
 
 
 def run_infer(given: str, out: Path, options: InferOptions) -> int:
@@ -117,7 +105,7 @@ class _Job:
         self.threshold = model.threshold if options.threshold is None else options.threshold
         self.smallest_px = 0 if options.keep_specks else model.preset.map.smallest_part_px
         self.mine = found.items[options.shard :: options.num_shards]
-        self.given_fovs = FovFolder(options.fov) if options.fov else None
+        self.files = InputFiles(FovFolder(options.fov) if options.fov else None)
         self.config = {
             "frame_sizes_px": list(self.frame.sizes_px),
             "frame": self.frame.kind,
@@ -130,10 +118,11 @@ class _Job:
             self.config["test_time_augmentation"] = "mirror images"
         self.config_sha256 = config_hash({**self.config, "model": model.sha256})
         self.jobs = options.jobs or free_cores()
-        self.finished = FinishedMaps(self.outputs)
-        self.earlier: dict[str, Earlier] = {}  # by id, of what is not finished
+        self.earlier = EarlierMaps(
+            out, self.outputs, self.files, self.config_sha256, options.verify
+        )
+        self.finished = self.earlier.finished
         self.failures: dict[str, Failure] = {}
-        self._sha256_of = functools.lru_cache(10_000)(sha256_of)  # a shard holds many sources
 
     def read_ledger(self) -> None:
         """Read which of this task's maps earlier runs finished in the output folder.
@@ -144,25 +133,9 @@ class _Job:
         self.ledger = LedgerFiles(self.out, self.options.shard, self.options.num_shards)
         mine = {source.id: source for source in self.mine}
         if self.options.force:
-            self.earlier |= {
-                record["key"]: self._earlier(record)
-                for record in self.ledger
-                if record["key"] in mine
-            }
-            self.ledger.clear()  # other tasks' ledgers stay, but count no more
-            return
-        foreign = set()
-        for record in self.ledger:
-            stop.check()  # with --verify it hashes
-            id = record["key"]
-            if record.get("config") != self.config_sha256:
-                foreign.add(id)
-            else:
-                foreign.discard(id)
-                if id in mine:
-                    self._take(mine[id], record)
-        if foreign:
-            self.ledger.refuse()
+            self.earlier.forget(self.ledger, mine)
+        else:
+            self.earlier.read(self.ledger, mine)
 
     def unfinished(self) -> list[Source]:
         """This task's sources that have no finished map."""
@@ -217,43 +190,6 @@ class _Job:
             return status_line(astuple(failed))
         return self.finished.status_line(source.id)
 
-    def _take(self, source: Source, record: dict) -> None:
-        """Keep a record of the ledger, which overrides earlier ones, if it still holds."""
-        if self._is_finished(source, record):
-            self.finished.add(source.id, record)
-            self.earlier.pop(source.id, None)
-        else:
-            self.finished.discard(source.id)
-            self.earlier[source.id] = self._earlier(record)
-
-    def _earlier(self, record: dict) -> "Earlier":
-        inputs = record.get("inputs") if record.get("config") == self.config_sha256 else None
-        return Earlier(tuple(record["outputs"]), inputs)
-
-    def _is_finished(self, source: Source, record: dict) -> bool:
-        """Whether a map's files stand and its source has not changed."""
-        names = self.outputs.names(source.id)
-        if any(name not in record["outputs"] for name in names):
-            return False
-        wanted = {name: record["outputs"][name] for name in names}
-        if not outputs_stand(self.out, wanted, self.options.verify):
-            return False
-        try:
-            if not self.options.verify and self._stamps(source) == record["stamps"]:
-                return True
-            return list(map(self._sha256_of, self._paths(source))) == record.get("inputs")
-        except (OSError, InputError):
-            return False
-
-    def _paths(self, source: Source) -> list[Path | str]:
-        """The files that a map is made from: photograph (or shard), and given field of view."""
-        if self.given_fovs is None:
-            return [source.file]
-        return [source.file, self.given_fovs.path_of(source.id)]
-
-    def _stamps(self, source: Source) -> list[list[int]]:
-        return [SourceStamp.of(path).as_list() for path in self._paths(source)]
-
     def _ids_sha256(self) -> str:
         """Over the ids of all parts: parts that saw different inputs must not be merged."""
         ids = b"\0".join(os.fsencode(source.id) for source in self.found.items)
@@ -264,10 +200,10 @@ class _Job:
         try:
             if source.refusal:
                 return Failure(source, source.refusal)
-            stamps = self._stamps(source)
+            stamps = self.files.stamps(source)
             if source.ref is not None:
                 return from_shard(source, self.found.shards), stamps
-            return from_file(source, self.frame, self.given_fovs, self.outputs.overlay), stamps
+            return from_file(source, self.frame, self.files.fovs, self.outputs.overlay), stamps
         except InputError as error:
             return Failure(source, error.reason)
         except OSError as error:
@@ -340,15 +276,9 @@ class _Job:
             "row": list(astuple(status_row(item, self._expected_dice(frame, item.fov)))),
             "outputs": {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()},
             "stamps": stamps,
-            "inputs": self._input_hashes(item),
+            "inputs": self.files.hashes(item.source, item.source_sha256),
         }
         return item.source, record
-
-    def _input_hashes(self, item: Prepared) -> list[str]:
-        """The hashes of `_paths`; the photograph's is known from reading it."""
-        first, *others = self._paths(item.source)
-        of_first = item.source_sha256 if item.source.ref is None else self._sha256_of(first)
-        return [of_first, *map(self._sha256_of, others)]
 
     def _expected_dice(self, frame: np.ndarray, fov: np.ndarray) -> float | None:
         calibration = self.model.calibration
@@ -363,20 +293,12 @@ class _Job:
             self._note_failure(result)
         else:
             source, record = result
-            earlier = self.earlier.get(source.id)
-            if earlier is not None and earlier.inputs != record["inputs"]:
-                self._remove(set(earlier.outputs) - set(record["outputs"]))
+            self.earlier.remove_unlike(source.id, record)
             self.ledger.append(source.id, self.config_sha256, **record)
             self.finished.add(source.id, record)
 
     def _note_failure(self, failure: Failure) -> None:
         id = failure.source.id
-        if id in self.earlier:
-            self._remove(self.earlier[id].outputs)
+        self.earlier.remove(id)
         ui.log.warning("%s: %s", escaped(failure.source.file), failure.reason)
         self.failures[id] = failure
-
-    def _remove(self, names: Iterable[str]) -> None:
-        """What the photograph, or the model, was before must not pass for its map now."""
-        for name in names:
-            (self.out / name).unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from fundusseg.io import images, layouts, shards, splits
 from fundusseg.io.files import output_folder, sha256_of, sweep
 from fundusseg.io.ledger import Ledger, SourceStamp, outputs_stand
 from fundusseg.io.manifest import NAME, manifest, manifest_name, require_own_folder, write_manifest
+from fundusseg.io.samples import Sample, ShardHeader
 from fundusseg.io.status import escaped
 from fundusseg.io.tables import read_subjects
 from fundusseg.options import PrepOptions
@@ -29,9 +30,9 @@ class Plan:
 
     source: layouts.DataSet
     members: dict[str, splits.Membership]
-    header: shards.ShardHeader
+    header: ShardHeader
     parts: tuple[tuple[layouts.Entry, ...], ...]
-    standing: shards.ShardHeader | None
+    standing: ShardHeader | None
 
 
 def run_prep(src: Path, out: Path, options: PrepOptions) -> int:
@@ -90,7 +91,7 @@ def planned(src: Path, out: Path, options: PrepOptions) -> Plan:
         "layout": source.layout,
         "subjects": subjects,
     }
-    header = shards.ShardHeader.of(
+    header = ShardHeader.of(
         options.preset, PRESETS[options.preset].frame, src.resolve().name, count, choices
     )
     parts = tuple(source.entries[part::count] for part in range(count))
@@ -121,7 +122,7 @@ def sample_of(root: Path, entry: layouts.Entry, member: splits.Membership, frame
     mask, mask2 = (
         name and images.read_vessels(root / name, shape) for name in (entry.mask, entry.mask2)
     )
-    return shards.Sample(
+    return Sample(
         id=entry.id,
         split=member.split,
         subject=member.subject,
@@ -272,13 +273,11 @@ def _write_part(
     )
 
 
-def _prepared(
-    plan: Plan, part: int, failures: dict[str, str], jobs: int
-) -> Iterator[shards.Sample]:
+def _prepared(plan: Plan, part: int, failures: dict[str, str], jobs: int) -> Iterator[Sample]:
     """The samples of one part in order; what failed goes to `failures` and the log."""
     root, frame = plan.source.root, plan.header.frame
 
-    def prepared(entry: layouts.Entry) -> shards.Sample | InputError:
+    def prepared(entry: layouts.Entry) -> Sample | InputError:
         try:
             return sample_of(root, entry, plan.members[entry.id], frame)
         except InputError as error:

@@ -10,7 +10,8 @@ from fundusseg.config import LARGEST_SEED, PRESETS, Preset, with_overrides
 from fundusseg.errors import FundussegError, InputError, UsageError
 from fundusseg.io import models
 from fundusseg.io.files import read_json, sha256_of
-from fundusseg.io.shards import Sample, ShardFolder
+from fundusseg.io.samples import Sample
+from fundusseg.io.shards import ShardFolder
 from fundusseg.options import TrainOptions
 
 

@@ -15,7 +15,8 @@ import numpy as np
 from fundusseg.config import Preset
 from fundusseg.io import models
 from fundusseg.io.arrays import read_arrays
-from fundusseg.io.shards import Sample, ShardFolder
+from fundusseg.io.samples import Sample
+from fundusseg.io.shards import ShardFolder
 from fundusseg.metrics.curves import ScoreHistogram
 from fundusseg.metrics.validation import validation
 from fundusseg.nets import runtime

@@ -15,14 +15,8 @@ from fundusseg.errors import FundussegError, InputError
 from fundusseg.fundus.field_of_view import FieldOfView
 from fundusseg.fundus.geometry import Geometry
 from fundusseg.io.manifest import NAME, manifest, manifest_name, write_manifest
-from fundusseg.io.shards import (
-    Sample,
-    ShardFolder,
-    ShardHeader,
-    shard_name,
-    write_sample,
-    write_shard,
-)
+from fundusseg.io.samples import Sample, ShardHeader
+from fundusseg.io.shards import ShardFolder, shard_name, write_sample, write_shard
 
 FRAME = FrameConfig(sizes_px=(24,))
 IDS = ["images/a", "images/b c", "é", os.fsdecode(b"latin\xe9\\x41"), "line\nbreak"]

@@ -14,7 +14,8 @@ from fundusseg import stop
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError, Stopped
 from fundusseg.io.files import sha256_of
 from fundusseg.io.manifest import NAME, read_manifest
-from fundusseg.io.shards import Sample, ShardFolder
+from fundusseg.io.samples import Sample
+from fundusseg.io.shards import ShardFolder
 from fundusseg.io.status import unescaped
 from fundusseg.stages import prep
 from fundusseg.stages.prep import PrepOptions, describe, planned, run_prep

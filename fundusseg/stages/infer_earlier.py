@@ -1,0 +1,141 @@
+"""What earlier runs of infer left in an output folder: maps that stand, maps to be replaced."""
+
+import functools
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from fundusseg import stop
+from fundusseg.errors import InputError
+from fundusseg.io.files import sha256_of
+from fundusseg.io.finished_maps import FinishedMaps
+from fundusseg.io.fov_folder import FovFolder
+from fundusseg.io.ledger import LedgerFiles, SourceStamp, outputs_stand
+from fundusseg.io.outputs import OutputKinds
+from fundusseg.io.sources import Source
+
+
+class InputFiles:
+    """The files that a map is made from: the photograph (or shard), and a given field of view."""
+
+    def __init__(self, fovs: FovFolder | None):
+        self.fovs = fovs
+        self._sha256_of = functools.lru_cache(10_000)(sha256_of)  # a shard holds many sources
+
+    def paths(self, source: Source) -> list[Path | str]:
+        """The files' paths, the photograph's first; InputError without a field of view."""
+        return [source.file] if self.fovs is None else [source.file, self.fovs.path_of(source.id)]
+
+    def stamps(self, source: Source) -> list[list[int]]:
+        """Size and modification time of each; OSError or InputError if there is none."""
+        return [SourceStamp.of(path).as_list() for path in self.paths(source)]
+
+    def hashes(self, source: Source, photograph_sha256: str = "") -> list[str]:
+        """SHA-256 of each; a photograph's may be known from reading it. InputError likewise."""
+        first, *others = self.paths(source)
+        is_known = photograph_sha256 and source.ref is None
+        return [
+            photograph_sha256 if is_known else self._sha256_of(first),
+            *map(self._sha256_of, others),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What an earlier run wrote of a source.
+
+    inputs: the hashes of what it was made from; None if with another model or other settings.
+    """
+
+    outputs: tuple[str, ...]
+    inputs: list[str] | None
+
+
+class EarlierMaps:
+    """Maps of earlier runs: those that are finished, and those that a new one replaces.
+
+    Args:
+        out: the output folder. kinds: the files that are asked for.
+        verify: hash all that is finished, where size and time would tell.
+
+    Attributes:
+        finished: what stands, to which the run adds its own.
+    """
+
+    def __init__(
+        self, out: Path, kinds: OutputKinds, files: InputFiles, config_sha256: str, verify: bool
+    ):
+        self.out, self.kinds, self.files = out, kinds, files
+        self.config_sha256, self.verify = config_sha256, verify
+        self.finished = FinishedMaps(kinds)
+        self._replaced: dict[str, Earlier] = {}
+
+    def read(self, ledger: LedgerFiles, wanted: Mapping[str, Source]) -> None:
+        """Take the ledger's records of the `wanted` sources, by id.
+
+        Raises:
+            InputError: if any of its maps were made with another model or other settings.
+        """
+        foreign = set()
+        for record in ledger:
+            stop.check()  # with verify it hashes
+            id = record["key"]
+            if record.get("config") != self.config_sha256:
+                foreign.add(id)
+            else:
+                foreign.discard(id)
+                if id in wanted:
+                    self._take(wanted[id], record)
+        if foreign:
+            ledger.refuse()
+
+    def forget(self, ledger: LedgerFiles, wanted: Collection[str]) -> None:
+        """Have all of the `wanted` ids made anew (--force); on disk other tasks' ledgers stay."""
+        self._replaced |= {
+            record["key"]: self._earlier(record) for record in ledger if record["key"] in wanted
+        }
+        ledger.clear()
+
+    def remove(self, id: str) -> None:
+        """Remove what was written of a source that has failed now."""
+        if id in self._replaced:
+            self._remove(self._replaced[id].outputs)
+
+    def remove_unlike(self, id: str, record: dict) -> None:
+        """Remove what was made from another photograph, or by another model, than `record`."""
+        earlier = self._replaced.get(id)
+        if earlier is not None and earlier.inputs != record["inputs"]:
+            self._remove(set(earlier.outputs) - set(record["outputs"]))
+
+    def _take(self, source: Source, record: dict) -> None:
+        """Keep a record of the ledger, which overrides earlier ones, if it still holds."""
+        if self._is_finished(source, record):
+            self.finished.add(source.id, record)
+            self._replaced.pop(source.id, None)
+        else:
+            self.finished.discard(source.id)
+            self._replaced[source.id] = self._earlier(record)
+
+    def _earlier(self, record: dict) -> Earlier:
+        inputs = record.get("inputs") if record.get("config") == self.config_sha256 else None
+        return Earlier(tuple(record["outputs"]), inputs)
+
+    def _is_finished(self, source: Source, record: dict) -> bool:
+        """Whether a map's files stand and its source has not changed."""
+        names = self.kinds.names(source.id)
+        if any(name not in record["outputs"] for name in names):
+            return False
+        wanted = {name: record["outputs"][name] for name in names}
+        if not outputs_stand(self.out, wanted, self.verify):
+            return False
+        try:
+            if not self.verify and self.files.stamps(source) == record["stamps"]:
+                return True
+            return self.files.hashes(source) == record.get("inputs")
+        except (OSError, InputError):
+            return False
+
+    def _remove(self, names: Iterable[str]) -> None:
+        """What the photograph, or the model, was before must not pass for its map now."""
+        for name in names:
+            (self.out / name).unlink(missing_ok=True)
