@@ -133,28 +133,28 @@ _REMEDY = f"give --layout, one of {', '.join(LAYOUT_NAMES)}; README.md draws eac
 def walk(root: Path, leave_out: Path | None = None) -> list[str]:
     """All files below `root` as relative paths with /, in byte order; no dot files.
 
-    `leave_out` (and what is below it) is not walked. Links to folders are followed, each
-    folder once, so that a link to a folder above ends nowhere.
+    `leave_out` (and what is below it) is not walked. Links to folders are followed, but for
+    those to a folder that they lie in, as `find -L` does.
 
     Raises:
         InputError: if a folder cannot be listed.
     """
     found: list[str] = []
-    seen = {os.path.realpath(folder) for folder in (root, leave_out) if folder is not None}
+    left_out = leave_out and os.path.realpath(leave_out)
+    above = {os.fspath(root): (os.path.realpath(root),)}  # by folder: it and those it lies in
 
     def refuse(error: OSError) -> None:
         raise InputError(error.filename, f"cannot be listed ({error.strerror})")
 
-    def is_new(path: str) -> bool:
-        real = os.path.realpath(path)
-        return real not in seen and not seen.add(real)
-
     for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
-        folders[:] = [
-            name
-            for name in sorted(folders)
-            if not name.startswith(".") and is_new(os.path.join(folder, name))
-        ]
+        walked, candidates = above.pop(folder), sorted(folders)
+        folders.clear()
+        for name in candidates:
+            path = os.path.join(folder, name)
+            real = os.path.realpath(path)
+            if not name.startswith(".") and real != left_out and real not in walked:
+                above[path] = (*walked, real)
+                folders.append(name)
         relative = os.path.relpath(folder, root)
         prefix = "" if relative == "." else relative + "/"
         found += [prefix + name for name in names if not name.startswith(".")]

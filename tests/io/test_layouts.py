@@ -251,3 +251,20 @@ def test_links_to_folders_are_walked_and_one_to_a_folder_above_ends(tmp_path):
     (root / "linked").symlink_to(tmp_path / "elsewhere")
     (root / "linked" / "up").symlink_to(root)
     assert walk(root) == ["linked/a.png"]
+
+
+def test_a_folder_that_is_linked_twice_is_walked_twice(tmp_path):
+    """No photograph is dropped without a word: each path is one."""
+    folder_of(tmp_path, "elsewhere/a.png", "set/real/b.png")
+    root = tmp_path / "set"
+    (root / "one").symlink_to(tmp_path / "elsewhere")
+    (root / "two").symlink_to(tmp_path / "elsewhere")
+    (root / "three").symlink_to(root / "real")
+    assert walk(root) == ["one/a.png", "real/b.png", "three/b.png", "two/a.png"]
+
+
+def test_folders_that_are_linked_in_a_ring_end(tmp_path):
+    folder_of(tmp_path, "a/x.png", "b/y.png")
+    (tmp_path / "a" / "to b").symlink_to(tmp_path / "b")
+    (tmp_path / "b" / "to a").symlink_to(tmp_path / "a")
+    assert walk(tmp_path) == ["a/to b/y.png", "a/x.png", "b/to a/x.png", "b/y.png"]
