@@ -172,9 +172,11 @@ def parted(root: Path, paths: list[str]) -> tuple[list[str], list[str]]:
         for folder in {above for folder in folders for above in _upwards(folder)}
         if has_ledger(root / folder)
     }
+    if not outputs:
+        return paths, []
     inside = {folder for folder in folders if not outputs.isdisjoint(_upwards(folder))}
     left_out = [path for path in paths if image_suffix(path) and _folder(path) in inside]
-    return sorted(set(paths) - set(left_out), key=os.fsencode) if left_out else paths, left_out
+    return sorted(set(paths) - set(left_out), key=os.fsencode), left_out
 
 
 def _folder(path: str) -> str:

@@ -74,7 +74,8 @@ def sources(
 
     Raises:
         UsageError: if there is no such path, or it is the output folder.
-        InputError: if there is nothing in it, or two inputs would write one output.
+        InputError: if there is nothing in it, an earlier run wrote it, or two inputs would write
+            one output.
     """
     path, is_emptied = Path(given), False
     if null_separated and given != "-":
@@ -86,8 +87,12 @@ def sources(
             raise UsageError(f"{given}: is IN and OUT; choose another output folder")
         paths = walk(path, leave_out=out)
         is_emptied = not paths and has_ledger(out)
-        sharded = are_shards(paths)
-        found = _sharded(path, split) if sharded else _walked(path, out, paths, layout, keep_suffix)
+        if are_shards(paths):
+            found = _sharded(path, split)
+        elif has_ledger(path):
+            raise InputError(path, "is what an earlier run wrote", "give IN first, then OUT")
+        else:
+            found = _walked(path, out, paths, layout, keep_suffix)
     elif path.is_file():
         found = Sources((_source(path.name, _beginning(path.parent), keep_suffix),))
     else:

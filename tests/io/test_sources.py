@@ -81,6 +81,13 @@ def test_maps_of_an_earlier_run_are_no_photographs(tmp_path, layout):
     assert seen.left_out == (LeftOut(["old/a.png", "old/b/c.png"], EARLIER),)
 
 
+def test_maps_as_in_are_refused(tmp_path):
+    """Swapped words: maps are no photographs, and photographs no place for maps."""
+    touch(tmp_path / "maps", ".ledger.jsonl", "a.png")
+    with pytest.raises(InputError, match="is what an earlier run wrote; give IN first, then OUT"):
+        found(tmp_path / "maps", tmp_path / "photographs")
+
+
 def test_in_as_out_is_a_wrong_command_line(tmp_path):
     """Exit 2: maps beside their photographs would be photographs to the next run."""
     touch(tmp_path, "a.jpg")
