@@ -28,7 +28,7 @@ from fundusseg.report.plots import COLOURS, DPI
 from fundusseg.report.png import png
 
 CONTROL = "control"
-ABOUT = "Written by `make trials`; docs/recipe.md says what they are and what was learnt."
+ABOUT = "Written by `make trials`; what was learnt: docs/recipe.md, docs/adversary.md."
 FUNDUSSEG = "bin/fundusseg"
 FIGURES = {"dice": "Dice", "cldice": "clDice", "auroc": "AUROC"}
 # What a discriminator pays that judges all maps alike, by kind of loss.
