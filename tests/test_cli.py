@@ -1,5 +1,6 @@
 """The command line: help, exit codes, messages. What commands do is tested with their stages."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -155,14 +156,22 @@ def test_messages_go_to_the_log_file_too(tmp_path, capsys):
     assert time.strftime("%Y-%m-%d") in log.read_text()
 
 
-def test_a_checkout_runs_from_cron():
-    """bin/fundusseg needs neither HOME nor a PATH worth the name."""
+def version_by_program(cwd: Path, **environment: str) -> str:
+    """What bin/fundusseg --version prints in a folder."""
     program = Path(__file__).parent.parent / "bin" / "fundusseg"
     done = subprocess.run(
-        [program, "--version"],
-        env={"PATH": "/usr/bin:/bin"},
-        cwd="/",
-        capture_output=True,
-        text=True,
+        [program, "--version"], env=environment, cwd=cwd, capture_output=True, text=True
     )
-    assert done.stdout == f"fundusseg {__version__}\n", done.stderr
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_checkout_runs_from_cron():
+    """bin/fundusseg needs neither HOME nor a PATH worth the name."""
+    assert version_by_program(Path("/"), PATH="/usr/bin:/bin") == f"fundusseg {__version__}\n"
+
+
+@pytest.mark.parametrize("name", ["fundusseg", "typer", "logging"])
+def test_modules_in_the_working_folder_are_not_imported(tmp_path, name):
+    (tmp_path / f"{name}.py").write_text("raise SystemExit('this is not the program')")
+    assert version_by_program(tmp_path, **os.environ) == f"fundusseg {__version__}\n"

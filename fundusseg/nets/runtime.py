@@ -29,7 +29,7 @@ def _native_chatter_silenced() -> Iterator[None]:
 def _without_what_no_command_needs() -> Iterator[None]:
     """Hide the packages for whose sake Keras has wrappers and plots; it does without them.
 
-    They are a quarter of all start-up (docs/speed.md). Somebody's own program, which imports
+    They are a fifth of all start-up (docs/speed.md). Somebody's own program, which imports
     this package, may need them: there they stay.
     """
     is_command = "fundusseg.cli" in sys.modules
