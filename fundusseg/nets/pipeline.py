@@ -81,4 +81,9 @@ def training_batches(
     numbers = np.arange(steps * batch).reshape(steps, parts, batch // parts)
     draws = tf.data.Dataset.from_tensor_slices(numbers[first_step:, part].reshape(-1))
     crops = draws.map(crop, num_parallel_calls=jobs, deterministic=True)
-    return crops.batch(batch // parts, drop_remainder=True).prefetch(2)
+    options = tf.data.Options()
+    # All numbers are given, so there is nothing to tune; and the thread that would naps ever
+    # longer, up to a minute, which every end of a training would wait for.
+    options.autotune.enabled = False
+    batches = crops.batch(batch // parts, drop_remainder=True).prefetch(2)
+    return batches.with_options(options)

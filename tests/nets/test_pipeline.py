@@ -108,6 +108,13 @@ def test_batches_from_the_middle_are_those_of_an_unbroken_run(frames, jobs):
         np.testing.assert_array_equal(one, other)
 
 
+def test_nothing_is_left_to_tensorflows_tuner(frames):
+    """Its thread naps for up to a minute, and the end of a training would wait for it."""
+    order = draw_order([3], 6, 1.0, seed=1)
+    batches = training_batches(list(frames), order, 0, 2, UNCHANGED, 1, 1)
+    assert batches.options().autotune.enabled is False
+
+
 def test_the_shares_of_two_processes_make_up_the_batches_of_one(frames):
     config = AugmentConfig(crop_px=64)
     order = draw_order([3], 20, 1.0, seed=2)
