@@ -188,7 +188,7 @@ def read_probability(path: Path) -> np.ndarray:
     """
     grey = _decoded(_file_bytes(path), path)
     if grey.ndim == 3:
-        if len(np.unique(grey[..., 0])) > 2:  # else it may be a mask, of red on black
+        if not is_binary(grey[..., 0]):  # else it may be a mask, of red on black
             _require_grey(path, grey)
         grey = grey[..., 0]
     if not np.issubdtype(grey.dtype, np.integer):
@@ -204,6 +204,11 @@ def _require_grey(path: Path, pixels: np.ndarray) -> None:
         spread = channels.max(axis=2) - channels.min(axis=2)
         if (spread > COLOUR_SPREAD).mean() > MOST_COLOUR:
             raise InputError(path, "is a picture in colours, no mask or map", MAKE_BINARY)
+
+
+def is_binary(grey: np.ndarray) -> bool:
+    """Whether a picture (Y, X) has two levels at most."""
+    return bool(((grey == grey.min()) | (grey == grey.max())).all())
 
 
 def map_png(vessels: np.ndarray) -> bytes:

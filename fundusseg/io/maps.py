@@ -131,7 +131,7 @@ def _stored(file: MapFile) -> tuple[np.ndarray | None, np.ndarray | None]:
         _require_shape(file.probability, probability, vessels.shape)
         return vessels, probability
     grey = images.read_probability(file.path)
-    if _is_binary(grey):
+    if images.is_binary(grey):
         return images.read_mask(file.path), None
     return None, grey
 
@@ -163,10 +163,6 @@ def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
     except (OSError, ValueError, EOFError, TypeError, zlib.error, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(path, f"is damaged or no NPZ ({reason})", arrays.MAKE_ANEW) from error
-
-
-def _is_binary(grey: np.ndarray) -> bool:
-    return bool(((grey == grey.min()) | (grey == grey.max())).all())
 
 
 def _require_shape(path: Path, values: np.ndarray, shape: tuple[int, int]) -> None:

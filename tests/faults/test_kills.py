@@ -20,7 +20,7 @@ SEED = 20
 POINTS_OF_PREP = 23  # 4 shards of 3 points and a line of 2 each, a manifest
 POINTS_OF_INFER = 54  # 6 photographs of 2 files and a line each, a table, a manifest
 STEPS = 30
-KILLS_OF_TRAIN = (("point", 5), ("instant", 0.6), ("point", 9))
+KILLS_OF_TRAIN = (("point", 5), ("instant", 0.6), ("point", 9), ("instant", 0.3))
 FORMATS = ("h5", "npz")
 
 

@@ -299,7 +299,8 @@ def test_dead_temporaries_are_swept_and_living_ones_stay(maps, infer, photograph
     assert sorted(path.name for path in maps.rglob(".tmp-*")) == [names[1]] * 2
 
 
-def test_the_number_of_jobs_does_not_change_a_byte(photographs, tmp_path):
+@pytest.mark.parametrize("way", [(), ("--test-time-augmentation",)])
+def test_the_number_of_jobs_does_not_change_a_byte(photographs, tmp_path, way):
     """Same bytes: whatever --jobs.
 
     Operations that are cut up for more threads show in float32, from 192 pixels on.
@@ -307,7 +308,7 @@ def test_the_number_of_jobs_does_not_change_a_byte(photographs, tmp_path):
     model = write_tiny_model(tmp_path / "model", frame_px=192)
     for jobs in ("1", "3"):
         words = ("infer", photographs, tmp_path / jobs, "--model", model, "--format", "h5")
-        more = ("--precision", "float32", "--jobs", jobs, "--quiet")
+        more = ("--precision", "float32", "--jobs", jobs, "--quiet", *way)
         assert finished(*words, *more) == (0, "", "")
     assert contents(tmp_path / "1") == contents(tmp_path / "3")
 
