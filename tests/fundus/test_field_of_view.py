@@ -41,7 +41,7 @@ DISCS = {
 
 
 @pytest.mark.parametrize("name", DISCS)
-@pytest.mark.parametrize("level", [40, 150, 250])
+@pytest.mark.parametrize("level", [20, 40, 150, 250])
 def test_drawn_discs_are_found(name, level):
     shape, y, x, diameter_px = DISCS[name]
     truth = disc(shape, y, x, diameter_px)
@@ -51,6 +51,8 @@ def test_drawn_discs_are_found(name, level):
     assert found.diameter_px == pytest.approx(diameter_px, abs=tolerance_px)
     assert (found.y_px, found.x_px) == pytest.approx((y, x), abs=tolerance_px)
     assert found.method == "circle"
+    assert mask[-1].any() == truth[-1].any()
+    assert mask[:, -1].any() == truth[:, -1].any()
 
 
 @pytest.mark.parametrize("side", ["top", "bottom", "both", "left"])
@@ -88,10 +90,38 @@ def test_a_notch_and_dark_lesions_inside_count():
     assert found.diameter_px == pytest.approx(370, rel=0.01)
 
 
-def test_a_grey_frame_is_a_frame():
-    truth = disc((400, 500), 200, 250, 370)
-    _, mask = found_field_of_view(photograph_of(truth, level=200, dark=30))
+@pytest.mark.parametrize("surround", [30, 60, 255])
+@pytest.mark.parametrize("name", ["circle", "cut at top and bottom", "wider than the frame"])
+def test_a_surround_may_be_grey_or_white(name, surround):
+    shape, y, x, diameter_px = DISCS[name]
+    truth = disc(shape, y, x, diameter_px)
+    photograph = photograph_of(truth, level=200)
+    photograph[~truth] = surround
+    found, mask = found_field_of_view(photograph)
+    assert found.method == "circle"
     assert overlap(mask, truth) >= 0.98
+    assert found.diameter_px == pytest.approx(diameter_px, rel=0.01)
+
+
+@pytest.mark.parametrize("sides", [(60, 60, 60, 60), (0, 120, 0, 0), (0, 0, 45, 0), (5, 5, 5, 5)])
+def test_light_margins_are_left_out(sides):
+    top, bottom, left, right = sides
+    margins = ((top, bottom), (left, right))
+    truth = np.pad(disc((700, 900), 350, 450, 660), margins)
+    photograph = photograph_of(disc((700, 900), 350, 450, 660))
+    photograph = np.pad(photograph, (*margins, (0, 0)), constant_values=255)
+    found, mask = found_field_of_view(photograph)
+    assert found.method == "circle"
+    assert overlap(mask, truth) >= 0.98
+    assert found.diameter_px == pytest.approx(660, rel=0.01)
+
+
+def test_within_margins_a_photograph_without_surround_is_all_there_is():
+    photograph = photograph_of(np.ones((300, 400), bool))
+    photograph = np.pad(photograph, ((20, 20), (30, 0), (0, 0)), constant_values=255)
+    found, mask = found_field_of_view(photograph)
+    assert (found.y_px, found.x_px, found.diameter_px) == (170, 230, 400)
+    assert mask.sum() == 300 * 400
 
 
 def test_a_square_window_is_its_hull():
@@ -108,6 +138,25 @@ def test_a_photograph_without_a_frame_is_its_own_field_of_view():
     assert mask.all()
     assert (found.y_px, found.x_px, found.diameter_px) == (150, 200, 400)
     assert found.method == "frame"
+
+
+@pytest.mark.parametrize("power", [1, 2, 4])
+def test_retina_in_the_corners_is_no_surround(power):
+    """Light falls to a quarter towards the corners of a part cut out of a photograph."""
+    rows, columns = np.mgrid[-1:1:500j, -1:1:500j]
+    light = 1 - 0.75 * (np.hypot(rows, columns) / np.sqrt(2)) ** power
+    photograph = photograph_of(np.ones((500, 500), bool), level=220) * light[..., np.newaxis]
+    found, mask = found_field_of_view(photograph.astype(np.uint8))
+    assert found.method == "frame"
+    assert mask.all()
+
+
+def test_an_edge_that_is_nearly_straight_is_no_circle():
+    truth = disc((400, 500), 2540, 250, 5000)  # of the disc's edge, 24 rows in the picture
+    found, mask = found_field_of_view(photograph_of(truth))
+    assert found.method == "hull"
+    assert overlap(mask, truth) >= 0.98
+    assert found.diameter_px == pytest.approx(500, abs=5)
 
 
 @pytest.mark.parametrize("level", [0, 3, 255])
