@@ -55,13 +55,14 @@ BASE ?= scratch
 SEEDS ?= 1
 TRIALS ?= $(basename $(notdir $(wildcard docs/trials/$(trial_group)/*.json)))
 TRIAL := .venv/bin/python -m tests.bench.trials
-trial_group = $(if $(filter scratch,$(BASE)),recipe,$(if $(filter second-stage-%,$(BASE)),second-stage,adversary))
+trial_group = $(patsubst without-%,adversary,$(patsubst second-stage-%,second-stage,$(patsubst \
+	split,adversary,$(patsubst scratch,recipe,$(BASE)))))
 trials_done = $(foreach seed,$(SEEDS),$(TRIALS:%=runs/trials/$(BASE)/%-$(seed)/done))
 
 .PHONY: trials
 trials: $(trials_done) ## other recipes, from BASE, with the sets in DATA, to docs/trials/BASE.md
 	$(TRIAL) table $(BASE) runs/trials > docs/trials/$(BASE).md
-	$(if $(filter adversary,$(trial_group)),$(TRIAL) plot $(BASE) runs/trials > docs/trials/$(BASE).png)
+	$(if $(filter adversary from-nothing,$(trial_group)),$(TRIAL) plot $(BASE) runs/trials > docs/trials/$(BASE).png)
 runs/trials/$(BASE)/%/done: $(call shards_of,$(SETS))
 	$(TRIAL) run $(BASE) $* $(MODELS)/shards runs/trials
 	touch $@
