@@ -54,6 +54,15 @@ class Failure:
     reason: str
 
 
+@dataclass(frozen=True)
+class Written:
+    """A source whose map is written, and its record for the ledger."""
+
+    source: Source
+    record: dict
+    is_blank: bool
+
+
 def run_infer(given: str, out: Path, options: InferOptions) -> int:
     """Write a vessel map for every photograph that `given` names, a status table, a manifest.
 
@@ -243,7 +252,7 @@ class _Job:
             test_time_augmentation=options.test_time_augmentation,
         )
 
-    def _written(self, group: list) -> list[Failure | tuple[Source, dict]]:
+    def _written(self, group: list) -> list[Failure | Written]:
         """Put a batch of frames through the network, and write the files of each."""
         if isinstance(group[0], Failure):
             return group
@@ -255,9 +264,7 @@ class _Job:
             for (item, stamps), frame in zip(group, frames, strict=True)
         ]
 
-    def _written_one(
-        self, item: Prepared, stamps: list, frame: np.ndarray
-    ) -> Failure | tuple[Source, dict]:
+    def _written_one(self, item: Prepared, stamps: list, frame: np.ndarray) -> Failure | Written:
         """Bring the probabilities back to the photograph, write the files."""
         probability = from_frame(frame, item.geometry)
         smallest_px = area_in_source_px(self.smallest_px, item.geometry)
@@ -278,7 +285,7 @@ class _Job:
             "stamps": stamps,
             "inputs": self.files.hashes(item.source, item.source_sha256),
         }
-        return item.source, record
+        return Written(item.source, record, item.is_blank)
 
     def _expected_dice(self, frame: np.ndarray, fov: np.ndarray) -> float | None:
         calibration = self.model.calibration
@@ -288,14 +295,17 @@ class _Job:
         vessels = scores >= self.threshold  # with specks: a hundredth of the area
         return expected_dice(scores, vessels, calibration.slope, calibration.intercept)
 
-    def _note(self, result) -> None:
+    def _note(self, result: Failure | Written) -> None:
         if isinstance(result, Failure):
             self._note_failure(result)
-        else:
-            source, record = result
-            self.earlier.remove_unlike(source.id, record)
-            self.ledger.append(source.id, self.config_sha256, **record)
-            self.finished.add(source.id, record)
+            return
+        id, record = result.source.id, result.record
+        self.earlier.remove_unlike(id, record)
+        self.ledger.append(id, self.config_sha256, **record)
+        self.finished.add(id, record)
+        if result.is_blank:
+            said = "%s: shows nothing, so its map is empty"
+            ui.log.warning(said, escaped(result.source.file))
 
     def _note_failure(self, failure: Failure) -> None:
         id = failure.source.id

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fundusseg import ui
 from fundusseg.config import FrameConfig, Preset
 from fundusseg.errors import InputError, UsageError
 from fundusseg.fundus.field_of_view import FieldOfView
@@ -15,7 +14,7 @@ from fundusseg.io.fov_folder import FovFolder
 from fundusseg.io.models import Model
 from fundusseg.io.shards import ShardFolder
 from fundusseg.io.sources import Source
-from fundusseg.io.status import OK, StatusRow, escaped
+from fundusseg.io.status import OK, StatusRow
 from fundusseg.options import InferOptions
 
 
@@ -25,6 +24,7 @@ class Prepared:
 
     image: uint8 (S, S, 3). fov: uint8 (S, S) coverage. pixels: the photograph itself,
     uint8 (Y, X, 3), None where no overlay is drawn, so as not to hold it for nothing.
+    is_blank: it shows nothing, so its fov is empty.
     """
 
     source: Source
@@ -34,6 +34,7 @@ class Prepared:
     field_of_view: FieldOfView
     source_sha256: str
     pixels: np.ndarray | None
+    is_blank: bool = False
 
 
 def from_file(
@@ -49,18 +50,16 @@ def from_file(
     if given_fovs is not None:
         given = given_fovs.mask_of(source.id, photograph.pixels.shape[:2])
     found = framed(photograph.pixels, given, frame)
-    fov = found.fov
-    if images.is_blank(photograph.pixels):
-        ui.log.warning("%s: shows nothing, so its map is empty", escaped(source.file))
-        fov = np.zeros_like(fov)
+    is_blank = images.is_blank(photograph.pixels)
     return Prepared(
         source,
         found.image,
-        fov,
+        np.zeros_like(found.fov) if is_blank else found.fov,
         found.geometry,
         found.field_of_view,
         photograph.sha256,
         photograph.pixels if keep_pixels else None,
+        is_blank,
     )
 
 

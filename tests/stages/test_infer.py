@@ -13,7 +13,15 @@ from skimage.measure import label
 from fundusseg.config import config_hash
 from fundusseg.io.images import read_photograph
 from fundusseg.io.status import read_status
-from tests.batch import contents, photograph, run, started, write_photographs, write_tiny_model
+from tests.batch import (
+    contents,
+    finished,
+    photograph,
+    run,
+    started,
+    write_photographs,
+    write_tiny_model,
+)
 from tests.phantom_sets import encoded
 
 IDS = ["a", "b/c", "b/d e", "é"]
@@ -392,6 +400,15 @@ def test_a_photograph_that_shows_nothing_gets_an_empty_map(infer, tmp_path, caps
         assert not picture(tmp_path / "maps" / f"{name}.png").any()
         assert rows(tmp_path / "maps")[name].expected_dice == ""
         assert f"{name}.png: shows nothing, so its map is empty" in said
+
+
+def test_the_first_photograph_that_shows_nothing_is_warned_of_too(tiny_model, tmp_path):
+    """In a process of its own: while tensorflow is imported, nothing can be said on stderr."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/black.png").write_bytes(encoded(HOSTILE["black"], "x.png"))
+    words = ("infer", tmp_path / "in", tmp_path / "maps", "--model", tiny_model)
+    code, _, said = finished(*words)
+    assert code == 0 and "black.png: shows nothing, so its map is empty" in said
 
 
 def test_an_emptied_folder_is_done(infer, tmp_path):
