@@ -171,7 +171,7 @@ def merged(manifests: Iterable[dict], paths: list[Path]) -> dict:
         settings = {key: value for key, value in part.items() if key not in own}
         shared = settings if shared is None else shared
         if settings != shared:
-            problem = f"was made with other settings or versions than {paths[0].name}"
+            problem = f"was made with other settings, inputs or versions than {paths[0].name}"
             remedy = "run all parts with the same command on the same inputs"
             raise InputError(path, problem, remedy)
         for key, table in joined.items():

@@ -4,6 +4,7 @@ HDF5 holds many samples a file (`shard-00000-of-00008.h5`), NPZ one (`<id>.npz`)
 are the same (io/samples.py).
 """
 
+import itertools
 import json
 import os
 import struct
@@ -84,7 +85,7 @@ class ShardFolder:
 
     Raises:
         InputError: if there is no shard, one is missing or damaged, they are of a newer
-            version, or they were not prepared alike.
+            version, they were not prepared alike, or two hold one sample.
     """
 
     def __init__(self, root: Path):
@@ -105,6 +106,7 @@ class ShardFolder:
         else:
             self._require_listed(npz_paths)
         self.refs = sorted(refs, key=lambda ref: os.fsencode(ref.id))
+        self._require_single()
 
     def of_split(self, split: str) -> list[SampleRef]:
         """The references of one split, or of all of them ("all"), by id in byte order."""
@@ -150,6 +152,13 @@ class ShardFolder:
             name = shard_name(shard, self.header.num_shards)
             if name not in present:
                 raise InputError(self.root / name, "is missing", "run the same prep again")
+
+    def _require_single(self) -> None:
+        """The parts of an array between whose tasks the data set changed hold some ids twice."""
+        for one, other in itertools.pairwise(self.refs):
+            if one.id == other.id:
+                problem = f"and {one.path.relative_to(self.root)} both hold {one.id}"
+                raise InputError(other.path, problem, "run the same prep again, all its parts")
 
     def _require_listed(self, paths: list[Path]) -> None:
         """NPZ names do not tell how many there are, so prep's manifest, or its parts', does."""

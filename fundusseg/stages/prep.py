@@ -1,5 +1,6 @@
 """prep: a data set folder becomes shards of samples in the canonical frame."""
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -314,10 +315,18 @@ def _conclude(
         "layout": plan.source.layout,
         "sha256": plan.header.config_sha256,
     }
-    write_manifest(out / manifest_name(*task), manifest("prep", config, **joined))
+    values = manifest("prep", config, **joined, ids_sha256=_ids_sha256(plan))
+    write_manifest(out / manifest_name(*task), values)
     entries = [entry for part in mine for entry in plan.parts[part]]
     _report(plan, entries, len(joined["failures"]))
     return EXIT_SOME_FAILED if joined["failures"] else EXIT_OK
+
+
+def _ids_sha256(plan: Plan) -> str:
+    """Over id, split and subject of all parts: parts that saw another set must not be merged."""
+    members = ((entry.id, plan.members[entry.id]) for entry in plan.source.entries)
+    cells = (cell for id, member in members for cell in (id, member.split, member.subject))
+    return hashlib.sha256(b"\0".join(map(os.fsencode, cells))).hexdigest()
 
 
 def _report(plan: Plan, entries: list[layouts.Entry], failed: int) -> None:

@@ -97,7 +97,7 @@ def test_merging_leaves_the_parts_alone(tmp_path):
 
 def test_parts_of_other_settings_do_not_merge(tmp_path):
     parts = [of(["a"]), of(["Z"], threshold=0.3)]
-    with pytest.raises(InputError, match="two.* other settings or versions than one"):
+    with pytest.raises(InputError, match="two.* other settings, inputs or versions than one"):
         merged(parts, [tmp_path / "one", tmp_path / "two"])
 
 

@@ -249,6 +249,21 @@ def test_a_missing_shard_is_named(tmp_path):
         ShardFolder(tmp_path)
 
 
+def test_two_samples_of_one_id_are_refused(tmp_path, format):
+    """As where the data set changed between the tasks of an array: training would see it twice."""
+    write(tmp_path, format, SAMPLES[:1])
+    if format == "h5":
+        for shard in range(2):
+            write_shard(tmp_path / shard_name(shard, 2), header(2), shard, SAMPLES[:2])
+        (tmp_path / shard_name(0, 1)).unlink()
+        files = "shard-00001-of-00002.h5: and shard-00000-of-00002.h5"
+    else:
+        write_sample(tmp_path / "images/z.npz", header(), SAMPLES[0])
+        files = "images/z.npz: and images/a.npz"
+    with pytest.raises(InputError, match=f"{files} both hold images/a; run the same prep again"):
+        ShardFolder(tmp_path)
+
+
 def test_a_missing_npz_is_named(tmp_path):
     write(tmp_path, "npz")
     (tmp_path / "images/b c.npz").unlink()

@@ -80,6 +80,23 @@ def test_parts_that_saw_other_inputs_do_not_merge(parts, photographs, tiny_model
     assert "on the same inputs" in capsys.readouterr().err
 
 
+def test_parts_of_prep_that_saw_another_set_do_not_merge(own_set, tmp_path, capsys):
+    """No photograph twice and none lost: run again, the parts are those of the set as it is."""
+    src, out = own_set("pairs-flat"), tmp_path / "parts"
+    words = ("--preset", "pix2pix", "--num-shards", 2, "--quiet", "--shard")
+    assert run("prep", src, out, *words, 0) == 0
+    shutil.copyfile(src / "images/p2_OD.png", src / "images/a.png")
+    shutil.copyfile(src / "masks/p2_OD_manual1.png", src / "masks/a.png")
+    assert run("prep", src, out, *words, 1) == 0
+    assert run("merge", out) == 1
+    error = capsys.readouterr().err
+    assert "manifest-1-of-2.json: was made with other settings, inputs" in error
+    assert "run all parts with the same command on the same inputs" in error
+    assert run("prep", src, out, *words, 0) == 0
+    assert run("merge", out) == 0
+    assert run("check", out) == 0
+
+
 def test_a_damaged_part_is_one_line(parts, capsys):
     """Exit 1: a corrupt manifest or status table."""
     path = parts / "manifest-1-of-3.json"
