@@ -57,6 +57,21 @@ def test_the_calibration_undoes_a_shift_of_the_scores():
     assert intercept == pytest.approx(-0.8, abs=0.08)
 
 
+@pytest.mark.parametrize("sharpness", [0.5, 1.0, 3.0, 4.0, 6.0, 40.0])
+def test_scores_however_sharp_are_calibrated(sharpness):
+    """The likelihood's two derivatives are zero: what is promised is what is there."""
+    rng = np.random.default_rng(0)
+    vessels = rng.random(200_000) < 0.1
+    logits = np.where(vessels, rng.normal(2, 2, vessels.size), rng.normal(-4, 2, vessels.size))
+    scores = 1 / (1 + np.exp(-sharpness * logits))
+    slope, intercept = platt_calibration(ScoreHistogram.of(scores.astype(np.float32), vessels))
+    clipped = np.clip(scores, 0.5 / 65536, 1 - 0.5 / 65536)
+    stretched = np.log(clipped / (1 - clipped))
+    promised = 1 / (1 + np.exp(-(slope * stretched + intercept)))
+    assert promised.mean() == pytest.approx(vessels.mean(), rel=0.01)
+    assert (promised * stretched).mean() == pytest.approx((vessels * stretched).mean(), abs=0.05)
+
+
 def test_without_vessels_nothing_is_calibrated():
     scores = np.full((9, 9), 0.25)
     assert platt_calibration(ScoreHistogram.of(scores, scores > 1)) == (1.0, 0.0)
