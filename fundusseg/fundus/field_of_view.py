@@ -72,7 +72,7 @@ def found_field_of_view(photograph: np.ndarray) -> tuple[FieldOfView, np.ndarray
 
     Returns:
         The field of view and its mask, bool (Y, X). It always finds one: the whole frame
-        (method "frame") where there is no dark surround, or nothing at all to see.
+        (method "frame") where there is no surround, or nothing at all to see.
     """
     stride = max(1, int(np.ceil(max(photograph.shape[:2]) / WORKING_SIZE_PX)))
     grey = _shrunk(_brightness(photograph), stride)
