@@ -39,6 +39,7 @@ SUFFIXES = (
 SMALLEST_SIDE_PX = 32
 LEAST_CONTRAST = 8  # grey levels of 255 between the darkest and the brightest pixel
 MASK_THRESHOLD = 127
+MOST_OVERSHOT = 2.0  # what a resampling may make of 1
 MOST_VESSEL = 0.5  # of a mask's pixels; real ones have a tenth
 COLOUR_SPREAD = 64  # between a pixel's channels; what JPEG does to grey is below
 MOST_COLOUR = 0.001  # of the pixels of a grey picture
@@ -83,7 +84,8 @@ def read_photograph(path: Path) -> Photograph:
     """Read a photograph of any format, depth and colour model as upright 8-bit RGB.
 
     16-bit values are divided by 257; if none needs more than 12 bits, by 4095/255, since
-    cameras store 12 bits in 16. Alpha is dropped, grey repeated, EXIF orientation obeyed.
+    cameras store 12 bits in 16. Floating-point values go from 0 to 1 (or else 255); what is
+    no number is black. Alpha is dropped, grey repeated, EXIF orientation obeyed.
 
     Raises:
         InputError: if the file cannot be read or decoded, or is smaller than 32 pixels.
@@ -184,7 +186,8 @@ def read_probability(path: Path) -> np.ndarray:
     """Read a grey image as float32 (Y, X) probabilities in [0, 1], by its full bit depth.
 
     Raises:
-        InputError: if the file cannot be read or decoded, or is a picture in colours.
+        InputError: if the file cannot be read or decoded, is a picture in colours, or has
+            values that are no numbers.
     """
     grey = _decoded(_file_bytes(path), path)
     if grey.ndim == 3:
@@ -192,6 +195,8 @@ def read_probability(path: Path) -> np.ndarray:
             _require_grey(path, grey)
         grey = grey[..., 0]
     if not np.issubdtype(grey.dtype, np.integer):
+        if not np.isfinite(grey).all():
+            raise InputError(path, "has values that are no numbers")
         return np.clip(grey, 0, 1).astype(np.float32)
     depth = 255 if grey.max(initial=0) <= 255 and grey.dtype == np.uint8 else 65535
     return (grey / depth).astype(np.float32)
@@ -320,8 +325,11 @@ def _scaled_to_8_bit(pixels: np.ndarray) -> np.ndarray:
         return pixels
     if pixels.dtype == bool:
         return pixels.astype(np.uint8) * np.uint8(255)
+    is_floating = np.issubdtype(pixels.dtype, np.floating)
+    if is_floating:  # NaN is what MATLAB may put outside the field of view
+        pixels = np.nan_to_num(pixels, nan=0.0, posinf=0.0, neginf=0.0)
     largest = float(pixels.max(initial=0))
-    if np.issubdtype(pixels.dtype, np.floating) and largest <= 1:  # scikit-image, MATLAB
+    if is_floating and largest <= MOST_OVERSHOT:  # 0 to 1, as scikit-image and MATLAB have it
         return np.clip(np.rint(pixels * 255.0), 0, 255).astype(np.uint8)
     full = 255.0 if largest <= 255 else 4095.0 if largest <= 4095 else 65535.0
     return np.clip(np.rint(pixels * (255.0 / full)), 0, 255).astype(np.uint8)

@@ -342,6 +342,24 @@ def test_floating_point_up_to_one_is_the_whole_range(tmp_path, rgb):
     assert np.array_equal(images.read_photograph(tmp_path / "x.tif").pixels, rgb)
 
 
+@pytest.mark.parametrize(("odd", "read"), [(np.nan, 0), (1.003, 255), (-0.1, 0), (np.inf, 0)])
+def test_one_odd_value_costs_that_value(tmp_path, rgb, odd, read):
+    pixels = (rgb / 255).astype(np.float32)
+    pixels[3, 4, 1] = odd
+    iio.imwrite(tmp_path / "x.tif", pixels, plugin="tifffile")
+    expected = rgb.copy()
+    expected[3, 4, 1] = read
+    assert np.array_equal(images.read_photograph(tmp_path / "x.tif").pixels, expected)
+
+
+def test_a_probability_that_is_no_number_is_refused(tmp_path):
+    probability = np.full((64, 64), 0.5, np.float32)
+    probability[3, 4] = np.nan
+    iio.imwrite(tmp_path / "x.tif", probability, plugin="tifffile")
+    with pytest.raises(InputError, match="values that are no numbers"):
+        images.read_probability(tmp_path / "x.tif")
+
+
 def test_a_photograph_of_one_colour_is_blank(rgb):
     assert images.is_blank(np.full((40, 40, 3), (128, 60, 20), np.uint8))
     assert not images.is_blank(rgb)
