@@ -77,7 +77,7 @@ def opened(preds: list[Path], truth: Path, options: ScoreOptions) -> Scorer:
         for pred, label in zip(preds, labels, strict=True)
     )
     given_fields = GivenFields(options.fov, refs) if options.fov else None
-    floor = trained_floor(source, options.jobs or free_cores()) if options.floor else None
+    floor = trained_floor(source, refs, options.jobs or free_cores()) if options.floor else None
     return Scorer(source, split, tuple(refs), pairings, given_fields, floor, options)
 
 

@@ -195,6 +195,8 @@ def test_the_floor_learns_its_threshold_on_train_images(capsys, root, maps, shar
         assert not [r for r in found["rows"] if (r["figure"], r["role"]) == ("ece", "floor")]
     with pytest.raises(UsageError, match="--floor needs photographs"):
         scored(capsys, maps, root / "test/masks", floor=True)
+    with pytest.raises(InputError, match="no train images besides those that are scored"):
+        scored(capsys, maps, root, split="all", floor=True)
 
 
 def test_image_similarity_is_that_of_maps_resized_to_256(capsys, root, tmp_path):

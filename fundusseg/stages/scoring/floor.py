@@ -37,8 +37,11 @@ class Filtered:
     geometry: Geometry
 
 
-def trained_floor(truth: Truth, jobs: int) -> Floor:
+def trained_floor(truth: Truth, scored: Sequence[TruthRef], jobs: int) -> Floor:
     """Choose the threshold with the highest Dice on train images, pooled.
+
+    Args:
+        scored: what it will be scored on, and so not chosen on.
 
     Raises:
         UsageError: if the truth has no photographs.
@@ -46,7 +49,12 @@ def trained_floor(truth: Truth, jobs: int) -> Floor:
     """
     if isinstance(truth, MaskTruth):
         raise UsageError(f"{truth.root}: --floor needs photographs: a data set folder or shards")
-    refs = _spread([ref for ref in truth.refs if ref.split in ("train", "validation")])
+    left_out = {ref.id for ref in scored}
+    train = [ref for ref in truth.refs if ref.split in ("train", "validation")]
+    refs = _spread([ref for ref in train if ref.id not in left_out])
+    if train and not refs:
+        problem = "has no train images besides those that are scored"
+        raise InputError(truth.root, problem, "leave out --floor, or score --split test")
 
     def histogram(ref: TruthRef) -> ScoreHistogram | None:
         try:
