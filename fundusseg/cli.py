@@ -394,8 +394,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command line; returns the exit code. `arguments` defaults to the process's own."""
     stop.install()
     _replace_closed_streams()
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        if not (sys.argv[1:] if arguments is None else arguments):
+        if "" in words:
+            raise errors.UsageError("an argument is empty; is a variable of the shell not set?")
+        if not words:
             with contextlib.redirect_stdout(sys.stderr):
                 app(["--help"], standalone_mode=False)
             return errors.EXIT_USAGE
@@ -407,7 +410,8 @@ def main(arguments: list[str] | None = None) -> int:
             traceback.print_exc()
         return _refused(str(error), error.exit_code)
     except stop.Interrupted:
-        return _refused("interrupted; the same command goes on", errors.EXIT_INTERRUPTED)
+        goes_on = "the same command goes on (without --force)"
+        return _refused(f"interrupted; {goes_on}", errors.EXIT_INTERRUPTED)
     except BrokenPipeError:
         # The reader of stdout went away: what Python would still flush has no reader either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -426,7 +430,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _replace_closed_streams() -> None:
-    """Where the parent has closed stdout or stderr (>&-), what goes there goes nowhere."""
+    """Where the parent has closed stdin, stdout or stderr (>&-), what goes there goes nowhere.
+
+    Their descriptors are taken, or the next file that is opened would be stdout.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest that is free
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")
     if sys.stderr is None:

@@ -49,4 +49,5 @@ def check() -> None:
     """Raise `Stopped` if a stop signal has come; call it where everything is saved."""
     if _received:
         name = signal.Signals(_received[0]).name
-        raise Stopped(f"stopped by {name}; the work so far is saved, the same command goes on")
+        goes_on = "the same command goes on (without --force)"
+        raise Stopped(f"stopped by {name}; the work so far is saved, {goes_on}")

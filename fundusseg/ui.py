@@ -4,6 +4,7 @@ stdout belongs to data. The log file, if asked for, gets every message with its 
 """
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,7 +48,10 @@ def quieten() -> None:
 def print_error(message: str) -> None:
     """Print an error as one line on stderr, and put it into the log file, if there is one."""
     line = message.translate({ord("\n"): " ", ord("\r"): " "}).strip()
-    print(f"fundusseg: error: {line}", file=sys.stderr)
+    try:
+        print(f"fundusseg: error: {line}", file=sys.stderr, flush=True)
+    except (OSError, ValueError):  # full, or its reader has gone: the exit code must stay
+        sys.stderr = open(os.devnull, "w")
     _log_to_file(line)
 
 

@@ -102,12 +102,37 @@ def test_an_error_keeps_the_blanks_of_a_path(tmp_path, capsys):
     assert capsys.readouterr().err.startswith(f"fundusseg: error: {tmp_path}/a  b: is no folder")
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
 def test_closed_streams_cost_nothing(tmp_path, closed):
     script = 'import sys; from fundusseg.cli import main; sys.exit(main(["merge", sys.argv[1]]))'
     command = f'"$1" -c \'{script}\' "$2" {closed}'
     done = subprocess.run(["sh", "-c", command, "sh", sys.executable, tmp_path])
     assert done.returncode == 1
+    assert list(tmp_path.iterdir()) == []  # no file took the place of a stream
+
+
+def test_closed_streams_stay_taken():
+    script = "import os; from fundusseg import cli; cli._replace_closed_streams(); os.dup(2)"
+    command = f"\"$1\" -c '{script}' <&- 2>&-"
+    assert subprocess.run(["sh", "-c", command, "sh", sys.executable]).returncode == 0
+
+
+@pytest.mark.parametrize("words", [["infer", "", "maps"], ["phantom", ""]])
+def test_an_empty_argument_is_not_the_working_folder(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == errors.EXIT_USAGE
+    assert "an argument is empty" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_stderr_leaves_the_exit_code(tmp_path):
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full here")
+    script = "import sys; from fundusseg.cli import main; sys.exit(main(['merge', sys.argv[1]]))"
+    with full.open("w") as stderr:
+        words = [sys.executable, "-c", script, tmp_path / "missing"]
+        assert subprocess.run(words, stderr=stderr).returncode == errors.EXIT_USAGE
 
 
 def test_ctrl_c_is_130(monkeypatch, capsys):
