@@ -242,6 +242,10 @@ def locked(folder: Path) -> Iterator[None]:
             holder = os.read(descriptor, 200).decode(errors="replace").strip() or "another process"
             remedy = "wait for it, stop it, or choose another output folder"
             raise InputError(folder, f"is in use by {holder}", remedy) from error
+        except OSError as error:  # Lustre without -o flock, some NFS
+            problem = f"cannot be locked ({error.strerror})"
+            remedy = "choose a folder on another file system, or have this one mounted with flock"
+            raise InputError(folder, problem, remedy) from error
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
         yield

@@ -127,12 +127,14 @@ LAYOUTS = (
     ),
 )
 LAYOUT_NAMES = tuple(layout.name for layout in LAYOUTS)
+LOST_AND_FOUND = "lost+found"
 _REMEDY = f"give --layout, one of {', '.join(LAYOUT_NAMES)}; README.md draws each"
 
 
 def walk(root: Path, leave_out: Path | None = None) -> list[str]:
     """All files below `root` as relative paths with /, in byte order; no dot files.
 
+    Nor those in lost+found, which stands on many disks and which only root may list.
     `leave_out` (and what is below it) is not walked. Links to folders are followed, but for
     those to a folder that they lie in, as `find -L` does.
 
@@ -144,7 +146,8 @@ def walk(root: Path, leave_out: Path | None = None) -> list[str]:
     above = {os.fspath(root): (os.path.realpath(root),)}  # by folder: it and those it lies in
 
     def refuse(error: OSError) -> None:
-        raise InputError(error.filename, f"cannot be listed ({error.strerror})")
+        remedy = "make it readable, move it elsewhere, or give the folders that are wanted"
+        raise InputError(error.filename, f"cannot be listed ({error.strerror})", remedy)
 
     for folder, folders, names in os.walk(root, onerror=refuse, followlinks=True):
         walked, candidates = above.pop(folder), sorted(folders)
@@ -152,7 +155,8 @@ def walk(root: Path, leave_out: Path | None = None) -> list[str]:
         for name in candidates:
             path = os.path.join(folder, name)
             real = os.path.realpath(path)
-            if not name.startswith(".") and real != left_out and real not in walked:
+            is_wanted = not name.startswith(".") and name != LOST_AND_FOUND
+            if is_wanted and real != left_out and real not in walked:
                 above[path] = (*walked, real)
                 folders.append(name)
         relative = os.path.relpath(folder, root)

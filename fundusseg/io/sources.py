@@ -1,5 +1,6 @@
 """What infer is given: a folder, a file, a list or shards, as one list of sources."""
 
+import codecs
 import os
 import sys
 from collections.abc import Iterable
@@ -148,6 +149,9 @@ def _sharded(root: Path, split: str) -> Sources:
 def _listed(keep_suffix: bool, null_separated: bool) -> Sources:
     """A list on stdin: relative paths are kept, absolute ones lose the leading /."""
     data = b"" if sys.stdin is None else sys.stdin.buffer.read()
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise UsageError("-: the list is in UTF-16; save it as UTF-8")
+    data = data.removeprefix(codecs.BOM_UTF8)
     if not null_separated and b"\0" in data:
         raise UsageError("-: the list has NUL in it; give --null")
     if not null_separated and data.count(b"\n") == data.count(b"\r\n"):

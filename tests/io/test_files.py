@@ -1,5 +1,6 @@
 """Files are whole or not there, whatever instant the process ends at."""
 
+import errno
 import os
 import resource
 import signal
@@ -211,6 +212,16 @@ def test_a_lock_names_its_holder_and_ends_with_it(tmp_path):
 def assert_in_use(folder: Path, pid: int) -> None:
     match = f"in use by process {pid} on {HOST}"
     with pytest.raises(InputError, match=match), files.locked(folder):
+        pass
+
+
+def test_a_file_system_without_locks_is_an_input_error(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(files.fcntl, "flock", refuse)
+    match = f"{tmp_path}: cannot be locked .*; choose a folder on another file system"
+    with pytest.raises(InputError, match=match), files.locked(tmp_path):
         pass
 
 

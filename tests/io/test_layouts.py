@@ -218,6 +218,11 @@ def test_a_folder_without_photographs_is_refused(tmp_path):
         data_set(tmp_path, "pairs")
 
 
+def test_what_a_disk_lost_is_not_walked(tmp_path):
+    folder_of(tmp_path, "images/a.png", "masks/a.png", "lost+found/b.png")
+    assert walk(tmp_path) == ["images/a.png", "masks/a.png"]
+
+
 def test_a_missing_folder_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match="cannot be listed"):
         data_set(tmp_path / "missing")

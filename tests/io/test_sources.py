@@ -268,6 +268,14 @@ def test_a_list_may_be_made_on_windows(stdin):
     assert ids("-") == ["a", "b"]
 
 
+def test_a_list_may_begin_with_a_byte_order_mark(stdin):
+    stdin(b"\xef\xbb\xbfa.png\nb.png\n")
+    assert ids("-") == ["a", "b"]
+    stdin("a.png\n".encode("utf-16"))
+    with pytest.raises(UsageError, match="UTF-16; save it as UTF-8"):
+        found("-")
+
+
 def test_a_pair_that_strayed_in_makes_no_data_set(tmp_path):
     touch(tmp_path, "images/1.png", "masks/1.png", *(f"patient{n}/od.png" for n in range(5)))
     assert ids(tmp_path) == ["images/1", *(f"patient{n}/od" for n in range(5))]
