@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from fundusseg import stop
@@ -40,17 +39,6 @@ class InputFiles:
         ]
 
 
-@dataclass(frozen=True, slots=True)
-class Earlier:
-    """What an earlier run wrote of a source.
-
-    inputs: the hashes of what it was made from; None if with another model or other settings.
-    """
-
-    outputs: tuple[str, ...]
-    inputs: list[str] | None
-
-
 class EarlierMaps:
     """Maps of earlier runs: those that are finished, and those that a new one replaces.
 
@@ -68,7 +56,9 @@ class EarlierMaps:
         self.out, self.kinds, self.files = out, kinds, files
         self.config_sha256, self.verify = config_sha256, verify
         self.finished = FinishedMaps(kinds)
-        self._replaced: dict[str, Earlier] = {}
+        # By id and name: the hashes of what a file was made from, None if with another model or
+        # other settings. Not of a finished map's own files, which would be a million.
+        self._written: dict[str, dict[str, list[str] | None]] = {}
 
     def read(self, ledger: LedgerFiles, wanted: Mapping[str, Source]) -> None:
         """Take the ledger's records of the `wanted` sources, by id.
@@ -80,6 +70,8 @@ class EarlierMaps:
         for record in ledger:
             stop.check()  # with verify it hashes
             id = record["key"]
+            if id in wanted:
+                self._note(id, record)
             if record.get("config") != self.config_sha256:
                 foreign.add(id)
             else:
@@ -91,34 +83,43 @@ class EarlierMaps:
 
     def forget(self, ledger: LedgerFiles, wanted: Collection[str]) -> None:
         """Have all of the `wanted` ids made anew (--force); on disk other tasks' ledgers stay."""
-        self._replaced |= {
-            record["key"]: self._earlier(record) for record in ledger if record["key"] in wanted
-        }
+        for record in ledger:
+            if record["key"] in wanted:
+                self._note(record["key"], record)
         ledger.clear()
 
     def remove(self, id: str) -> None:
         """Remove what was written of a source that has failed now."""
-        if id in self._replaced:
-            self._remove(self._replaced[id].outputs)
+        self._remove(self._written.pop(id, {}))
 
     def remove_unlike(self, id: str, record: dict) -> None:
         """Remove what was made from another photograph, or by another model, than `record`."""
-        earlier = self._replaced.get(id)
-        if earlier is not None and earlier.inputs != record["inputs"]:
-            self._remove(set(earlier.outputs) - set(record["outputs"]))
+        unlike = {
+            name
+            for name, inputs in self._written.pop(id, {}).items()
+            if inputs != record["inputs"]
+        }
+        self._remove(unlike - set(record["outputs"]))
 
     def _take(self, source: Source, record: dict) -> None:
         """Keep a record of the ledger, which overrides earlier ones, if it still holds."""
+        names = self.kinds.names(source.id)
         if self._is_finished(source, record):
             self.finished.add(source.id, record)
-            self._replaced.pop(source.id, None)
+            others = {
+                name: inputs
+                for name, inputs in self._written.pop(source.id).items()
+                if name not in names
+            }
+            if others:
+                self._written[source.id] = others
         else:
             self.finished.discard(source.id)
-            self._replaced[source.id] = self._earlier(record)
 
-    def _earlier(self, record: dict) -> Earlier:
+    def _note(self, id: str, record: dict) -> None:
+        """Of the records that name a file the last tells what it was made from."""
         inputs = record.get("inputs") if record.get("config") == self.config_sha256 else None
-        return Earlier(tuple(record["outputs"]), inputs)
+        self._written.setdefault(id, {}).update(dict.fromkeys(record["outputs"], inputs))
 
     def _is_finished(self, source: Source, record: dict) -> bool:
         """Whether a map's files stand and its source has not changed."""

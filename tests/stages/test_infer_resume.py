@@ -247,6 +247,34 @@ def test_a_changed_photograph_keeps_no_probabilities_of_what_it_was(
     assert (maps / "b/c.prob.png").exists()
 
 
+def test_a_changed_photograph_keeps_nothing_of_what_it_was_whichever_run_wrote_it(
+    maps, infer, photographs, tiny_model, tmp_path
+):
+    """Each run's record names its own outputs only."""
+    assert infer("--overlay") == 0
+    assert infer("--probability") == 0
+    (photographs / "a.png").write_bytes(encoded(photograph(9), "a.png"))
+    assert infer("--probability") == 0
+    assert not (maps / "a.overlay.png").exists()
+    assert (maps / "b/c.overlay.png").exists()
+    (photographs / "b/c.jpg").write_text("no picture")
+    assert infer("--probability") == 3
+    assert not [path.name for path in (maps / "b").glob("c*")]
+
+
+def test_a_photograph_that_is_back_keeps_what_was_made_of_it(maps, infer, photographs):
+    """An output goes with the photograph that the record says it was made from."""
+    before = (photographs / "a.png").read_bytes()
+    assert infer("--overlay") == 0
+    overlay = (maps / "a.overlay.png").read_bytes()
+    (photographs / "a.png").write_bytes(encoded(photograph(9), "a.png"))
+    assert infer() == 0
+    (maps / "a.overlay.png").write_bytes(overlay)  # as earlier versions left it
+    (photographs / "a.png").write_bytes(before)
+    assert infer("--probability") == 0
+    assert (maps / "a.overlay.png").read_bytes() == overlay
+
+
 def test_outputs_that_are_right_stay_beside_further_ones(maps, infer):
     assert infer("--probability") == 0
     assert infer("--overlay") == 0
