@@ -5,6 +5,7 @@ work gives the same bytes, in one run or in the merged parts of a job array.
 """
 
 import json
+import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from importlib import metadata
@@ -18,7 +19,7 @@ from fundusseg.io.status import escaped, unescaped
 FORMAT = "fundusseg-manifest"
 VERSION = 1
 NAME = "manifest.json"
-PART_NAME = re.compile(r"manifest-(?P<shard>\d+)-of-(?P<total>\d+)\.json")
+PART_NAME = re.compile(r"(?:manifest|status)-(?P<shard>\d+)-of-(?P<total>\d+)\.(?:json|tsv)")
 TABLES = ("inputs", "outputs", "failures")  # what grows with the number of photographs
 _KEYS = {"stage": str, "config": dict, **dict.fromkeys(TABLES, dict)}
 _REMEDY = "remove it, and run the stage again"
@@ -29,6 +30,18 @@ _PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "h5py", "pillow", "scikit-
 def manifest_name(shard: int = 0, num_shards: int = 1) -> str:
     """manifest.json, or manifest-K-of-N.json for a part of a job array."""
     return NAME if num_shards == 1 else f"manifest-{shard}-of-{num_shards}.json"
+
+
+def remove_other_parts(folder: Path, num_shards: int = 1) -> None:
+    """Remove the manifests and status tables of the parts of other numbers than `num_shards`.
+
+    They are of older work, and merge would take them for this one's. The tasks of one array do
+    so at the same time, and leave each other's parts alone; a run without parts removes all.
+    """
+    for name in os.listdir(folder):
+        part = PART_NAME.fullmatch(name)
+        if part and int(part["total"]) != num_shards:
+            (folder / name).unlink(missing_ok=True)
 
 
 def manifest(

@@ -20,7 +20,14 @@ from fundusseg.io import models
 from fundusseg.io.files import output_folder, sweep, write_bytes
 from fundusseg.io.fov_folder import FovFolder
 from fundusseg.io.ledger import LedgerFiles
-from fundusseg.io.manifest import NAME, manifest, manifest_name, require_own_folder, write_manifest
+from fundusseg.io.manifest import (
+    NAME,
+    manifest,
+    manifest_name,
+    remove_other_parts,
+    require_own_folder,
+    write_manifest,
+)
 from fundusseg.io.outputs import OutputKinds, require_free_names, require_own_files
 from fundusseg.io.sources import Source, Sources, sources
 from fundusseg.io.status import (
@@ -159,6 +166,7 @@ class _Job:
         self.ledger.begin()
         for name in {NAME, manifest_name(self.options.shard, self.options.num_shards)}:
             (self.out / name).unlink(missing_ok=True)
+        remove_other_parts(self.out, self.options.num_shards)
         ids = [source.id for source in todo if not source.refusal]
         for parent in {(self.out / id).parent for id in ids} - {self.out}:
             if parent.is_dir():
@@ -175,6 +183,7 @@ class _Job:
     def conclude(self) -> int:
         """Write status table and manifest; 3 if a source failed."""
         task = (self.options.shard, self.options.num_shards)
+        remove_other_parts(self.out, self.options.num_shards)  # where there was nothing to do
         write_lines(self.out / status_name(*task), map(self._status_line, self.mine))
         failures = {id: failure.reason for id, failure in self.failures.items()}
         inputs = self.finished.inputs()

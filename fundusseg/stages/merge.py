@@ -17,7 +17,8 @@ def run_merge(out: Path) -> int:
 
     Raises:
         UsageError: if there is no such folder.
-        InputError: if there are no parts, if a part is missing, or parts do not fit together.
+        InputError: if there are no parts, or those of two numbers, if a part is missing, or
+            parts do not fit together.
     """
     if not out.is_dir():
         raise UsageError(f"{out}: is no folder")
@@ -46,7 +47,7 @@ def run_merge(out: Path) -> int:
 
 
 def _number_of_parts(out: Path) -> int:
-    """N, from the names of the parts; a folder split anew has the parts of two numbers."""
+    """N, from the names of the parts; of two numbers, one is older, and names do not tell which."""
     names = [
         re.fullmatch(PART_NAME, path.name) for path in sorted(out.glob("manifest-*-of-*.json"))
     ]
@@ -55,10 +56,8 @@ def _number_of_parts(out: Path) -> int:
         raise InputError(
             out, "holds no parts (manifest-K-of-N.json)", "run infer or prep with --shard"
         )
-    complete = [n for n in totals if all((out / manifest_name(k, n)).is_file() for k in range(n))]
-    if len(complete) > 1 or (not complete and len(totals) > 1):
+    if len(totals) > 1:
         problem = f"holds parts of {' and of '.join(map(str, totals))}"
-        raise InputError(
-            out, problem, "remove the manifest-K-of-N.json of the one that does not count"
-        )
-    return (complete or totals)[0]
+        remedy = "run those that count again, or remove the manifest-K-of-N.json of the others"
+        raise InputError(out, problem, remedy)
+    return totals[0]

@@ -14,7 +14,14 @@ from fundusseg.fundus.framing import coverage, framed
 from fundusseg.io import images, layouts, shards, splits
 from fundusseg.io.files import output_folder, sha256_of, sweep
 from fundusseg.io.ledger import Ledger, SourceStamp, outputs_stand
-from fundusseg.io.manifest import NAME, manifest, manifest_name, require_own_folder, write_manifest
+from fundusseg.io.manifest import (
+    NAME,
+    manifest,
+    manifest_name,
+    remove_other_parts,
+    require_own_folder,
+    write_manifest,
+)
 from fundusseg.io.samples import Sample, ShardHeader
 from fundusseg.io.status import escaped
 from fundusseg.io.tables import read_subjects
@@ -72,6 +79,7 @@ def run_prep(src: Path, out: Path, options: PrepOptions) -> int:
                 _require_same_set(plan, out)
                 for name in {NAME, manifest_name(*task)}:  # no manifest beside unfinished shards
                     (out / name).unlink(missing_ok=True)
+                remove_other_parts(out, task[1])
                 _write_part(plan, part, out, ledger, owners, options)
             bar.advance(len(plan.parts[part]))
     return _conclude(plan, list(mine), out, ledger, task, options)
@@ -315,6 +323,7 @@ def _conclude(
         "layout": plan.source.layout,
         "sha256": plan.header.config_sha256,
     }
+    remove_other_parts(out, task[1])  # where no part was left to write
     values = manifest("prep", config, **joined, ids_sha256=_ids_sha256(plan))
     write_manifest(out / manifest_name(*task), values)
     entries = [entry for part in mine for entry in plan.parts[part]]

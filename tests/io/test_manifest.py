@@ -13,6 +13,7 @@ from fundusseg.io.manifest import (
     manifest_name,
     merged,
     read_manifest,
+    remove_other_parts,
     write_manifest,
 )
 from fundusseg.io.status import escaped
@@ -104,6 +105,18 @@ def test_parts_of_other_settings_do_not_merge(tmp_path):
 def test_names_of_parts():
     assert manifest_name() == "manifest.json"
     assert manifest_name(2, 8) == "manifest-2-of-8.json"
+
+
+def test_parts_of_other_numbers_are_removed_and_nothing_else(tmp_path):
+    kept = {"manifest.json", "status.tsv", "manifest-0-of-3.json.png", ".ledger-0-of-2.jsonl"}
+    own = {"manifest-0-of-3.json", "status-2-of-3.tsv"}
+    others = {"manifest-1-of-2.json", "status-0-of-2.tsv", "manifest-7-of-30.json"}
+    for name in kept | own | others:
+        (tmp_path / name).touch()
+    remove_other_parts(tmp_path, 3)
+    assert set(os.listdir(tmp_path)) == kept | own
+    remove_other_parts(tmp_path)
+    assert set(os.listdir(tmp_path)) == kept
 
 
 @pytest.mark.parametrize(

@@ -108,12 +108,43 @@ def test_a_damaged_part_is_one_line(parts, capsys):
     assert capsys.readouterr().err.count("\n") == 2
 
 
-def test_a_complete_split_counts_beside_a_broken_one(parts, shared_photographs, tiny_model):
-    """A folder split anew: the number of parts that is complete is the one that counts."""
+def test_a_folder_split_anew_needs_all_its_new_parts(parts, photographs, tiny_model, capsys):
+    """Older parts never stand in for those of a later number, with or without work to do."""
+    write_photographs(photographs, "f.png")
+    words = ("--model", tiny_model, "--num-shards", "2", "--quiet", "--shard")
+    assert run("infer", photographs, parts, *words, 0) == 0
+    assert not list(parts.glob("[!.]*-of-3.*"))
+    assert run("merge", parts) == 1
+    assert "manifest-1-of-2.json, status-1-of-2.tsv missing of 2" in capsys.readouterr().err
+    assert run("infer", photographs, parts, *words, 1) == 0
+    assert run("merge", parts) == 0
+    assert json.loads((parts / "manifest.json").read_text())["counts"]["inputs"] == 5
+
+
+def test_after_a_run_without_parts_there_are_none_to_merge(parts, photographs, tiny_model, capsys):
+    """The older parts would take the place of the later run's manifest."""
+    write_photographs(photographs, "f.png")
+    assert run("infer", photographs, parts, "--model", tiny_model, "--quiet") == 0
+    before = contents(parts)
+    assert run("merge", parts) == 1
+    assert "holds no parts" in capsys.readouterr().err
+    assert contents(parts) == before
+
+
+def test_a_task_with_nothing_to_do_removes_older_parts(parts, shared_photographs, tiny_model):
     words = ("--model", tiny_model, "--shard", "0", "--num-shards", "2")
     assert run("infer", shared_photographs, parts, *words) == 0
-    assert run("merge", parts) == 0
-    assert json.loads((parts / "manifest.json").read_text())["counts"]["inputs"] == 4
+    left = {path.name for path in parts.glob("[!.]*-of-*")}
+    assert left == {"manifest-0-of-2.json", "status-0-of-2.tsv"}
+
+
+def test_parts_of_two_numbers_are_refused(parts, capsys):
+    """Which are the older ones, names do not tell; not even if those of one number are complete."""
+    shutil.copyfile(parts / "manifest-0-of-3.json", parts / "manifest-0-of-2.json")
+    assert run("merge", parts) == 1
+    error = capsys.readouterr().err
+    assert "holds parts of 2 and of 3; run those that count again, or remove" in error
+    assert not (parts / "manifest.json").exists()
 
 
 def test_parts_of_prep_merge_to_what_one_run_writes(phantom_set, tmp_path):

@@ -313,6 +313,17 @@ def test_part_k_of_n_is_every_nth_photograph_from_k(phantom_set, tmp_path):
     assert read == set(ids[1::3])
 
 
+@pytest.mark.parametrize("later", [{"num_shards": 2, "shard": 0, "force": True}, {}])
+def test_the_parts_of_another_number_go_where_prep_begins_anew(phantom_set, tmp_path, later):
+    """merge would take them for the later ones; without parts, none are left."""
+    src = phantom_set("chase-all")
+    for shard in (0, 2):
+        run_prep(src, tmp_path, replace(SMALL, num_shards=3, shard=shard))
+    run_prep(src, tmp_path, replace(SMALL, **later))
+    expected = {"manifest-0-of-2.json"} if later else {NAME}
+    assert {path.name for path in tmp_path.glob("manifest*")} == expected
+
+
 def test_more_parts_than_photographs_leave_empty_ones(phantom_set, tmp_path):
     for shard in range(7):
         options = replace(SMALL, num_shards=7, shard=shard)
