@@ -253,8 +253,11 @@ def locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def append_line(path: Path, line: str) -> None:
+def append_line(path: Path, line: str, is_flushed: bool = False) -> None:
     """Append one line in one write, so that concurrent writers never mix theirs.
+
+    Args:
+        is_flushed: to disk, before anything that is written later.
 
     Raises:
         InputError: if the file system refuses the line or a part of it (full, read-only).
@@ -266,6 +269,8 @@ def append_line(path: Path, line: str) -> None:
             _fault_point()
             if os.write(descriptor, data) < len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            if is_flushed:
+                os.fsync(descriptor)
             _fault_point()
         finally:
             os.close(descriptor)

@@ -4,18 +4,21 @@ One JSON object a line, appended in one write beside the outputs (`.ledger*.json
 job-array task to its own file. All of them are read back, so work done under another
 number of tasks still counts. A line that a kill cut short is passed over. `Ledger` holds all
 records, for stages with few; `LedgerFiles` yields them, for a million.
+
+Where strangers' files may stand beside the outputs, a line with `begun` comes before: it names
+files that are about to be written, so that after a kill they are known as ours.
 """
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from fundusseg.errors import InputError
-from fundusseg.io.files import append_line, sha256_of
+from fundusseg.io.files import append_line, sha256_of, write_pieces
 
 PATTERN = ".ledger*.jsonl"
 
@@ -62,13 +65,15 @@ class LedgerFiles:
         for path in self._paths():
             with suppress(FileNotFoundError):  # another task with --force has just removed it
                 stamped.append((path.stat().st_mtime_ns, path.name))
-        for _, name in sorted(stamped):
-            with suppress(FileNotFoundError), (self.folder / name).open("rb") as file:
-                yield from filter(None, map(_record, file))
+        yield from _records(self.folder / name for _, name in sorted(stamped))
 
     def begin(self) -> None:
         """Mark the folder as ours before the first file is written to it."""
         self.path.touch()
+
+    def announce(self, key: str, names: Collection[str]) -> None:
+        """Note that files of the work named `key` are ours, before they are written."""
+        append_line(self.path, _begun(key, names), is_flushed=True)
 
     def append(self, key: str, config_sha256: str, **record) -> dict:
         """Note that the work named `key` is finished; the whole record."""
@@ -80,6 +85,21 @@ class LedgerFiles:
         """Forget everything (--force); on disk, a task of a job array forgets only its own."""
         for path in [self.path] if self.is_part else self._paths():
             path.unlink(missing_ok=True)
+
+    def forget(self) -> None:
+        """As `clear`, but for which files are ours."""
+        paths = [self.path] if self.is_part else self._paths()
+        outputs: dict[str, dict[str, None]] = {}
+        for record in _records(paths):
+            outputs.setdefault(record["key"], {}).update(dict.fromkeys(files_of(record)))
+        self.begin_with(outputs)
+        for path in paths:
+            if path != self.path:
+                path.unlink(missing_ok=True)
+
+    def begin_with(self, outputs: Mapping[str, Collection[str]]) -> None:
+        """Write this task's file anew, with nothing but which files are ours: names by key."""
+        write_pieces(self.path, (f"{_begun(key, names)}\n" for key, names in outputs.items()))
 
     def refuse(self) -> NoReturn:
         """Say that finished work was made with other settings.
@@ -118,6 +138,21 @@ class Ledger(LedgerFiles):
         """As `LedgerFiles.clear`, in memory too."""
         super().clear()
         self.records.clear()
+
+
+def files_of(record: dict) -> Collection[str]:
+    """The names of the files that a record says are ours."""
+    return record.get("begun") or record.get("outputs") or ()
+
+
+def _begun(key: str, names: Collection[str]) -> str:
+    return json.dumps({"key": key, "begun": list(names)}, sort_keys=True)
+
+
+def _records(paths: Iterable[Path]) -> Iterator[dict]:
+    for path in paths:
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            yield from filter(None, map(_record, file))
 
 
 def _record(line: bytes) -> dict | None:

@@ -4,6 +4,7 @@ import functools
 import itertools
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -20,7 +21,11 @@ from fundusseg.io.images import (
     probability_png,
     rgb_png,
 )
-from fundusseg.io.ledger import has_ledger
+from fundusseg.io.ledger import files_of
+from fundusseg.io.manifest import NAME, PART_NAME, read_manifest
+from fundusseg.io.status import unescaped
+
+_SUFFIXES = (".png", ".npz", ".h5", PROBABILITY_SUFFIX, OVERLAY_SUFFIX)
 
 
 @dataclass(frozen=True)
@@ -70,23 +75,47 @@ class OutputKinds:
         return buffer.getvalue()
 
 
-def require_own_files(out: Path, ids: Iterable[str], kinds: OutputKinds) -> None:
+def require_own_files(out: Path, names: Iterable[str], ledger: Iterable[dict]) -> None:
     """Raise if a file that infer did not write would be written over.
 
-    What stands in a folder without ledger and manifest of ours is somebody's own.
+    What stands in a folder, and no ledger and no manifest of infer there names, is somebody's own.
+
+    Args:
+        names: of the files that are to be written, without those that are known as ours.
+        ledger: records; read only if one of the files stands.
 
     Raises:
         InputError: naming the file.
     """
-    is_ours = has_ledger(out) or any(out.glob("manifest*.json"))
     with os.scandir(out) as entries:
-        if is_ours or all(entry.name.startswith(".") for entry in entries):
+        if all(entry.name.startswith(".") for entry in entries):
             return
-    for id in ids:
-        for name in kinds.names(id):
-            if os.path.lexists(os.path.join(out, name)):
-                remedy = "choose another OUT, or give --force"
-                raise InputError(out / name, "is there, and infer did not write it", remedy)
+    others = {name for name in names if os.path.lexists(os.path.join(out, name))}
+    for record in ledger if others else ():
+        others.difference_update(files_of(record))
+    if others:
+        others.difference_update(*outputs_in_manifests(out).values())
+    if others:
+        remedy = "move it away, choose another OUT, or give --force"
+        path = out / min(others, key=os.fsencode)
+        raise InputError(path, "is there, and infer did not write it", remedy)
+
+
+def outputs_in_manifests(out: Path) -> dict[str, list[str]]:
+    """The outputs by id that manifests of infer in a folder name, the whole one and those of parts.
+
+    Other people's files of such a name are passed over.
+    """
+    found: dict[str, list[str]] = {}
+    for path in out.glob("manifest*.json"):
+        if path.name == NAME or PART_NAME.fullmatch(path.name):
+            with suppress(InputError):
+                values = read_manifest(path, tables=("inputs", "outputs"))
+                for id in values["inputs"] if values["stage"] == "infer" else ():
+                    names = (id + suffix for suffix in _SUFFIXES)
+                    ours = [unescaped(name) for name in names if name in values["outputs"]]
+                    found.setdefault(unescaped(id), []).extend(ours)
+    return found
 
 
 def require_free_names(

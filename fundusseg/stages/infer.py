@@ -28,7 +28,7 @@ from fundusseg.io.manifest import (
     require_own_folder,
     write_manifest,
 )
-from fundusseg.io.outputs import OutputKinds, require_free_names, require_own_files
+from fundusseg.io.outputs import OutputKinds, require_free_names
 from fundusseg.io.sources import Source, Sources, sources
 from fundusseg.io.status import (
     FAILED,
@@ -92,8 +92,6 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
     require_free_names(out, to_write, job.outputs)
     require_own_folder(out, "infer")
     output_folder(out)
-    if not options.force:
-        require_own_files(out, (source.id for source in job.mine), job.outputs)
     job.read_ledger()
     for left_out in found.left_out:
         said = (given, len(left_out.paths), left_out.what, escaped(left_out.paths[0]))
@@ -144,7 +142,8 @@ class _Job:
         """Read which of this task's maps earlier runs finished in the output folder.
 
         Raises:
-            InputError: if they were made with another model or other settings.
+            InputError: if they were made with another model or other settings, or if a file
+                that infer did not write stands where one of the others belongs.
         """
         self.ledger = LedgerFiles(self.out, self.options.shard, self.options.num_shards)
         mine = {source.id: source for source in self.mine}
@@ -152,6 +151,8 @@ class _Job:
             self.earlier.forget(self.ledger, mine)
         else:
             self.earlier.read(self.ledger, mine)
+            to_write = (source.id for source in self.unfinished() if not source.refusal)
+            self.earlier.require_own_files(self.ledger, to_write)
 
     def unfinished(self) -> list[Source]:
         """This task's sources that have no finished map."""
@@ -281,6 +282,7 @@ class _Job:
         kinds = self.outputs
         overlay = outlined(item.pixels, vessels) if kinds.overlay else None
         contents = kinds.encoded(item.source.id, vessels, probability, overlay)
+        self.earlier.announce(self.ledger, item.source.id, contents)
         try:
             for name, data in contents.items():
                 write_bytes(self.out / name, data)

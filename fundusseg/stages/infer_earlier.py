@@ -1,6 +1,7 @@
 """What earlier runs of infer left in an output folder: maps that stand, maps to be replaced."""
 
 import functools
+import os
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
@@ -9,8 +10,8 @@ from fundusseg.errors import InputError
 from fundusseg.io.files import sha256_of
 from fundusseg.io.finished_maps import FinishedMaps
 from fundusseg.io.fov_folder import FovFolder
-from fundusseg.io.ledger import LedgerFiles, SourceStamp, outputs_stand
-from fundusseg.io.outputs import OutputKinds
+from fundusseg.io.ledger import LedgerFiles, SourceStamp, files_of, has_ledger, outputs_stand
+from fundusseg.io.outputs import OutputKinds, outputs_in_manifests, require_own_files
 from fundusseg.io.sources import Source
 
 
@@ -56,8 +57,8 @@ class EarlierMaps:
         self.out, self.kinds, self.files = out, kinds, files
         self.config_sha256, self.verify = config_sha256, verify
         self.finished = FinishedMaps(kinds)
-        # By id and name: the hashes of what a file was made from, None if with another model or
-        # other settings. Not of a finished map's own files, which would be a million.
+        # By id and name: the hashes of what a file was made from, None if that is not known or was
+        # with another model or other settings. Not of finished maps, which would be a million.
         self._written: dict[str, dict[str, list[str] | None]] = {}
 
     def read(self, ledger: LedgerFiles, wanted: Mapping[str, Source]) -> None:
@@ -66,12 +67,17 @@ class EarlierMaps:
         Raises:
             InputError: if any of its maps were made with another model or other settings.
         """
+        if not has_ledger(self.out):  # left behind, as where the folder was copied without it
+            if outputs := outputs_in_manifests(self.out):
+                ledger.begin_with(outputs)
         foreign = set()
         for record in ledger:
             stop.check()  # with verify it hashes
             id = record["key"]
             if id in wanted:
                 self._note(id, record)
+            if "begun" in record:
+                continue
             if record.get("config") != self.config_sha256:
                 foreign.add(id)
             else:
@@ -86,7 +92,28 @@ class EarlierMaps:
         for record in ledger:
             if record["key"] in wanted:
                 self._note(record["key"], record)
-        ledger.clear()
+        ledger.forget()
+
+    def require_own_files(self, ledger: LedgerFiles, ids: Iterable[str]) -> None:
+        """Raise if a map of one of the `ids` would be written over a file that is not ours.
+
+        Raises:
+            InputError: naming the file.
+        """
+        names = (
+            name
+            for id in ids
+            for name in self.kinds.names(id)
+            if name not in self._written.get(id, ())
+        )
+        require_own_files(self.out, names, ledger)
+
+    def announce(self, ledger: LedgerFiles, id: str, names: Iterable[str]) -> None:
+        """Have the ledger say which files are ours, before they are written."""
+        written = self._written.setdefault(id, {})
+        if new := [name for name in names if name not in written]:
+            ledger.announce(id, new)
+            written.update(dict.fromkeys(new))
 
     def remove(self, id: str) -> None:
         """Remove what was written of a source that has failed now."""
@@ -94,11 +121,8 @@ class EarlierMaps:
 
     def remove_unlike(self, id: str, record: dict) -> None:
         """Remove what was made from another photograph, or by another model, than `record`."""
-        unlike = {
-            name
-            for name, inputs in self._written.pop(id, {}).items()
-            if inputs != record["inputs"]
-        }
+        written = self._written.pop(id, {})
+        unlike = {name for name, inputs in written.items() if inputs != record["inputs"]}
         self._remove(unlike - set(record["outputs"]))
 
     def _take(self, source: Source, record: dict) -> None:
@@ -113,13 +137,18 @@ class EarlierMaps:
             }
             if others:
                 self._written[source.id] = others
-        else:
+        elif source.id in self.finished:
             self.finished.discard(source.id)
+            self._note(source.id, {"begun": names})
 
     def _note(self, id: str, record: dict) -> None:
         """Of the records that name a file the last tells what it was made from."""
-        inputs = record.get("inputs") if record.get("config") == self.config_sha256 else None
-        self._written.setdefault(id, {}).update(dict.fromkeys(record["outputs"], inputs))
+        written = self._written.setdefault(id, {})
+        if "begun" in record:
+            written |= dict.fromkeys(files_of(record)) | written
+        else:
+            inputs = record.get("inputs") if record.get("config") == self.config_sha256 else None
+            written |= dict.fromkeys(files_of(record), inputs)
 
     def _is_finished(self, source: Source, record: dict) -> bool:
         """Whether a map's files stand and its source has not changed."""
@@ -139,4 +168,6 @@ class EarlierMaps:
     def _remove(self, names: Iterable[str]) -> None:
         """What the photograph, or the model, was before must not pass for its map now."""
         for name in names:
-            (self.out / name).unlink(missing_ok=True)
+            path = self.out / name
+            if os.path.lexists(path):  # of a name too long nothing stands, nor can be removed
+                path.unlink(missing_ok=True)

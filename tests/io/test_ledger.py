@@ -6,7 +6,7 @@ import pytest
 
 from fundusseg.errors import InputError
 from fundusseg.io.files import sha256_of
-from fundusseg.io.ledger import Ledger, LedgerFiles, SourceStamp, outputs_stand
+from fundusseg.io.ledger import Ledger, LedgerFiles, SourceStamp, files_of, outputs_stand
 
 
 def test_records_come_back(tmp_path):
@@ -65,6 +65,29 @@ def test_clear_forgets_all_tasks_on_disk_too(tmp_path):
     ledger.clear()
     ledger.require_config("new")
     assert Ledger(tmp_path).records == {}
+
+
+def test_forgotten_work_leaves_which_files_are_ours(tmp_path):
+    """--force: also after a kill, what earlier runs wrote is no stranger's."""
+    LedgerFiles(tmp_path, 1, 2).append("b", "old", outputs={"b.png": "1"})
+    ledger = LedgerFiles(tmp_path)
+    ledger.announce("a", ["a.png"])
+    ledger.append("a", "old", outputs={"a.png": "1", "a.prob.png": "2"})
+    LedgerFiles(tmp_path, 1, 2).append("a", "old", outputs={"a.overlay.png": "3"})
+    ledger.forget()
+    assert os.listdir(tmp_path) == [".ledger.jsonl"]
+    found = {record.pop("key"): record for record in LedgerFiles(tmp_path)}
+    assert found["b"] == {"begun": ["b.png"]}
+    assert set(found["a"]) == {"begun"}
+    assert set(files_of(found["a"])) == {"a.png", "a.prob.png", "a.overlay.png"}
+
+
+def test_a_task_of_a_job_array_forgets_in_its_own_file_only(tmp_path):
+    for shard in (0, 1):
+        LedgerFiles(tmp_path, shard, 2).append(str(shard), "old", outputs={f"{shard}.png": ""})
+    LedgerFiles(tmp_path, 0, 2).forget()
+    finished = {record["key"]: "config" in record for record in LedgerFiles(tmp_path)}
+    assert finished == {"0": False, "1": True}
 
 
 def test_outputs_stand_only_if_all_are_there(tmp_path):

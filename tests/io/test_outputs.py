@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from fundusseg.errors import InputError
-from fundusseg.io.outputs import OutputKinds, require_free_names
+from fundusseg.io.manifest import manifest, write_manifest
+from fundusseg.io.outputs import OutputKinds, require_free_names, require_own_files
 
 VESSELS = np.arange(12).reshape(3, 4) % 3 == 0
 PROBABILITY = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
@@ -95,3 +96,21 @@ def test_an_input_is_seen_through_a_linked_folder(tmp_path):
     (tmp_path / "out").symlink_to(tmp_path / "in")
     with pytest.raises(InputError, match="is an input"):
         require_free_names(tmp_path / "out", [("a", tmp_path / "in/a.png")], OutputKinds())
+
+
+def test_a_file_is_ours_if_a_record_or_a_manifest_names_it(tmp_path):
+    """Strangers' files are refused one by one, whatever else stands in the folder."""
+    names = ["ours.png", "begun.png", "é.png", "part.npz", "new.png"]
+    for name in (*names[:-1], "own.png"):
+        (tmp_path / name).touch()
+    ledger = [{"outputs": {"ours.png": "1"}}, {"begun": ["begun.png"]}, {}]
+    for name, id, output in (
+        ("manifest.json", "é", "é.png"),
+        ("manifest-0-of-2.json", "part", "part.npz"),
+        ("manifest-of-mine.json", "own", "own.png"),
+    ):
+        write_manifest(tmp_path / name, manifest("infer", {}, {id: ""}, {output: ""}, {}))
+    (tmp_path / "manifest-1-of-2.json").write_text("{}")
+    require_own_files(tmp_path, names, ledger)
+    with pytest.raises(InputError, match=r"own\.png: is there, and infer did not write it"):
+        require_own_files(tmp_path, [*names, "own.png"], ledger)

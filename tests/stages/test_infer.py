@@ -368,6 +368,7 @@ def test_a_name_too_long_for_its_map_costs_only_itself(infer, tmp_path):
     found = rows(tmp_path / "maps")
     assert found["a"].status == "ok"
     assert "name too long" in found["x" * 251].reason
+    assert not (tmp_path / "maps" / ("x" * 251 + ".png")).exists()
 
 
 def test_a_reader_of_the_log_that_goes_away_does_not_stop_it(

@@ -153,6 +153,36 @@ def test_a_list_on_stdin(infer, photographs, tmp_path, stdin, monkeypatch):
     assert (tmp_path / "maps" / f"{absolute_id}.png").is_file()
 
 
+def test_a_mask_of_ones_own_is_not_written_over_whatever_else_infer_wrote_there(
+    tiny_model, tmp_path, stdin, monkeypatch, capsys
+):
+    """A file in OUT that infer did not write is not written over, file by file."""
+    own = write_photographs(tmp_path / "in", "a.jpg", "b.jpg") / "b.png"
+    own.write_bytes(b"a manual mask")
+    monkeypatch.chdir(own.parent)
+    words = ("infer", "-", ".", "--model", tiny_model)
+    for names, code in ((b"a.jpg\nb.jpg\n", 1), (b"a.jpg\n", 0), (b"a.jpg\nb.jpg\n", 1)):
+        stdin(names)
+        assert run(*words) == code
+        assert own.read_bytes() == b"a manual mask"
+    assert capsys.readouterr().err.count("b.png: is there, and infer did not write it") == 2
+    assert os.path.isfile("a.png") and os.path.isfile("manifest.json")
+
+
+def test_each_task_of_a_job_array_looks_for_files_of_ones_own(infer, tmp_path, capsys):
+    """Also where other tasks have begun."""
+    write_photographs(tmp_path / "in", "a.png", "b.png", "c.png")
+    words = (tmp_path / "in", "--num-shards", "3", "--shard")
+    assert infer(*words, "0") == 0
+    (tmp_path / "maps/b.png").write_bytes(b"a manual mask")
+    assert infer(*words, "2") == 0
+    assert infer(*words, "1") == 1
+    assert "maps/b.png: is there" in one_line(capsys)
+    (tmp_path / "maps/b.png").unlink()
+    assert infer(*words, "1") == 0
+    assert infer(tmp_path / "in") == 0
+
+
 def test_a_nul_separated_list_holds_any_name(tiny_model, tmp_path):
     """--null: NUL-separated; newlines and undecodable bytes in names."""
     names = ["one\ntwo.png", os.fsdecode(b"\xff.png")]

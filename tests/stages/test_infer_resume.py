@@ -314,6 +314,43 @@ def test_a_corrupt_ledger_line_is_passed_over(maps, infer, done_anew, line):
     assert infer() == 0 and len(done_anew) == 1
 
 
+def test_maps_of_a_killed_run_are_ours_whatever_the_precision_is_now(maps, infer, done_anew):
+    """Resume: a map is written before its record, and the ledger says before it that it comes."""
+    before = set(contents(maps))
+    (maps / "manifest.json").unlink()
+    ledger = maps / ".ledger.jsonl"
+    lines = ledger.read_text().splitlines(keepends=True)
+    ledger.write_text("".join(line for line in lines if '"config"' not in line))
+    assert infer("--precision", "float32") == 0
+    assert len(done_anew) == 4
+    assert set(contents(maps)) == before
+
+
+def test_a_forced_run_that_was_killed_goes_on_without_force(maps, infer, tmp_path, photographs):
+    """--force forgets what is finished, not what is ours."""
+    from fundusseg.io.ledger import LedgerFiles
+
+    assert infer("--probability") == 0
+    (maps / "manifest.json").unlink()
+    LedgerFiles(maps).forget()
+    model = write_tiny_model(tmp_path / "other", seed=4)
+    assert infer("--model", model) == 0
+    assert run("infer", photographs, tmp_path / "afresh", "--model", model) == 0
+    assert contents(maps) == contents(tmp_path / "afresh")
+
+
+def test_a_folder_that_was_copied_without_its_ledger_is_ours(
+    maps, photographs, tiny_model, infer, tmp_path
+):
+    """Its manifest names the maps; that a run takes it away does not matter."""
+    before = contents(maps)
+    (maps / ".ledger.jsonl").unlink()
+    words = ("infer", photographs / "a.png", maps, "--model", tiny_model)
+    assert run(*words) == 0
+    assert infer() == 0
+    assert contents(maps) == before
+
+
 def test_dead_temporaries_are_swept_and_living_ones_stay(maps, infer, photographs):
     """Two at once: temporary names carry host, process id and a random part; dead are swept."""
     host, dead = os.uname().nodename, subprocess.Popen(["true"])
