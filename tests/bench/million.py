@@ -102,7 +102,8 @@ def originals_inferred(work: Path, model: Path) -> tuple[list[tuple[Path, Path]]
         path.write_bytes(picture_bytes(drawn, path.name))
     measured("infer", photographs, maps, "--model", model)
     lines = (maps / ".ledger.jsonl").read_text().splitlines()
-    records = sorted(map(json.loads, lines), key=lambda record: record["key"])
+    finished = (record for record in map(json.loads, lines) if "row" in record)
+    records = sorted(finished, key=lambda record: record["key"])
     files = [(photographs / f"{n:03d}.png", maps / f"{n:03d}.png") for n in range(ORIGINALS)]
     return files, records, read_manifest(maps / NAME)
 

@@ -18,7 +18,7 @@ from tests.faults.killing import kill_at_instant, kill_at_point, work_seconds
 
 SEED = 20
 POINTS_OF_PREP = 23  # 4 shards of 3 points and a line of 2 each, a manifest
-POINTS_OF_INFER = 54  # 6 photographs of 2 files and a line each, a table, a manifest
+POINTS_OF_INFER = 66  # 6 photographs of 2 files and 2 lines each, a table, a manifest
 STEPS = 30
 KILLS_OF_TRAIN = (("point", 5), ("instant", 0.6), ("point", 9), ("instant", 0.3))
 FORMATS = ("h5", "npz")
