@@ -14,7 +14,7 @@ SUBMIT = ROOT / "bin" / "submit"
 
 PROGRAM = """#!/bin/sh
 # Notes its arguments and ends with $CODE; with WAIT set, waits for USR1 and then stops.
-printf '[%s]' "$@" > "$CALLS"
+printf '[%s]' "$@" >> "$CALLS"
 if [ -n "$WAIT" ]; then
   trap 'exit 75' USR1
   touch "$WAIT"
@@ -234,6 +234,31 @@ def test_usr1_goes_on_to_the_stage_and_the_job_back_to_the_queue(job, tmp_path):
     assert process.wait() == 75
     assert "USR1, asking it to save" in process.stderr.read()
     assert slurm_calls(tmp_path) == "scontrol requeue 31\n"
+
+
+@pytest.mark.parametrize(
+    ("parts", "manifests", "called"),
+    [
+        ("1", ["manifest.json"], "[check][out]"),
+        ("2", ["manifest-0-of-2.json", "manifest-1-of-2.json"], "[merge][out][check][out]"),
+    ],
+)
+def test_a_join_joins_what_its_tasks_wrote(job, tmp_path, parts, manifests, called):
+    for name in manifests:
+        (tmp_path / "out").mkdir(exist_ok=True)
+        (tmp_path / "out" / name).touch()
+    dependency = {"SLURM_JOB_DEPENDENCY": "afterany:12"}
+    process = job("merge.sbatch", "out", parts, "--", "infer.sbatch", parts, "in", **dependency)
+    assert process.wait() == 0, process.stderr.read()
+    assert calls(tmp_path) == called
+
+
+def test_a_training_that_comes_back_from_the_queue_forgets_nothing_again(job, tmp_path):
+    for restarts, forced in (("0", "[--force]"), ("1", "")):
+        process = job("train.sbatch", "shards", "model", "--force", SLURM_RESTART_COUNT=restarts)
+        assert process.wait() == 0
+        assert calls(tmp_path) == f"[train][shards][model]{forced}[--jobs][3]"
+        (tmp_path / "calls").unlink()
 
 
 def test_train_with_several_tasks_has_a_worker_in_each(job, tmp_path):

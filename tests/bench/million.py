@@ -55,6 +55,7 @@ def tables(work: Path, count: int) -> str:
     runs = {}
     runs["merge MAPS"] = measured("merge", maps)
     merged = whole_hashes(maps)
+    files = files_table(maps, names, count)  # a run without parts removes theirs
     runs["infer - MAPS < LIST"] = measured("infer", "-", maps, *model, **from_list)
     require_same(merged, maps)
     runs["infer PHOTOGRAPHS MAPS"] = measured("infer", photographs, maps, *model)
@@ -70,7 +71,7 @@ def tables(work: Path, count: int) -> str:
         f"{count:,} photographs, finished by {PARTS} tasks; {free_cores()} cores free, "
         f"Python {platform.python_version()}. One run, nothing repeated."
     )
-    return "\n\n".join([heading, runs_table(runs), files_table(maps, names, count)])
+    return "\n\n".join([heading, runs_table(runs), files])
 
 
 def finished_set(work: Path, count: int) -> None:
