@@ -19,14 +19,15 @@ def read_table(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
             columns = reader.fieldnames or ()
             rows = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(path, f"cannot be read ({error})") from error
+        remedy = "save it as UTF-8 text with tabs between the cells"
+        raise InputError(path, f"cannot be read ({error})", remedy) from error
     missing = [name for name in needed if name not in columns]
     if missing:
         remedy = f"its first line must name the columns {', '.join(needed)}, tab-separated"
         raise InputError(path, f"has no column {', '.join(missing)}", remedy)
     for number, row in enumerate(rows, start=2):
         if None in row or None in row.values():
-            raise InputError(path, f"line {number} has not as many cells as the header")
+            raise InputError(path, f"line {number} has not as many cells as the header", "correct it")
     return rows
 
 
