@@ -27,7 +27,8 @@ def read_table(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
         raise InputError(path, f"has no column {', '.join(missing)}", remedy)
     for number, row in enumerate(rows, start=2):
         if None in row or None in row.values():
-            raise InputError(path, f"line {number} has not as many cells as the header", "correct it")
+            problem = f"line {number} has not as many cells as the header"
+            raise InputError(path, problem, "correct it")
     return rows
 
 
