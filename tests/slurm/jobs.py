@@ -75,7 +75,8 @@ def log_of(run: Path, name: str) -> str:
 def finished_keys(out: Path, part: int | str = "*") -> list[str]:
     """A line for every finished photograph that the ledgers of an output folder hold."""
     ledgers = sorted(out.glob(f".ledger-{part}-of-*.jsonl"))
-    return [line for ledger in ledgers for line in ledger.read_text().splitlines()]
+    lines = [line for ledger in ledgers for line in ledger.read_text().splitlines()]
+    return [line for line in lines if '"row": ' in line]
 
 
 def frozen_in_the_middle(out: Path, parts: int) -> dict[int, int]:
