@@ -199,3 +199,13 @@ def test_real_fields_of_view_are_found(real_data, name, step):
         assert overlap(mask, truth) >= 0.98, entry.id
         given_px = field_of_view_of_mask(truth).diameter_px
         assert found.diameter_px == pytest.approx(given_px, rel=0.01), entry.id
+
+
+def test_real_photographs_with_a_grey_surround(real_data):
+    """Of ARIA's photographs, 768 pixels wide, eight have a surround of grey level 56."""
+    for number in range(558, 574, 2):
+        path = real_data / f"ARIA/all/images/{number}.png"
+        found, mask = found_field_of_view(images.read_photograph(path).pixels)
+        assert found.method == "circle", path
+        assert 720 <= found.diameter_px <= 768, path
+        assert 0.7 < mask.mean() < 0.95, path
