@@ -410,8 +410,7 @@ def main(arguments: list[str] | None = None) -> int:
             traceback.print_exc()
         return _refused(str(error), error.exit_code)
     except stop.Interrupted:
-        goes_on = "the same command goes on (without --force)"
-        return _refused(f"interrupted; {goes_on}", errors.EXIT_INTERRUPTED)
+        return _refused(f"interrupted; {stop.GOES_ON}", errors.EXIT_INTERRUPTED)
     except BrokenPipeError:
         # The reader of stdout went away: what Python would still flush has no reader either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

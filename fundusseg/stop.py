@@ -13,6 +13,7 @@ import signal
 from fundusseg.errors import Stopped
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+GOES_ON = "the same command goes on (without --force)"
 _received: list[int] = []
 
 
@@ -49,5 +50,4 @@ def check() -> None:
     """Raise `Stopped` if a stop signal has come; call it where everything is saved."""
     if _received:
         name = signal.Signals(_received[0]).name
-        goes_on = "the same command goes on (without --force)"
-        raise Stopped(f"stopped by {name}; the work so far is saved, {goes_on}")
+        raise Stopped(f"stopped by {name}; the work so far is saved, {GOES_ON}")

@@ -79,7 +79,7 @@ def test_the_table_holds_each_trial_against_the_control_of_its_seed(tmp_path):
     assert (found[0].steps, found[0].cpu_minutes, found[0].validation_dice) == (800, 1.5, 0.7)
     ((name, seeds, *cells),) = trials.differences(found)
     assert (name, seeds) == ("hinge", "2")
-    assert cells == ["+0.0400 (+0.0200, +0.0600)"] * len(trials.COMPARED)
+    assert cells == ["+0.0400 (+0.0200, +0.0600)"] * 5
     assert "0.660 / 0.660 / 0.660 / 0.760" in trials.tables(base, found)
 
 

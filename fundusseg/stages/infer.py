@@ -93,6 +93,7 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
     require_own_folder(out, "infer")
     output_folder(out)
     job.read_ledger()
+    remove_other_parts(out, options.num_shards)
     for left_out in found.left_out:
         said = (given, len(left_out.paths), left_out.what, escaped(left_out.paths[0]))
         level = WARNING if left_out.may_be_photographs else INFO
@@ -167,7 +168,6 @@ class _Job:
         self.ledger.begin()
         for name in {NAME, manifest_name(self.options.shard, self.options.num_shards)}:
             (self.out / name).unlink(missing_ok=True)
-        remove_other_parts(self.out, self.options.num_shards)
         ids = [source.id for source in todo if not source.refusal]
         for parent in {(self.out / id).parent for id in ids} - {self.out}:
             if parent.is_dir():
@@ -184,7 +184,6 @@ class _Job:
     def conclude(self) -> int:
         """Write status table and manifest; 3 if a source failed."""
         task = (self.options.shard, self.options.num_shards)
-        remove_other_parts(self.out, self.options.num_shards)  # where there was nothing to do
         write_lines(self.out / status_name(*task), map(self._status_line, self.mine))
         failures = {id: failure.reason for id, failure in self.failures.items()}
         inputs = self.finished.inputs()
