@@ -90,6 +90,12 @@ def test_a_notch_and_dark_lesions_inside_count():
     assert found.diameter_px == pytest.approx(370, rel=0.01)
 
 
+def test_a_grey_frame_is_a_frame():
+    truth = disc((400, 500), 200, 250, 370)
+    _, mask = found_field_of_view(photograph_of(truth, level=200, dark=30))
+    assert overlap(mask, truth) >= 0.98
+
+
 @pytest.mark.parametrize("surround", [30, 60, 255])
 @pytest.mark.parametrize("name", ["circle", "cut at top and bottom", "wider than the frame"])
 def test_a_surround_may_be_grey_or_white(name, surround):
