@@ -103,8 +103,8 @@ class LossConfig:
     correlation: of 1 - Matthews' correlation coefficient of soft sets.
     skeleton_recall: of what is missed of the true vessels' centrelines.
     adversarial: of the discriminator's judgement; at 0, and without feature matching, there
-        is no discriminator. None by default: of ten settings none drew better maps on data
-        sets that were left out, and weight 0.1 drew worse ones (docs/adversary.md).
+        is no discriminator. None by default: of seventeen settings none drew better maps on
+        data sets that were left out, and weight 0.1 drew worse ones (docs/adversary.md).
     adversarial_from: fraction of the steps after which the discriminator is trained and
         its term counts; before, the generator learns from the masks alone.
     adversarial_kind: what a judgement costs; with "cross-entropy" the generator's term is

@@ -81,6 +81,8 @@ def test_the_table_holds_each_trial_against_the_control_of_its_seed(tmp_path):
     assert (name, seeds) == ("hinge", "2")
     assert cells == ["+0.0400 (+0.0200, +0.0600)"] * 5
     assert "0.660 / 0.660 / 0.660 / 0.760" in trials.tables(base, found)
+    one_seed = [one for one in found if one.seed == 1]
+    assert trials.differences(one_seed) == [["hinge", "1", *["+0.0200"] * 5]]
 
 
 def test_a_discriminator_is_held_against_guessing(tmp_path):

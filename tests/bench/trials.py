@@ -226,7 +226,7 @@ def differences(trials: list[Trial]) -> list[list[str]]:
                 for data_set, values in trial.figures.items()
             ]
             mean = sum(changes) / len(changes) if changes else float("nan")
-            span = f" ({min(changes):+.4f}, {max(changes):+.4f})" if changes else ""
+            span = f" ({min(changes):+.4f}, {max(changes):+.4f})" if len(changes) > 1 else ""
             cells.append(f"{mean:+.4f}{span}")
         rows.append([name, str(len(pairs)), *cells])
     return rows
