@@ -102,13 +102,14 @@ def prep(
     _start(quiet, verbose, log_file)
     _require_existing(src, subjects)
     _require_part(shard, num_shards)
-    from fundusseg.stages import prep as stage
+    from fundusseg.stages.prep import run_prep
+    from fundusseg.stages.prep_plan import planned
 
     options = _options(PrepOptions, locals())
     if dry_run:
-        sys.stdout.write(stage.describe(stage.planned(src, out, options)))
+        sys.stdout.write(planned(src, out, options).table())
         return errors.EXIT_OK
-    return stage.run_prep(src, out, options)
+    return run_prep(src, out, options)
 
 
 @app.command()

@@ -12,10 +12,9 @@ import numpy as np
 
 from fundusseg.errors import InputError, UsageError
 from fundusseg.fundus.field_of_view import field_of_view_of_mask, found_field_of_view
-from fundusseg.fundus.geometry import Geometry, to_frame
+from fundusseg.fundus.geometry import Geometry
 from fundusseg.io import images, layouts, shards, splits
 from fundusseg.io.files import sha256_of
-from fundusseg.io.fov_folder import FovFolder
 from fundusseg.io.manifest import NAME as MANIFEST
 from fundusseg.io.manifest import read_manifest
 from fundusseg.io.samples import SampleRef
@@ -228,44 +227,6 @@ class MaskTruth:
     def source_sha256(self, ref: TruthRef) -> str:
         """Unknown, so nothing is matched by it."""
         return ""
-
-
-class GivenFields:
-    """The masks in the folder of --fov, in place of a truth's own fields of view.
-
-    Raises:
-        UsageError: if there is no such folder.
-        InputError: if an image has none there, or more than one.
-    """
-
-    def __init__(self, root: Path, refs: list[TruthRef]):
-        self.folder = FovFolder(root)
-        self.names = {ref.id: self._name(ref) for ref in refs}
-
-    def path_of(self, ref: TruthRef) -> Path:
-        """The file of an image's field of view."""
-        return self.folder.path_of(self.names[ref.id])
-
-    def replaced(self, ref: TruthRef, image: TruthImage) -> TruthImage:
-        """`image` with the field of view of this folder.
-
-        Raises:
-            InputError: if it cannot be read, is empty, or has another size.
-        """
-        fov = self.folder.mask_of(self.names[ref.id], image.source_shape)
-        if image.geometry is not None:
-            fov = to_frame(fov, image.geometry) >= 0.5
-        diameter_px = prepared_diameter_px(fov, ref)
-        return replace(image, fov=fov, diameter_px=diameter_px, fov_method="given")
-
-    def _name(self, ref: TruthRef) -> str:
-        """What the folder knows an image by: its id or, where a mask names it, its stem."""
-        try:
-            self.folder.path_of(ref.id)
-        except InputError:
-            self.folder.path_of(ref.stem)
-            return ref.stem
-        return ref.id
 
 
 Truth = DataSetTruth | ShardTruth | MaskTruth

@@ -1,14 +1,12 @@
 """prep: a data set folder becomes shards of samples in the canonical frame."""
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from fundusseg import stop, ui
-from fundusseg.config import PRESETS, SHARD_SAMPLES, FrameConfig, config_hash
+from fundusseg.config import FrameConfig
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError, UsageError
 from fundusseg.fundus.framing import coverage, framed
 from fundusseg.io import images, layouts, shards, splits
@@ -22,25 +20,10 @@ from fundusseg.io.manifest import (
     require_own_folder,
     write_manifest,
 )
-from fundusseg.io.samples import Sample, ShardHeader
-from fundusseg.io.status import escaped
-from fundusseg.io.tables import read_subjects
+from fundusseg.io.samples import Sample
 from fundusseg.options import PrepOptions
 from fundusseg.parallel import free_cores, ordered_map
-
-
-@dataclass(frozen=True)
-class Plan:
-    """All that is known before the first photograph is decoded.
-
-    standing: of the shards that stand in the output folder; None without, or with --force.
-    """
-
-    source: layouts.DataSet
-    members: dict[str, splits.Membership]
-    header: ShardHeader
-    parts: tuple[tuple[layouts.Entry, ...], ...]
-    standing: ShardHeader | None
+from fundusseg.stages.prep_plan import Plan, planned
 
 
 def run_prep(src: Path, out: Path, options: PrepOptions) -> int:
@@ -62,60 +45,32 @@ def run_prep(src: Path, out: Path, options: PrepOptions) -> int:
     task = (options.shard or 0, options.num_shards if options.shard is not None else 1)
     ledger = Ledger(out, *task)
     if options.force:
-        _remove_leftovers(plan, out, ledger, options)
+        _remove_leftovers(plan, out, ledger)
         ledger.clear()
-    mine = [options.shard] if options.shard is not None else range(len(plan.parts))
-    ledger.require_config(_ledger_key(plan))
-    owners = _owners(plan, options.format)
+    mine = [options.shard] if options.shard is not None else list(range(len(plan.parts)))
+    ledger.require_config(plan.key)
     with ui.progress(
         f"prep {src}", sum(len(plan.parts[part]) for part in mine), "photographs"
     ) as bar:
+        unfinished = []
         for part in mine:
             stop.check()
             if _finished(plan, part, out, ledger, options.verify):
                 for id, reason in ledger.records[str(part)]["failures"].items():
                     ui.log.warning("%s: failed before, and has not changed (%s)", id, reason)
+                bar.advance(len(plan.parts[part]))
             else:
-                _require_same_set(plan, out)
-                for name in {NAME, manifest_name(*task)}:  # no manifest beside unfinished shards
-                    (out / name).unlink(missing_ok=True)
-                remove_other_parts(out, task[1])
-                _write_part(plan, part, out, ledger, owners, options)
+                unfinished.append(part)
+        if unfinished:
+            _require_same_set(plan, out)
+            for name in {NAME, manifest_name(*task)}:  # no manifest beside unfinished shards
+                (out / name).unlink(missing_ok=True)
+        remove_other_parts(out, task[1])
+        for part in unfinished:
+            stop.check()
+            _write_part(plan, part, out, ledger, options.jobs or free_cores())
             bar.advance(len(plan.parts[part]))
-    return _conclude(plan, list(mine), out, ledger, task, options)
-
-
-def planned(src: Path, out: Path, options: PrepOptions) -> Plan:
-    """Read the layout, deal out the splits, and cut the sorted samples into parts [K::N]."""
-    source = layouts.data_set(src, options.layout, leave_out=out)
-    subjects = read_subjects(options.subjects) if options.subjects else None
-    members = splits.memberships(src, source.entries, options.split, subjects)
-    standing = None if options.force else shards.standing_header(out)
-    usual = max(1, -(-len(source.entries) // SHARD_SAMPLES))
-    # If nobody says how many: as many as stand there, though the set may have grown.
-    count = options.num_shards or (standing.num_shards if standing else usual)
-    choices = {
-        "split": options.split,
-        "format": options.format,
-        "layout": source.layout,
-        "subjects": subjects,
-    }
-    header = ShardHeader.of(
-        options.preset, PRESETS[options.preset].frame, src.resolve().name, count, choices
-    )
-    parts = tuple(source.entries[part::count] for part in range(count))
-    return Plan(source, members, header, parts, standing)
-
-
-def describe(plan: Plan) -> str:
-    """What matched what, as `--dry-run` prints it: a TSV line per photograph."""
-    lines = ["id\tsplit\tsubject\tgroup\tphotograph\tmask\tmask2\tfov"]
-    for entry in plan.source.entries:
-        member = plan.members[entry.id]
-        cells = (entry.id, member.split, member.subject, member.group, entry.photograph)
-        files = (entry.mask or "", entry.mask2 or "", entry.fov or "")
-        lines.append("\t".join(escaped(cell) for cell in (*cells, *files)))
-    return "\n".join(lines) + "\n"
+    return _conclude(plan, mine, out, ledger, task, options)
 
 
 def sample_of(root: Path, entry: layouts.Entry, member: splits.Membership, frame: FrameConfig):
@@ -150,29 +105,10 @@ def sample_of(root: Path, entry: layouts.Entry, member: splits.Membership, frame
     )
 
 
-def _ledger_key(plan: Plan) -> str:
-    """What finished parts must have in common: the settings, and how many parts there are."""
-    return config_hash({"config": plan.header.config_sha256, "num_shards": len(plan.parts)})
-
-
-def _output_names(plan: Plan, part: int, format: str) -> list[str]:
-    """The files of one part if no photograph fails."""
-    if format == "h5":
-        return [shards.shard_name(part, len(plan.parts))]
-    return [f"{entry.id}.npz" for entry in plan.parts[part]]
-
-
-def _owners(plan: Plan, format: str) -> dict[str, int]:
-    """Which part writes each file."""
-    parts = range(len(plan.parts))
-    return {name: part for part in parts for name in _output_names(plan, part, format)}
-
-
-def _remove_leftovers(plan: Plan, out: Path, ledger: Ledger, options: PrepOptions) -> None:
+def _remove_leftovers(plan: Plan, out: Path, ledger: Ledger) -> None:
     """Remove the shards of earlier runs that this one will not write again (--force)."""
-    ours = _owners(plan, options.format)
     for record in ledger.records.values():
-        for name in record["outputs"].keys() - ours.keys():
+        for name in record["outputs"].keys() - plan.owners.keys():
             (out / name).unlink(missing_ok=True)
 
 
@@ -189,15 +125,10 @@ def _finished(plan: Plan, part: int, out: Path, ledger: Ledger, verify: bool) ->
     record = ledger.records.get(str(part))
     return (
         record is not None
-        and record["members"] == _members(plan, part)
+        and record["members"] == plan.members_of(part)
         and _same_sources(plan, part, record, verify)
         and outputs_stand(out, record["outputs"], verify)
     )
-
-
-def _members(plan: Plan, part: int) -> dict[str, list[str]]:
-    """Subject, split and group by id: a photograph more in the set can move the others."""
-    return {entry.id: list(astuple(plan.members[entry.id])) for entry in plan.parts[part]}
 
 
 def _same_sources(plan: Plan, part: int, record: dict, verify: bool) -> bool:
@@ -242,20 +173,13 @@ def _hashes(root: Path, names: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _write_part(
-    plan: Plan,
-    part: int,
-    out: Path,
-    ledger: Ledger,
-    owners: dict[str, int],
-    options: PrepOptions,
-) -> None:
+def _write_part(plan: Plan, part: int, out: Path, ledger: Ledger, jobs: int) -> None:
     """Prepare the samples of one part, write them, and note the part in the ledger."""
     sources = _sources(plan, part)
     failures: dict[str, str] = {}
-    samples = _prepared(plan, part, failures, options.jobs or free_cores())
-    names = _output_names(plan, part, options.format)
-    if options.format == "h5":
+    samples = _prepared(plan, part, failures, jobs)
+    names = plan.output_names(part)
+    if plan.format == "h5":
         shards.write_shard(out / names[0], plan.header, part, samples)
     else:
         for folder in {(out / name).parent for name in names}:
@@ -268,13 +192,13 @@ def _write_part(
     # A photograph more or less in the set moves others from part to part: what another part writes
     # now is that part's, though this one wrote it before.
     before = ledger.records.get(str(part), {}).get("outputs", {})
-    for name in {*before, *_output_names(plan, part, options.format)} - set(names):
-        if owners.get(name, part) == part:
+    for name in {*before, *plan.output_names(part)} - set(names):
+        if plan.owners.get(name, part) == part:
             (out / name).unlink(missing_ok=True)
     ledger.add(
         str(part),
-        _ledger_key(plan),
-        members=_members(plan, part),
+        plan.key,
+        members=plan.members_of(part),
         sources=sources,
         inputs=_hashes(plan.source.root, sources),
         outputs={name: sha256_of(out / name) for name in names},
@@ -323,19 +247,11 @@ def _conclude(
         "layout": plan.source.layout,
         "sha256": plan.header.config_sha256,
     }
-    remove_other_parts(out, task[1])  # where no part was left to write
-    values = manifest("prep", config, **joined, ids_sha256=_ids_sha256(plan))
+    values = manifest("prep", config, **joined, ids_sha256=plan.ids_sha256)
     write_manifest(out / manifest_name(*task), values)
     entries = [entry for part in mine for entry in plan.parts[part]]
     _report(plan, entries, len(joined["failures"]))
     return EXIT_SOME_FAILED if joined["failures"] else EXIT_OK
-
-
-def _ids_sha256(plan: Plan) -> str:
-    """Over id, split and subject of all parts: parts that saw another set must not be merged."""
-    members = ((entry.id, plan.members[entry.id]) for entry in plan.source.entries)
-    cells = (cell for id, member in members for cell in (id, member.split, member.subject))
-    return hashlib.sha256(b"\0".join(map(os.fsencode, cells))).hexdigest()
 
 
 def _report(plan: Plan, entries: list[layouts.Entry], failed: int) -> None:

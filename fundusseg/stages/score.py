@@ -6,11 +6,12 @@ from pathlib import Path
 from fundusseg import ui
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, UsageError
 from fundusseg.io.files import output_folder
+from fundusseg.io.given_fields import GivenFields
 from fundusseg.io.manifest import require_own_folder
 from fundusseg.io.maps import MapFolder
 from fundusseg.io.status import escaped
 from fundusseg.io.tables import read_subjects
-from fundusseg.io.truth import GivenFields, truth_of
+from fundusseg.io.truth import truth_of
 from fundusseg.options import ScoreOptions
 from fundusseg.parallel import free_cores
 from fundusseg.report.markdown import named_in_a_line

@@ -6,10 +6,10 @@ import pytest
 from fundusseg.errors import InputError, UsageError
 from fundusseg.fundus.geometry import to_frame
 from fundusseg.io.files import sha256_of
+from fundusseg.io.given_fields import GivenFields
 from fundusseg.io.images import map_png
 from fundusseg.io.truth import (
     DataSetTruth,
-    GivenFields,
     MaskTruth,
     ShardTruth,
     prepared_diameter_px,

@@ -17,8 +17,9 @@ from fundusseg.io.manifest import NAME, read_manifest
 from fundusseg.io.samples import Sample
 from fundusseg.io.shards import ShardFolder
 from fundusseg.io.status import unescaped
-from fundusseg.stages import prep
-from fundusseg.stages.prep import PrepOptions, describe, planned, run_prep
+from fundusseg.stages import prep, prep_plan
+from fundusseg.stages.prep import PrepOptions, run_prep
+from fundusseg.stages.prep_plan import planned
 from tests.phantom_sets import FORMS, encoded, small_phantom
 
 SMALL = PrepOptions(preset="pix2pix", jobs=1)
@@ -347,8 +348,9 @@ def test_the_manifest_names_what_was_read_and_written(phantom_set, tmp_path):
 def test_no_manifest_stands_beside_unfinished_shards(phantom_set, tmp_path, monkeypatch):
     src = phantom_set("chase-all")
     run_prep(src, tmp_path, TWO)
-    first = tmp_path / "shard-00000-of-00002.h5"
+    first, second = sorted(tmp_path.glob("shard-*.h5"))
     first.unlink()
+    second.unlink()
 
     def check() -> None:
         if first.is_file():
@@ -382,7 +384,7 @@ def test_the_dry_run_says_what_matched_what_and_writes_nothing(own_set, tmp_path
     src = own_set("pairs")
     (src / "train/images/tab\tand\nline.png").write_bytes(b"")
     (src / os.fsdecode(b"train/images/latin\xe9.png")).write_bytes(b"")
-    lines = describe(planned(src, tmp_path / "out", SMALL)).splitlines()
+    lines = planned(src, tmp_path / "out", SMALL).table().splitlines()
     assert not (tmp_path / "out").exists()
     assert lines[0].split("\t")[:3] == ["id", "split", "subject"]
     rows = [[unescaped(cell) for cell in line.split("\t")] for line in lines[1:]]
@@ -405,7 +407,7 @@ def test_the_dry_run_says_what_matched_what_and_writes_nothing(own_set, tmp_path
 
 def test_the_subjects_file_moves_the_splits(phantom_set, tmp_path):
     src = phantom_set("pairs-flat")
-    ids = [line.split("\t")[0] for line in describe(planned(src, tmp_path, SMALL)).splitlines()]
+    ids = [line.split("\t")[0] for line in planned(src, tmp_path, SMALL).table().splitlines()]
     table = tmp_path / "subjects.tsv"
     rows = [f"{id}\tperson {number}\n" for number, id in enumerate(ids[1:])]
     table.write_text("id\tsubject\n" + "".join(rows))
@@ -444,7 +446,7 @@ def test_a_photograph_more_or_less_needs_no_force(own_set, tmp_path, format):
 
 
 def test_a_set_that_outgrew_its_number_of_parts_keeps_it(own_set, tmp_path, monkeypatch):
-    monkeypatch.setattr(prep, "SHARD_SAMPLES", 3)
+    monkeypatch.setattr(prep_plan, "SHARD_SAMPLES", 3)
     root, out = own_set("pairs-flat"), tmp_path / "shards"
     removed = [(path, path.read_bytes()) for path in root.rglob("p1 left*")]
     for path, _ in removed:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from fundusseg import stop, ui
 from fundusseg.errors import InputError
+from fundusseg.io.given_fields import GivenFields
 from fundusseg.io.maps import VesselMap
-from fundusseg.io.truth import GivenFields, Truth, TruthImage, TruthRef
+from fundusseg.io.truth import Truth, TruthImage, TruthRef
 from fundusseg.metrics.curves import ScoreHistogram
 from fundusseg.options import ScoreOptions
 from fundusseg.parallel import free_cores, ordered_map
