@@ -124,29 +124,33 @@ def _outline(
     photograph: np.ndarray, grey: np.ndarray, stride: int
 ) -> tuple[np.ndarray, tuple[float, float, float] | None] | None:
     """The lit part's hull and, if it is part of one, its circle; None without a surround."""
-    bright_level = float(np.percentile(grey, 95))
     frame_level = min(_corner_levels(grey))
-    if frame_level <= max(DARK_LEVEL, DARK_SHARE * bright_level):
-        lit = _lit(grey, frame_level + _step(bright_level - frame_level))
-        if lit is None:
-            return None
-        hull = convex_hull(lit)
-        return hull, _outline_circle(hull)
-    channels = _shrunk_channels(photograph, stride)
-    corners = np.array([_corner_levels(channel) for channel in channels])
-    if (np.ptp(corners, axis=1) > FLAT_STEP).any():
+    is_dark = frame_level <= max(DARK_LEVEL, DARK_SHARE * float(np.percentile(grey, 95)))
+    distance = grey - frame_level if is_dark else _distance_from_corners(photograph, stride)
+    if distance is None:
         return None
-    colour = np.median(corners, axis=1)
-    distance = np.abs(channels - colour[:, np.newaxis, np.newaxis]).max(axis=0)
     step = _step(float(np.percentile(distance, 95)))
     lit = _lit(distance, step)
     if lit is None:
         return None
     hull = convex_hull(lit)
     circle = _outline_circle(hull)
-    if circle is None or _rim_level(distance, *circle) < SHARP_EDGE * step:
+    if is_dark or (circle is not None and _rim_level(distance, *circle) >= SHARP_EDGE * step):
+        return hull, circle
+    return None
+
+
+def _distance_from_corners(photograph: np.ndarray, stride: int) -> np.ndarray | None:
+    """How far each pixel, shrunk, is from the corners' colour, in grey levels.
+
+    The largest difference of a channel, float (Y, X); None where the corners differ.
+    """
+    channels = _shrunk_channels(photograph, stride)
+    corners = np.array([_corner_levels(channel) for channel in channels])
+    if (np.ptp(corners, axis=1) > FLAT_STEP).any():
         return None
-    return hull, circle
+    colour = np.median(corners, axis=1)
+    return np.abs(channels - colour[:, np.newaxis, np.newaxis]).max(axis=0)
 
 
 def _within_margins(photograph: np.ndarray, grey: np.ndarray, stride: int) -> tuple[slice, slice]:
