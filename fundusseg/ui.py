@@ -13,6 +13,17 @@ from pathlib import Path
 log = logging.getLogger("fundusseg")
 
 
+class _Screen(logging.StreamHandler):
+    """To stderr as it is at each message: a progress bar takes its place while it is shown."""
+
+    def __init__(self):
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self):
+        return sys.stderr
+
+
 def start_logging(quiet: bool, verbose: bool, log_file: Path | None) -> None:
     """Send messages to stderr (warnings only if `quiet`, all if `verbose`) and to `log_file`.
 
@@ -24,7 +35,7 @@ def start_logging(quiet: bool, verbose: bool, log_file: Path | None) -> None:
         handler.close()
     log.setLevel(logging.DEBUG)
     log.propagate = False
-    screen = logging.StreamHandler(sys.stderr)
+    screen = _Screen()
     screen.setFormatter(logging.Formatter("fundusseg: %(message)s"))
     screen.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
     log.addHandler(screen)
@@ -118,5 +129,6 @@ def progress(title: str, total: int, unit: str) -> Iterator[TenthsReporter | Bar
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True, soft_wrap=True)  # a message is one line, however long
+    with Progress(*columns, console=console, transient=True) as bar:
         yield BarReporter(title, total, bar)

@@ -74,7 +74,8 @@ def found_field_of_view(photograph: np.ndarray) -> tuple[FieldOfView, np.ndarray
         The field of view and its mask, bool (Y, X). It always finds one: the whole frame
         (method "frame") where there is no surround, or nothing at all to see.
     """
-    stride = max(1, int(np.ceil(max(photograph.shape[:2]) / WORKING_SIZE_PX)))
+    longer, shorter = max(photograph.shape[:2]), min(photograph.shape[:2])
+    stride = min(shorter, max(1, int(np.ceil(longer / WORKING_SIZE_PX))))
     grey = _shrunk(_brightness(photograph), stride)
     rows, columns = _within_margins(photograph, grey, stride)
     inner = photograph[

@@ -1,7 +1,8 @@
-"""Named arrays in HDF5: compressed, checksummed, and the same bytes for the same input.
+"""Named arrays in HDF5 and NPZ files, and what a damaged one comes to.
 
-No time, host or user is stored. A flipped byte (fletcher32) and a truncated file come
-from h5py as any of five errors without the path; here they become an `InputError`.
+HDF5 is written compressed, checksummed, and as the same bytes for the same input: no time, host
+or user is stored. A flipped byte (fletcher32) and a truncated file come from h5py as any of five
+errors without the path, from NPZ as any of a dozen; here they become an `InputError`.
 """
 
 import errno
@@ -32,6 +33,20 @@ def opened(path: Path) -> Iterator[h5py.File]:
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(path, f"is damaged or no HDF5 ({reason})", MAKE_ANEW) from error
+
+
+@contextmanager
+def opened_npz(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    """Open an NPZ file, its faults turned into `InputError`; pickled content is refused."""
+    try:
+        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as found:
+            yield found
+    except InputError:
+        raise
+    # zipfile, zlib and numpy raise a dozen kinds on a flipped byte: it must cost this file only.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        raise InputError(path, f"is damaged or no NPZ ({reason})", MAKE_ANEW) from error
 
 
 def put(

@@ -47,6 +47,12 @@ class Entry:
     mask2: str | None = None
     fov: str | None = None
 
+    @property
+    def files(self) -> list[str]:
+        """All that belongs to it, the photograph first."""
+        names = (self.photograph, self.mask, self.mask2, self.fov)
+        return [name for name in names if name is not None]
+
 
 @dataclass(frozen=True)
 class DataSet:

@@ -1,7 +1,7 @@
 """The ledger: what is finished, noted line by line while a stage works.
 
 One JSON object a line, appended in one write beside the outputs (`.ledger*.jsonl`), each
-job-array task to its own file. All of them are read back, so work done under another
+job-array task to files of its own. All of them are read back, so work done under another
 number of tasks still counts. A line that a kill cut short is passed over. `Ledger` holds all
 records, for stages with few; `LedgerFiles` yields them, for a million.
 
@@ -9,6 +9,7 @@ Where strangers' files may stand beside the outputs, a line with `begun` comes b
 files that are about to be written, so that after a kill they are known as ours.
 """
 
+import itertools
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -49,26 +50,28 @@ def has_ledger(folder: Path) -> bool:
 class LedgerFiles:
     """The ledgers of one output folder; iterated over, they yield all records, oldest file first.
 
-    Of records with one key, the last is right.
+    Of records with one key, the last is right. So only the file that was written last is gone on
+    with: in an older one, new records would carry its old ones past those of the others. A task
+    whose file is older begins a further one (`.ledger.1.jsonl`).
     """
 
     def __init__(self, folder: Path, shard: int = 0, num_shards: int = 1):
         self.folder = folder
         self.is_part = num_shards > 1
-        part = f"-{shard}-of-{num_shards}" if self.is_part else ""
-        self.path = folder / f".ledger{part}.jsonl"
-        if _is_torn(self.path):
-            append_line(self.path, "")
+        self._stem = f".ledger-{shard}-of-{num_shards}" if self.is_part else ".ledger"
+        self.path = folder / f"{self._stem}.jsonl"
 
     def __iter__(self) -> Iterator[dict]:
-        stamped = []
-        for path in self._paths():
-            with suppress(FileNotFoundError):  # another task with --force has just removed it
-                stamped.append((path.stat().st_mtime_ns, path.name))
-        yield from _records(self.folder / name for _, name in sorted(stamped))
+        yield from _records(self._paths())
 
     def begin(self) -> None:
-        """Mark the folder as ours before the first file is written to it."""
+        """Mark the folder as ours; to be called before anything is written to it or noted."""
+        own = self._own_paths()
+        if own:
+            newest = self._paths()[-1]
+            self.path = newest if newest in own else self._further_path()
+        if _is_torn(self.path):
+            append_line(self.path, "")
         self.path.touch()
 
     def announce(self, key: str, names: Collection[str]) -> None:
@@ -83,12 +86,12 @@ class LedgerFiles:
 
     def clear(self) -> None:
         """Forget everything (--force); on disk, a task of a job array forgets only its own."""
-        for path in [self.path] if self.is_part else self._paths():
+        for path in self._own_paths() if self.is_part else self._paths():
             path.unlink(missing_ok=True)
 
     def forget(self) -> None:
         """As `clear`, but for which files are ours."""
-        paths = [self.path] if self.is_part else self._paths()
+        paths = self._own_paths() if self.is_part else self._paths()
         outputs: dict[str, dict[str, None]] = {}
         for record in _records(paths):
             outputs.setdefault(record["key"], {}).update(dict.fromkeys(files_of(record)))
@@ -111,7 +114,20 @@ class LedgerFiles:
         raise InputError(self.folder, problem, "choose another folder, or give --force")
 
     def _paths(self) -> list[Path]:
-        return list(self.folder.glob(PATTERN))
+        """The ledgers of all tasks, in the order in which they were written last."""
+        stamped = []
+        for path in self.folder.glob(PATTERN):
+            with suppress(FileNotFoundError):  # another task with --force has just removed it
+                stamped.append((path.stat().st_mtime_ns, path.name))
+        return [self.folder / name for _, name in sorted(stamped)]
+
+    def _own_paths(self) -> set[Path]:
+        patterns = (f"{self._stem}.jsonl", f"{self._stem}.*.jsonl")
+        return {path for pattern in patterns for path in self.folder.glob(pattern)}
+
+    def _further_path(self) -> Path:
+        numbered = (self.folder / f"{self._stem}.{number}.jsonl" for number in itertools.count(1))
+        return next(path for path in numbered if not path.exists())
 
 
 class Ledger(LedgerFiles):

@@ -44,6 +44,12 @@ def remove_other_parts(folder: Path, num_shards: int = 1) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
+def begin_anew(folder: Path, shard: int = 0, num_shards: int = 1) -> None:
+    """Remove the manifest, and a part's own: none stands beside unfinished work."""
+    for name in {NAME, manifest_name(shard, num_shards)}:
+        (folder / name).unlink(missing_ok=True)
+
+
 def manifest(
     stage: str,
     config: dict,

@@ -5,8 +5,6 @@ that is there, or one file of arrays, `x.npz` or `x.h5`, with `map` and `probabi
 image with more than two grey levels is a probability map by itself.
 """
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -157,12 +155,8 @@ def _stored_arrays(path: Path) -> tuple[np.ndarray | None, np.ndarray | None]:
 
 
 def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in ("map", "probability") if name in file.files}
-    except (OSError, ValueError, EOFError, TypeError, zlib.error, zipfile.BadZipFile) as error:
-        reason = " ".join(str(error).split())[:120]
-        raise InputError(path, f"is damaged or no NPZ ({reason})", arrays.MAKE_ANEW) from error
+    with arrays.opened_npz(path) as file:
+        return {name: file[name] for name in ("map", "probability") if name in file.files}
 
 
 def _require_shape(path: Path, values: np.ndarray, shape: tuple[int, int]) -> None:

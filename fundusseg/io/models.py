@@ -19,7 +19,7 @@ from fundusseg.errors import InputError, UsageError
 from fundusseg.io import arrays
 from fundusseg.io.files import atomic, read_json, sha256_of, write_json
 from fundusseg.io.manifest import NAME as MANIFEST
-from fundusseg.io.manifest import manifest, read_manifest, write_manifest
+from fundusseg.io.manifest import begin_anew, manifest, read_manifest, write_manifest
 
 FORMAT = "fundusseg-model"
 VERSION = 1
@@ -208,10 +208,11 @@ def write_shipped(
     if threshold is None:
         threshold, calibration = model.threshold, model.calibration
     small = {name: weights.astype(np.float16) for name, weights in model.weights.items()}
+    source = read_manifest(trained / MANIFEST)
+    begin_anew(folder)
     write_weights(folder / GENERATOR, small)
     write_config(folder, model.preset, threshold, calibration, training)
     outputs = {name: sha256_of(folder / name) for name in (CONFIG, GENERATOR)}
-    source = read_manifest(trained / MANIFEST)
     config = {**source["config"], "stored_as": "float16"}
     shipped = manifest("train", config, source["inputs"], outputs, {})
     write_manifest(folder / MANIFEST, {**shipped, "model_sha256": model_sha256(folder)})

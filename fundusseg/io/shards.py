@@ -7,9 +7,6 @@ are the same (io/samples.py).
 import itertools
 import json
 import os
-import struct
-import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
@@ -40,19 +37,6 @@ from fundusseg.io.samples import (
     sample_from,
 )
 from fundusseg.io.status import unescaped
-
-# What zipfile, zlib and numpy raise on a flipped or missing byte, by where it is.
-_NPZ_FAULTS = (
-    OSError,
-    ValueError,
-    LookupError,
-    TypeError,
-    EOFError,
-    RuntimeError,
-    struct.error,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 def shard_name(shard: int, num_shards: int) -> str:
@@ -103,10 +87,12 @@ class ShardFolder:
             refs.append(self._npz_ref(path))
         if h5_paths:
             self._require_all(h5_paths)
-        else:
-            self._require_listed(npz_paths)
         self.refs = sorted(refs, key=lambda ref: os.fsencode(ref.id))
         self._require_single()
+        manifests = self._manifests()
+        self._require_one_set(manifests)
+        if npz_paths:
+            self._require_listed(npz_paths, manifests)
 
     def of_split(self, split: str) -> list[SampleRef]:
         """The references of one split, or of all of them ("all"), by id in byte order."""
@@ -160,34 +146,47 @@ class ShardFolder:
                 problem = f"and {one.path.relative_to(self.root)} both hold {one.id}"
                 raise InputError(other.path, problem, "run the same prep again, all its parts")
 
-    def _require_listed(self, paths: list[Path]) -> None:
+    def _manifests(self) -> list[Path]:
+        """Prep's manifest or, before a merge, those of its parts, whether they stand or not."""
+        whole, total = self.root / MANIFEST, self.header.num_shards
+        if whole.is_file():
+            return [whole]
+        return [self.root / manifest_name(part, total) for part in range(total)]
+
+    def _require_one_set(self, manifests: list[Path]) -> None:
+        """Photographs that came or went between two parts may be in none of them, or in two."""
+        sets = {_ids_sha256(path) for path in manifests if path.is_file()}
+        if len(sets) > 1:
+            problem = "holds parts of a data set that changed in between"
+            raise InputError(self.root, problem, "run the same prep again, all its parts")
+
+    def _require_listed(self, paths: list[Path], manifests: list[Path]) -> None:
         """NPZ names do not tell how many there are, so prep's manifest, or its parts', does."""
-        whole = self.root / MANIFEST
-        total = self.header.num_shards
-        parts = [self.root / manifest_name(part, total) for part in range(total)]
-        manifests = [whole] if whole.is_file() else parts
         unfinished = [path.name for path in manifests if not path.is_file()]
         if unfinished:
             problem = f"is not finished ({unfinished[0]} is missing)"
             raise InputError(self.root, problem, "run the same prep again")
-        present = set(paths)
-        for name in (name for path in manifests for name in read_manifest(path)["outputs"]):
-            path = self.root / unescaped(name)
-            if path not in present:
-                raise InputError(path, "is missing", "run the same prep again")
+        listed = {
+            self.root / unescaped(name)
+            for path in manifests
+            for name in read_manifest(path)["outputs"]
+        }
+        for path in sorted(listed.difference(paths)):
+            raise InputError(path, "is missing", "run the same prep again")
+        for path in sorted(set(paths) - listed):
+            raise InputError(path, "is not what prep wrote here last", "move it elsewhere")
+
+
+def _ids_sha256(manifest: Path) -> str:
+    return read_manifest(manifest, tables=()).get("ids_sha256", "")
 
 
 @contextmanager
 def _opened_npz(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
-    """Open an NPZ file, its faults turned into `InputError`; pickled content is refused."""
-    try:
-        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as found:
-            if "meta" not in found.files:
-                raise InputError(path, "is no fundusseg shard")
-            yield found
-    except _NPZ_FAULTS as error:
-        reason = " ".join(str(error).split())[:120] or type(error).__name__
-        raise InputError(path, f"is damaged or no NPZ ({reason})", arrays.MAKE_ANEW) from error
+    with arrays.opened_npz(path) as found:
+        if "meta" not in found.files:
+            raise InputError(path, "is no fundusseg shard")
+        yield found
 
 
 def standing_header(root: Path) -> ShardHeader | None:

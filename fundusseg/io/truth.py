@@ -85,6 +85,7 @@ class DataSetTruth:
         self.unlabelled = len(source.entries) - len(labelled)
         self.unprepared: dict[str, str] = {}  # by escaped id, why; known of shards only
         self.entries = {entry.id: entry for entry in labelled}
+        self._sha256: dict[str, str] = {}
         members = _memberships(source, subjects)
         self.refs = [
             TruthRef(entry.id, member.split, member.subject, member.group)
@@ -122,11 +123,13 @@ class DataSetTruth:
         return [self.root / name for name in names if name is not None]
 
     def source_sha256(self, ref: TruthRef) -> str:
-        """SHA-256 of the photograph's file; "" if it cannot be read."""
-        try:
-            return sha256_of(self.root / self.entries[ref.id].photograph)
-        except InputError:
-            return ""
+        """SHA-256 of the photograph's file, taken once; "" if it cannot be read."""
+        if ref.id not in self._sha256:
+            try:
+                self._sha256[ref.id] = sha256_of(self.root / self.entries[ref.id].photograph)
+            except InputError:
+                self._sha256[ref.id] = ""
+        return self._sha256[ref.id]
 
 
 class ShardTruth:
@@ -263,18 +266,14 @@ def truth_of(
         InputError: if it is none of the three, damaged, or an id has no subject.
         UsageError: if `at` is "prepared" and it is no shards.
     """
-    if layout == "auto" and shards.are_shards(layouts.walk(root, leave_out)):
+    paths = layouts.walk(root, leave_out)
+    if layout == "auto" and shards.are_shards(paths):
         return ShardTruth(root, at, subjects)
     if at != "native":
         raise UsageError(f"{root}: only shards can be scored at the prepared size")
-    try:
-        return DataSetTruth(layouts.data_set(root, layout, leave_out), subjects)
-    except InputError as error:
-        # The fault of the folder as a whole is that it pairs no photograph with a mask; any
-        # other fault names a file, and stays one.
-        if layout != "auto" or error.path != root:
-            raise
-    return MaskTruth(root, subjects, leave_out)
+    if layout == "auto" and layouts.recognised(root, layouts.parted(root, paths)[0]) is None:
+        return MaskTruth(root, subjects, leave_out)
+    return DataSetTruth(layouts.data_set(root, layout, leave_out), subjects)
 
 
 def stem_of(id: str) -> str:

@@ -63,7 +63,9 @@ class Predictor:
         self._layers.require_all_used()
 
     def probabilities(self, images: np.ndarray, fovs: np.ndarray) -> np.ndarray:
-        """Vessel probabilities, float32 (N, S, S) in [0, 1], 0 outside the field of view.
+        """Vessel probabilities, float32 (N, S, S) in [0, 1].
+
+        They are 0 outside the field of view, but for preset pix2pix, which sees whole photographs.
 
         Args:
             images: uint8 (N, S, S, 3) sRGB. fovs: uint8 (N, S, S) coverage.

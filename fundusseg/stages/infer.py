@@ -21,7 +21,7 @@ from fundusseg.io.files import output_folder, sweep, write_bytes
 from fundusseg.io.fov_folder import FovFolder
 from fundusseg.io.ledger import LedgerFiles
 from fundusseg.io.manifest import (
-    NAME,
+    begin_anew,
     manifest,
     manifest_name,
     remove_other_parts,
@@ -166,8 +166,7 @@ class _Job:
             Stopped: between two photographs, if a stop was asked for.
         """
         self.ledger.begin()
-        for name in {NAME, manifest_name(self.options.shard, self.options.num_shards)}:
-            (self.out / name).unlink(missing_ok=True)
+        begin_anew(self.out, self.options.shard, self.options.num_shards)
         ids = [source.id for source in todo if not source.refusal]
         for parent in {(self.out / id).parent for id in ids} - {self.out}:
             if parent.is_dir():

@@ -13,7 +13,13 @@ from fundusseg.io.files import output_folder, sha256_of, sweep, write_bytes, wri
 from fundusseg.io.images import without_suffix
 from fundusseg.io.ledger import outputs_stand
 from fundusseg.io.manifest import NAME as MANIFEST
-from fundusseg.io.manifest import manifest, read_manifest, require_own_folder, write_manifest
+from fundusseg.io.manifest import (
+    begin_anew,
+    manifest,
+    read_manifest,
+    require_own_folder,
+    write_manifest,
+)
 from fundusseg.io.phantom_set import phantom_names, picture_bytes
 from fundusseg.options import PhantomOptions
 from fundusseg.parallel import free_cores, ordered_map
@@ -45,7 +51,7 @@ def run_phantom(out: Path, options: PhantomOptions) -> int:
         for name in read_manifest(out / MANIFEST)["outputs"]:
             if out / name not in drawn_now:
                 (out / name).unlink(missing_ok=True)
-    (out / MANIFEST).unlink(missing_ok=True)
+    begin_anew(out)
     for folder in {path.parent for path in _paths(out, options)} - {out}:
         if folder.is_dir():
             sweep(folder)

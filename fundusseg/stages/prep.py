@@ -13,7 +13,7 @@ from fundusseg.io import images, layouts, shards, splits
 from fundusseg.io.files import output_folder, sha256_of, sweep
 from fundusseg.io.ledger import Ledger, SourceStamp, outputs_stand
 from fundusseg.io.manifest import (
-    NAME,
+    begin_anew,
     manifest,
     manifest_name,
     remove_other_parts,
@@ -45,6 +45,7 @@ def run_prep(src: Path, out: Path, options: PrepOptions) -> int:
     task = (options.shard or 0, options.num_shards if options.shard is not None else 1)
     ledger = Ledger(out, *task)
     if options.force:
+        begin_anew(out, *task)
         _remove_leftovers(plan, out, ledger)
         ledger.clear()
     mine = [options.shard] if options.shard is not None else list(range(len(plan.parts)))
@@ -63,8 +64,8 @@ def run_prep(src: Path, out: Path, options: PrepOptions) -> int:
                 unfinished.append(part)
         if unfinished:
             _require_same_set(plan, out)
-            for name in {NAME, manifest_name(*task)}:  # no manifest beside unfinished shards
-                (out / name).unlink(missing_ok=True)
+            begin_anew(out, *task)
+            ledger.begin()
         remove_other_parts(out, task[1])
         for part in unfinished:
             stop.check()
@@ -147,14 +148,8 @@ def _same_sources(plan: Plan, part: int, record: dict, verify: bool) -> bool:
 
 def _sources(plan: Plan, part: int) -> dict[str, list[int] | None]:
     """Size and modification time of every file of a part, by path."""
-    root = plan.source.root
-    files = (
-        name
-        for entry in plan.parts[part]
-        for name in (entry.photograph, entry.mask, entry.mask2, entry.fov)
-        if name is not None
-    )
-    return {name: _stamp(root / name) for name in files}
+    files = (name for entry in plan.parts[part] for name in entry.files)
+    return {name: _stamp(plan.source.root / name) for name in files}
 
 
 def _stamp(path: Path) -> list[int] | None:
@@ -176,8 +171,9 @@ def _hashes(root: Path, names: Iterable[str]) -> dict[str, str]:
 def _write_part(plan: Plan, part: int, out: Path, ledger: Ledger, jobs: int) -> None:
     """Prepare the samples of one part, write them, and note the part in the ledger."""
     sources = _sources(plan, part)
+    inputs: dict[str, str] = {}
     failures: dict[str, str] = {}
-    samples = _prepared(plan, part, failures, jobs)
+    samples = _prepared(plan, part, inputs, failures, jobs)
     names = plan.output_names(part)
     if plan.format == "h5":
         shards.write_shard(out / names[0], plan.header, part, samples)
@@ -200,30 +196,39 @@ def _write_part(plan: Plan, part: int, out: Path, ledger: Ledger, jobs: int) -> 
         plan.key,
         members=plan.members_of(part),
         sources=sources,
-        inputs=_hashes(plan.source.root, sources),
+        inputs=inputs,
         outputs={name: sha256_of(out / name) for name in names},
         failures=failures,
     )
 
 
-def _prepared(plan: Plan, part: int, failures: dict[str, str], jobs: int) -> Iterator[Sample]:
-    """The samples of one part in order; what failed goes to `failures` and the log."""
+def _prepared(
+    plan: Plan, part: int, inputs: dict[str, str], failures: dict[str, str], jobs: int
+) -> Iterator[Sample]:
+    """The samples of one part in order; what failed goes to `failures` and the log.
+
+    The files' hashes go to `inputs`. They are taken before a file is decoded: one that is
+    replaced in between has another hash in the next run, and is prepared again.
+    """
     root, frame = plan.source.root, plan.header.frame
 
-    def prepared(entry: layouts.Entry) -> Sample | InputError:
+    def prepared(entry: layouts.Entry) -> tuple[dict[str, str], Sample | InputError]:
+        hashes = _hashes(root, entry.files)
         try:
-            return sample_of(root, entry, plan.members[entry.id], frame)
+            return hashes, sample_of(root, entry, plan.members[entry.id], frame)
         except InputError as error:
-            return error
+            return hashes, error
 
     results = ordered_map(prepared, plan.parts[part], jobs)
     for entry, result in zip(plan.parts[part], results, strict=True):
         stop.check()
-        if isinstance(result, InputError):
-            ui.log.warning("%s", result)
-            failures[entry.id] = result.reason
+        hashes, sample = result
+        inputs |= hashes
+        if isinstance(sample, InputError):
+            ui.log.warning("%s", sample)
+            failures[entry.id] = sample.reason
         else:
-            yield result
+            yield sample
 
 
 def _conclude(

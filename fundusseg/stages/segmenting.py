@@ -25,7 +25,7 @@ def segment(
         test_time_augmentation: the mean over four mirror images, at four times the cost.
 
     Returns:
-        float32 (Y, X) in [0, 1]; 0 outside the field of view.
+        float32 (Y, X) in [0, 1]; 0 outside the field of view, but for models of preset pix2pix.
 
     Raises:
         ValueError: if the array is no such photograph.
@@ -68,16 +68,19 @@ def ready_predictor(
     other ways cost.
 
     Args:
-        sha256: of the model, so that a model trained anew is loaded anew.
+        sha256: of the model that is meant; one trained anew is loaded anew.
         precision: "auto" lets the device decide. batch: see `nets.runtime.chosen_batch`.
 
     Raises:
-        InputError: if the model is not finished, damaged, or does not fit its configuration.
+        InputError: if the model is not finished, damaged, another than `sha256` says, or does
+            not fit its configuration.
     """
     from fundusseg.nets import runtime
     from fundusseg.nets.prediction import Predictor
 
     model = models.read_model(folder)
+    if model.sha256 != sha256:
+        raise InputError(folder, "has changed since this run began", "run the same command again")
     runtime.start(threads_per_operation=1, operations_at_once=jobs)
     chosen = runtime.chosen_precision(precision)
     frames = runtime.chosen_batch(batch)

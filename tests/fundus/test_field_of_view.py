@@ -166,7 +166,9 @@ def test_an_edge_that_is_nearly_straight_is_no_circle():
 
 
 @pytest.mark.parametrize("level", [0, 3, 255])
-@pytest.mark.parametrize("shape", [(300, 400), (32, 32), (1, 1), (1, 50), (3, 700)])
+@pytest.mark.parametrize(
+    "shape", [(300, 400), (32, 32), (1, 1), (1, 50), (3, 700), (32, 30_000), (30_000, 33)]
+)
 def test_where_nothing_is_to_see_the_frame_is_taken(level, shape):
     found, mask = found_field_of_view(np.full((*shape, 3), level, np.uint8))
     assert mask.shape == shape

@@ -39,6 +39,7 @@ def test_a_torn_last_line_is_passed_over_and_ended(tmp_path, cut):
     ledger.path.write_bytes(data[:-cut])
     after = Ledger(tmp_path)
     assert set(after.records) == ({"a", "b"} if cut == 1 else {"a"})
+    after.begin()
     after.add("c", "config")
     assert {"a", "c"} <= set(Ledger(tmp_path).records)
 
@@ -120,6 +121,38 @@ def test_the_ledger_that_was_written_to_last_is_right(tmp_path):
     assert Ledger(tmp_path).records["a"]["config"] == "new"
     os.utime(tmp_path / ".ledger-1-of-2.jsonl", ns=(0, 0))
     assert Ledger(tmp_path).records["a"]["config"] == "old"
+
+
+def test_a_task_goes_on_only_in_the_file_that_was_written_last(tmp_path):
+    """Else what it adds would carry its old records past what others did since."""
+    for run, (task, expected) in enumerate(
+        [
+            ((0, 1), ".ledger.jsonl"),
+            ((0, 2), ".ledger-0-of-2.jsonl"),
+            ((0, 1), ".ledger.1.jsonl"),
+            ((0, 1), ".ledger.1.jsonl"),
+            ((0, 2), ".ledger-0-of-2.1.jsonl"),
+            ((0, 1), ".ledger.2.jsonl"),
+        ]
+    ):
+        ledger = Ledger(tmp_path, *task)
+        ledger.begin()
+        assert ledger.path.name == expected
+        ledger.add("b" if task == (0, 1) else "a", "config", run=run)
+        os.utime(ledger.path, ns=(run, run))
+    assert {key: record["run"] for key, record in Ledger(tmp_path).records.items()} == {
+        "a": 4,
+        "b": 5,
+    }
+    Ledger(tmp_path, 0, 2).clear()
+    assert set(Ledger(tmp_path).records) == {"b"}
+
+
+def test_reading_a_ledger_writes_nothing(tmp_path):
+    (tmp_path / ".ledger.jsonl").write_bytes(b'{"key": "a"}\n{"key"')
+    os.utime(tmp_path / ".ledger.jsonl", ns=(1, 1))
+    assert set(Ledger(tmp_path).records) == {"a"}
+    assert SourceStamp.of(tmp_path / ".ledger.jsonl").as_list() == [19, 1]
 
 
 def test_records_are_yielded_oldest_file_first(tmp_path):

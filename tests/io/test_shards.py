@@ -284,6 +284,36 @@ def test_npz_of_an_unfinished_prep_are_refused(tmp_path):
     assert len(ShardFolder(tmp_path).refs) == len(SAMPLES)
 
 
+def test_parts_of_a_set_that_changed_in_between_are_refused(tmp_path, format):
+    """A photograph that moved from one part to the other is in neither."""
+    write(tmp_path, format)
+    (tmp_path / NAME).unlink(missing_ok=True)
+    if format == "h5":
+        (tmp_path / shard_name(0, 1)).unlink()
+        for shard in range(2):
+            write_shard(tmp_path / shard_name(shard, 2), header(2), shard, SAMPLES[shard::2])
+    else:
+        for one in SAMPLES:
+            write_sample(tmp_path / f"{one.id}.npz", header(2), one)
+    for ids, refusal in (("one", None), ("other", "holds parts of a data set that changed")):
+        for shard, ids_sha256 in enumerate(("one", ids)):
+            names = {f"{each.id}.npz": "" for each in SAMPLES[shard::2]}
+            part = manifest("prep", {}, {}, names, {}, ids_sha256=ids_sha256)
+            write_manifest(tmp_path / manifest_name(shard, 2), part)
+        if refusal is None:
+            assert len(ShardFolder(tmp_path).refs) == len(SAMPLES)
+        else:
+            with pytest.raises(InputError, match=refusal):
+                ShardFolder(tmp_path)
+
+
+def test_an_npz_that_the_manifest_does_not_name_is_refused(tmp_path):
+    write(tmp_path, "npz", SAMPLES[:2])
+    write_sample(tmp_path / f"{SAMPLES[2].id}.npz", header(), SAMPLES[2])
+    with pytest.raises(InputError, match=f"{SAMPLES[2].id}.npz: is not what prep wrote here last"):
+        ShardFolder(tmp_path)
+
+
 def test_an_empty_folder_says_how_to_make_shards(tmp_path):
     with pytest.raises(InputError, match="holds no shards.*fundusseg prep"):
         ShardFolder(tmp_path)

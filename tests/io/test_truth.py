@@ -5,6 +5,7 @@ import pytest
 
 from fundusseg.errors import InputError, UsageError
 from fundusseg.fundus.geometry import to_frame
+from fundusseg.io import truth as truth_module
 from fundusseg.io.files import sha256_of
 from fundusseg.io.given_fields import GivenFields
 from fundusseg.io.images import map_png
@@ -153,6 +154,23 @@ def test_two_masks_for_one_photograph_are_no_bare_folder(own_set):
     (root / "test/masks/p3_OS.tif").write_bytes(b"another")
     with pytest.raises(InputError, match="both the mask"):
         _truth(root)
+
+
+def test_a_fault_of_a_data_set_is_not_taken_for_a_folder_of_masks(phantom_set):
+    """As where a subjects file puts one person on both sides."""
+    root = phantom_set("pairs")
+    subjects = {ref.id: ref.id for ref in _truth(root).refs}
+    subjects |= {min(subjects): "one", max(subjects): "one"}  # of test/ and of train/
+    with pytest.raises(InputError, match="subject one in both train and test"):
+        _truth(root, subjects=subjects)
+
+
+def test_a_photograph_is_hashed_once(phantom_set, monkeypatch):
+    hashed = []
+    monkeypatch.setattr(truth_module, "sha256_of", lambda path: hashed.append(path) or "1")
+    truth = _truth(phantom_set("pairs"))
+    assert [truth.source_sha256(ref) for ref in truth.refs * 2] == ["1"] * 2 * len(truth.refs)
+    assert len(hashed) == len(truth.refs)
 
 
 def test_an_empty_folder_is_no_truth(tmp_path):

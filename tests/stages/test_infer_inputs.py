@@ -23,14 +23,6 @@ from tests.nets.tiny import tiny_preset
 
 
 @pytest.fixture
-def infer(tiny_model, tmp_path):
-    """Run infer with the tiny model into tmp_path/maps; its exit code."""
-    return lambda given, *words: run(
-        "infer", given, tmp_path / "maps", "--model", tiny_model, *words
-    )
-
-
-@pytest.fixture
 def stdin(monkeypatch):
     """Put bytes on stdin."""
 

@@ -1,9 +1,5 @@
-"""score from end to end: its figures are those of a direct computation, its report is whole."""
+"""score from end to end: its figures are those of a direct computation."""
 
-import csv
-import dataclasses
-import os
-import shutil
 import subprocess
 import sys
 
@@ -11,19 +7,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError, UsageError
-from fundusseg.io.files import read_json, sha256_of
-from fundusseg.io.manifest import manifest, read_manifest, write_manifest
+from fundusseg.errors import EXIT_OK, InputError, UsageError
+from fundusseg.io.manifest import manifest, write_manifest
 from fundusseg.metrics.bootstrap import mean_interval
-from fundusseg.stages import score
 from fundusseg.stages.prep import PrepOptions, run_prep
 from fundusseg.stages.score import ScoreOptions, run_score
 from tests.stages.score_sets import figure, guesses, refs_of, scored, write_maps
-
-
-@pytest.fixture(scope="module")
-def root(phantom_set):
-    return phantom_set("pairs")
 
 
 @pytest.fixture(scope="module")
@@ -258,64 +247,6 @@ def test_tables_of_groups_that_cannot_be_used_are_refused(
         scored(capsys, maps, root, groups=tmp_path / "g.tsv")
 
 
-def _report(maps, root, out, jobs=1):
-    run_score([maps], root, ScoreOptions(split="all", out=out, jobs=jobs))
-    return {path.name: path.read_bytes() for path in out.glob("[!.]*")}
-
-
-def test_a_report_made_twice_is_the_same_bytes(capsys, root, maps, tmp_path):
-    one = _report(maps, root, tmp_path / "one")
-    assert set(one) == {
-        "dice.png",
-        "gallery-best.png",
-        "gallery-worst.png",
-        "manifest.json",
-        "metrics.tsv",
-        "precision-recall.png",
-        "reliability.png",
-        "report.md",
-        "roc.png",
-        "summary.json",
-    }
-    assert _report(maps, root, tmp_path / "two", jobs=2) == one
-    assert _report(maps, root, tmp_path / "one") == one
-
-
-def test_the_report_begins_with_the_protocol_and_ends_in_the_table(capsys, root, maps, tmp_path):
-    text = _report(maps, root, tmp_path / "r")["report.md"].decode()
-    table = capsys.readouterr().out
-    assert text.endswith(table)
-    headings = [line for line in text.splitlines() if line.startswith("#")]
-    assert headings[:2] == ["# maps against data set", "## Protocol"]
-    assert headings[-1] == "## Figures"
-    for name in ("roc.png", "dice.png", "gallery-worst.png"):
-        assert f"]({name})" in text
-
-
-def test_the_counts_of_metrics_tsv_give_its_figures_back(capsys, root, maps, tmp_path):
-    _report(maps, root, tmp_path / "r")
-    with (tmp_path / "r/metrics.tsv").open(newline="") as file:
-        rows = list(csv.DictReader(file, delimiter="\t"))
-    assert len(rows) == 4 * 2  # the maps and the second observer
-    for row in rows:
-        tp, fp, fn = (int(row[name]) for name in ("tp", "fp", "fn"))
-        assert float(row["dice"]) == pytest.approx(2 * tp / (2 * tp + fp + fn), abs=1e-6)
-    assert rows[1]["role"] == "second observer" and rows[1]["auroc"] == "n/a (binary)"
-
-
-def test_the_manifest_names_what_was_read_and_written(capsys, root, maps, tmp_path):
-    out = tmp_path / "r"
-    _report(maps, root, out)
-    found = read_manifest(out / "manifest.json")
-    assert found["outputs"]["report.md"] == sha256_of(out / "report.md")
-    assert found["inputs"]["truth/test/masks/p3_OS.png"] == sha256_of(root / "test/masks/p3_OS.png")
-    name = "test/images/p3_OS.prob.png"
-    assert found["inputs"][f"maps/{name}"] == sha256_of(maps / name)
-    assert read_json(out / "summary.json")["protocol"]["truth"].startswith(
-        "data set (data set folder"
-    )
-
-
 def test_tensorflow_is_not_needed():
     code = "import sys, fundusseg.stages.score; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
@@ -333,27 +264,3 @@ def test_the_second_observer_of_chase_as_maps(capsys, real_data):
     own = figure(found, "dice", role="second observer")
     assert own["mean"] == figure(found, "dice")["mean"]
     assert (own["n_images"], own["n_subjects"]) == (28, 14)
-
-
-@pytest.mark.parametrize("as_json", [False, True])
-def test_a_finished_report_is_printed_again_not_made_again(
-    capsys, monkeypatch, root, maps, tmp_path, as_json
-):
-    """Resume: finished outputs are kept; what changed is scored anew."""
-    options = ScoreOptions(split="all", out=tmp_path / "out", jobs=1, json=as_json)
-    copy = shutil.copytree(maps, tmp_path / "maps")
-    write_manifest(copy / "manifest.json", manifest("infer", {}, {}, {}, {}))
-    assert run_score([copy], root, options) == EXIT_OK
-    os.utime(copy / "manifest.json")  # infer writes it at every run
-    first = capsys.readouterr().out
-    with monkeypatch.context() as patch:
-        patch.setattr(score, "collected", None)
-        assert run_score([copy], root, options) == EXIT_OK
-    assert capsys.readouterr().out == first
-    next(path for path in sorted(copy.rglob("*.png"))).unlink()
-    assert run_score([copy], root, options) == EXIT_SOME_FAILED
-    assert capsys.readouterr().out != first
-    assert run_score([copy], root, options) == EXIT_SOME_FAILED
-    with monkeypatch.context() as patch, pytest.raises(TypeError):
-        patch.setattr(score, "collected", None)
-        run_score([copy], root, dataclasses.replace(options, force=True))

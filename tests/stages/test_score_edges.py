@@ -12,7 +12,8 @@ from fundusseg.io.shards import ShardFolder
 from fundusseg.io.status import StatusRow, write_status
 from fundusseg.stages.prep import PrepOptions, run_prep
 from fundusseg.stages.score import ScoreOptions, run_score
-from tests.stages.score_sets import figure, guesses, scored, write_maps
+from fundusseg.stages.scoring.summary import SECOND
+from tests.stages.score_sets import figure, guesses, refs_of, scored, write_maps
 
 SHAPE = (40, 48)
 EMPTY = np.zeros(SHAPE, bool)
@@ -232,6 +233,29 @@ def test_a_report_inside_the_maps_or_the_masks_is_not_read(capsys, tmp_path, ins
     for force in (False, True):
         code, found = scored(capsys, maps, masks, out=tmp_path / inside / "score", force=force)
         assert code == EXIT_OK and found["maps_without_truth"] == {"maps": []}
+
+
+def test_a_second_observer_of_no_image_that_counts_has_no_row(capsys, own_set, tmp_path):
+    root = own_set("pairs")
+    truth, _ = refs_of(root)
+    lost, *others = sorted(id for id, entry in truth.entries.items() if entry.mask2)
+    for id in others:
+        (root / truth.entries[id].mask2).unlink()
+    maps = {id: map for id, map in guesses(root).items() if id != lost}
+    out = tmp_path / "score"
+    code, found = scored(capsys, write_maps(tmp_path / "maps", maps), root, out=out)
+    assert code == EXIT_SOME_FAILED
+    assert SECOND not in {row["role"] for row in found["rows"]}
+    assert (out / "report.md").is_file()
+
+
+def test_a_groups_table_holds_ids_as_they_are_printed(capsys, tmp_path):
+    """Escaped, as in --dry-run: a backslash in a name is two."""
+    maps = write_maps(tmp_path / "maps", {"a\\b": BAR, "c": BAR})
+    (tmp_path / "groups.tsv").write_text("id\tdisease\na\\\\b\tdr\nc\tnone\n")
+    code, found = scored(capsys, maps, maps, groups=tmp_path / "groups.tsv")
+    assert code == EXIT_OK
+    assert "(none)" not in str(found["strata"]) and "dr" in str(found["strata"])
 
 
 def test_a_table_of_groups_without_a_row_is_refused(tmp_path):

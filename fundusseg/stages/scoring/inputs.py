@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
+from fundusseg import stop
 from fundusseg.errors import InputError
 from fundusseg.fundus.geometry import to_frame
 from fundusseg.io.maps import MapFile, MapFolder, VesselMap
-from fundusseg.io.status import FAILED, OK
+from fundusseg.io.status import FAILED, OK, unescaped
 from fundusseg.io.tables import read_table
 from fundusseg.io.truth import Truth, TruthImage, TruthRef, stem_of
 
@@ -147,6 +148,7 @@ def _by_source(
     """The map's id by the truth's id, where infer read the very file that the truth names."""
     found = {}
     for ref in refs if by_source else ():
+        stop.check()  # a photograph's hash may have to be taken
         ids = by_source.get(truth.source_sha256(ref))
         if ids:
             found[ref.id] = ref.id if ref.id in ids else _only(root, ref.id, ids)
@@ -170,6 +172,7 @@ def _of_images_not_scored(
     others = [ref for ref in truth.refs if ref.id not in scored]
     found = {ref.id for ref in others}
     for ref in others if by_source else ():
+        stop.check()
         found.update(by_source.get(truth.source_sha256(ref), ()))
     return found
 
@@ -226,7 +229,8 @@ def _maps_and_faults(
 
 def _without_truth(folder: MapFolder, truth: Truth, found: dict[str, str]) -> tuple[str, ...]:
     known = {name for ref in truth.refs for name in (ref.id, ref.stem)}
-    left = (id for id in folder.files if id not in set(found.values()))
+    taken = set(found.values())
+    left = (id for id in folder.files if id not in taken)
     return tuple(id for id in left if id not in known and stem_of(id) not in known)
 
 
@@ -236,9 +240,10 @@ def _listed_groups(refs: list[TruthRef], path: Path) -> dict[str, list[str]]:
         raise InputError(path, "has no row below its header")
     table: dict[str, dict[str, str]] = {}
     for row in rows:
-        if row["id"] in table:
+        id = unescaped(row["id"])
+        if id in table:
             raise InputError(path, f"has two rows for {row['id']}", "remove one of them")
-        table[row["id"]] = row
+        table[id] = row
     names = [name for name in rows[0] if name != "id"]
     if not names:
         raise InputError(path, "has no column beside id", "add a column such as disease")

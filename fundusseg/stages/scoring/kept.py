@@ -7,7 +7,7 @@ from fundusseg.config import config_hash
 from fundusseg.errors import InputError
 from fundusseg.io.files import read_text, sha256_of
 from fundusseg.io.layouts import walk
-from fundusseg.io.ledger import Ledger, SourceStamp, outputs_stand
+from fundusseg.io.ledger import Ledger, LedgerFiles, SourceStamp, outputs_stand
 from fundusseg.io.manifest import NAME, package_versions
 from fundusseg.io.status import status_name
 from fundusseg.options import ScoreOptions
@@ -40,7 +40,9 @@ def kept(options: ScoreOptions, mark: str) -> tuple[str, int] | None:
 def keep(out: Path, mark: str, exit_code: int) -> None:
     """Note that the report in `out` is finished."""
     outputs = {name: sha256_of(out / name) for name in (*REPORT_FILES, NAME)}
-    Ledger(out).add(_KEY, mark, outputs=outputs, exit_code=exit_code)
+    ledger = LedgerFiles(out)
+    ledger.begin()
+    ledger.append(_KEY, mark, outputs=outputs, exit_code=exit_code)
 
 
 def _stamps(path: Path, leave_out: Path) -> list:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from fundusseg.io.files import sha256_of, write_bytes, write_json, write_text
-from fundusseg.io.manifest import NAME, manifest, write_manifest
+from fundusseg.io.manifest import NAME, begin_anew, manifest, write_manifest
 from fundusseg.io.status import escaped
 from fundusseg.report import markdown
 from fundusseg.stages.scoring.pictures import Picture, galleries, plots
@@ -126,7 +126,7 @@ def write_report(report: Report, out: Path) -> None:
         InputError: if the file system refuses.
     """
     results = report.results
-    (out / NAME).unlink(missing_ok=True)  # its presence would say that the rest is complete
+    begin_anew(out)
     pictures = [*plots(results), *galleries(results)]
     for picture in pictures:
         write_bytes(out / picture.name, picture.png)

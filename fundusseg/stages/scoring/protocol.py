@@ -79,7 +79,7 @@ def _maps(results: Collected, pairing: Pairing) -> str:
     folder, override = pairing.folder, results.scorer.options.threshold
     system = next(found for found in results.systems if found.label == pairing.label)
     if system.scores and not any(score and score.sweep is not None for score in system.scores):
-        return "binary, as they are" + (", --threshold does not apply" if override else "")
+        return "binary, as they are" + ("" if override is None else ", --threshold does not apply")
     if override is not None:
         return f"threshold {override:g}, given by --threshold, small parts kept"
     if folder.threshold is None:

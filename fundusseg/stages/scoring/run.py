@@ -3,6 +3,7 @@
 What stays are counts and figures; histograms of probabilities are added up and dropped.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,9 +158,13 @@ def _results(scorer: Scorer) -> Iterator[ImageResult]:
 
 
 def _with_oracles(systems: list[System], cohort: Cohort) -> tuple[System, ...]:
-    """The systems that have a score, and an oracle for every PRED with probabilities."""
+    """The systems with a score that counts, and an oracle for every PRED with probabilities."""
     maps = [system for system in systems if system.role == MAPS]
-    baselines = [system for system in systems if system.role != MAPS and any(system.scores)]
+    baselines = [
+        system
+        for system in systems
+        if system.role != MAPS and any(itertools.compress(system.scores, cohort.counted))
+    ]
     oracles = [
         oracle(system, cohort.counted, "oracle" if len(maps) == 1 else f"oracle of {system.label}")
         for system in maps

@@ -1,0 +1,20 @@
+"""What infer writes into a folder, read back."""
+
+import numpy as np
+from PIL import Image
+
+from fundusseg.io.status import read_status
+
+# The photographs of the fixtures `photographs` and `shared_photographs`.
+IDS = ("a", "b/c", "b/d e", "\u00e9")
+
+
+def rows(folder) -> dict:
+    """The rows of status.tsv by id."""
+    return {row.id: row for row in read_status(folder / "status.tsv")}
+
+
+def picture(path) -> np.ndarray:
+    """The pixels of an image file as they are stored."""
+    with Image.open(path) as image:
+        return np.asarray(image)
