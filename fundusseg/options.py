@@ -85,8 +85,7 @@ class ScoreOptions:
 
     split: "default" is test where the truth has splits, else all. threshold: in place of
     the model's; it does not touch binary maps. at: "native" or "prepared" (shards only).
-    jobs: threads; 0 takes the free cores. legacy_size_px: side of the maps that MSE, SSIM
-    and PSNR are computed on.
+    jobs: threads; 0 takes the free cores.
     """
 
     out: Path | None = None
@@ -102,7 +101,6 @@ class ScoreOptions:
     subjects: Path | None = None
     jobs: int = 0
     seed: int = 1
-    legacy_size_px: int = 256
     force: bool = False
 
 

@@ -1,6 +1,6 @@
-"""One process that trains alone, in the words that a stage uses for several that train together.
+"""The workers of a training as a stage sees them: one process here, which needs no tensorflow.
 
-`nets.distribution` has the same words for several; here stand those that need no tensorflow.
+`nets.distribution` has those of several replicas and of several processes.
 """
 
 from collections.abc import Callable, Iterator
@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from fundusseg import stop
 
 
-class Alone:
-    """A training of one process and one replica.
+class Workers:
+    """The workers of a training; these are one process with one replica.
 
     Attributes:
         replicas: parts that a global batch is dealt out in, one for each GPU, or one for each

@@ -6,9 +6,9 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from fundusseg.fundus.phantom import PhantomConfig, phantom
 from fundusseg.io import models
 from fundusseg.io.files import sha256_of
 from fundusseg.io.manifest import NAME, manifest, write_manifest
+from fundusseg.io.status import StatusRow, id_bytes, status_line, write_lines
 from tests.nets.tiny import FRAME_PX, tiny_preset
 from tests.phantom_sets import encoded
 
@@ -100,6 +101,11 @@ def require_whole_files(folder: Path) -> None:
             json.loads(path.read_text())
         elif path.suffix in (".tsv", ".csv"):
             assert path.read_text().endswith("\n"), path
+
+
+def write_status(path: Path, rows: Iterable[StatusRow]) -> None:
+    """Write a status table as infer does."""
+    write_lines(path, sorted((status_line(astuple(row)) for row in rows), key=id_bytes))
 
 
 def flip_byte(path: Path, position: int) -> None:

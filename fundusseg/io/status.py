@@ -4,7 +4,7 @@ import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from fundusseg.errors import InputError
@@ -72,11 +72,6 @@ def status_line(cells: Iterable[str]) -> str:
 def id_bytes(line: str) -> bytes:
     """What the lines of a table are sorted by: the bytes of the id."""
     return os.fsencode(unescaped(line.partition("\t")[0]))
-
-
-def write_status(path: Path, rows: Iterable[StatusRow]) -> None:
-    """Write rows sorted by id in byte order, atomically."""
-    write_lines(path, sorted((status_line(astuple(row)) for row in rows), key=id_bytes))
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:

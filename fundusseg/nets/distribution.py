@@ -16,7 +16,7 @@ from fundusseg import stop, ui
 from fundusseg.cluster import Cluster
 from fundusseg.errors import FundussegError, Stopped
 from fundusseg.nets.replicas import local_replicas
-from fundusseg.workers import Alone
+from fundusseg.workers import Workers
 
 STOP_ASKED_EVERY = 8  # steps; each question is one more exchange between the workers
 
@@ -30,7 +30,7 @@ _LOSSES = (
 )
 
 
-def joined(cluster: Cluster) -> Alone:
+def joined(cluster: Cluster) -> Workers:
     """This process as one of a cluster's; a cluster of one is this machine with all its GPUs.
 
     tensorflow must have been started and not have computed yet. Waits for the other workers.
@@ -42,7 +42,7 @@ def joined(cluster: Cluster) -> Alone:
     if count == 1:
         return OneMachine(_mirrored())
     try:
-        return Workers(_multi_worker(cluster), count, cluster.rank)
+        return ClusterWorkers(_multi_worker(cluster), count, cluster.rank)
     except _LOSSES as error:
         raise Stopped(
             "the workers did not all come together; try the same command again"
@@ -70,7 +70,7 @@ def _multi_worker(cluster: Cluster) -> tf.distribute.Strategy:
     return tf.distribute.MultiWorkerMirroredStrategy(resolver)
 
 
-class OneMachine(Alone):
+class OneMachine(Workers):
     """One process with a replica for each of its GPUs."""
 
     def __init__(self, strategy: tf.distribute.Strategy):
@@ -78,7 +78,7 @@ class OneMachine(Alone):
         self.replicas = strategy.num_replicas_in_sync
 
 
-class Workers(OneMachine):
+class ClusterWorkers(OneMachine):
     """One of several processes, each with one or more replicas.
 
     Args:
@@ -91,7 +91,7 @@ class Workers(OneMachine):
         self._exchange = tf.function(self._summed)
 
     def together(self, action: Callable[[], object]) -> object:
-        """See `Alone`."""
+        """See `Workers`."""
         error, result = None, None
         try:
             result = action()
@@ -101,7 +101,7 @@ class Workers(OneMachine):
         return result
 
     def from_chief(self, action: Callable[[], int | None]) -> int:
-        """See `Alone`."""
+        """See `Workers`."""
         error, result = None, 0
         try:
             result = int(action() or 0) if self.is_chief else 0
@@ -112,19 +112,19 @@ class Workers(OneMachine):
         return int(found[0, 1])
 
     def require_equal(self, number: Callable[[], int], problem: str) -> None:
-        """See `Alone`."""
+        """See `Workers`."""
         if len(np.unique(self._gathered([number()]))) > 1:
             raise FundussegError(problem)
 
     def stop_requested(self, step: int, asked: bool = False) -> bool:
-        """See `Alone`."""
+        """See `Workers`."""
         if not asked and step % STOP_ASKED_EVERY:
             return False
         return bool(self._gathered([int(stop.requested())]).any())
 
     @contextmanager
     def stopped_by_a_loss(self) -> Iterator[None]:
-        """See `Alone`."""
+        """See `Workers`."""
         try:
             yield
         except _LOSSES as error:

@@ -13,6 +13,7 @@ from fundusseg.io.manifest import NAME as MANIFEST
 from fundusseg.io.manifest import read_manifest
 from fundusseg.io.shards import ShardFolder
 from fundusseg.io.status import OK, escaped, read_lines, status_name, unescaped
+from fundusseg.parallel import free_cores, ordered_map
 
 
 def run_check(paths: list[Path]) -> int:
@@ -27,10 +28,12 @@ def run_check(paths: list[Path]) -> int:
     for path in paths:
         if not path.is_dir():
             raise UsageError(f"{path}: is no folder; give what prep, train, infer or phantom wrote")
-    found = [fault for path in paths for fault in faults(path)]
-    for fault in found:
-        print(escaped(fault))
-    return EXIT_ERROR if found else EXIT_OK
+    code = EXIT_OK
+    for path in paths:
+        for fault in faults(path):
+            print(escaped(fault))
+            code = EXIT_ERROR
+    return code
 
 
 def faults(folder: Path) -> Iterator[str]:
@@ -39,14 +42,16 @@ def faults(folder: Path) -> Iterator[str]:
         path = folder / MANIFEST  # read piecemeal: each of its tables may hold a million
         stage = read_manifest(path, tables=())["stage"]
         outputs = read_manifest(path, tables=("outputs",))["outputs"]
-        changed = list(_changed_outputs(folder, outputs))
+        is_unchanged = True
+        for changed in _changed_outputs(folder, outputs):
+            yield changed
+            is_unchanged = False
         del outputs
-        yield from changed
         if stage == "infer":
             yield from _row_faults(folder, read_manifest(path, tables=("inputs", "failures")))
-        elif stage == "prep" and not changed:  # what has changed says so once
+        elif stage == "prep" and is_unchanged:  # what has changed says so once
             ShardFolder(folder)
-        elif stage == "train" and not changed:
+        elif stage == "train" and is_unchanged:
             models.read_model(folder)
     except Stopped:
         raise
@@ -55,14 +60,18 @@ def faults(folder: Path) -> Iterator[str]:
 
 
 def _changed_outputs(folder: Path, outputs: dict[str, str]) -> Iterator[str]:
-    for name, sha256 in outputs.items():
-        stop.check()
+    def fault(name: str) -> str | None:
         path = os.path.join(folder, unescaped(name))
         try:
-            if sha256_of(path) != sha256:
-                yield f"{path}: has changed since it was written"
+            is_changed = sha256_of(path) != outputs[name]
         except InputError as error:
-            yield str(error) if os.path.isfile(path) else f"{path}: is missing"
+            return str(error) if os.path.isfile(path) else f"{path}: is missing"
+        return f"{path}: has changed since it was written" if is_changed else None
+
+    for found in ordered_map(fault, outputs, free_cores()):
+        stop.check()
+        if found is not None:
+            yield found
 
 
 def _row_faults(folder: Path, found: dict) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """infer: photographs become vessel maps, one row of status.tsv for each."""
 
 import errno
+import functools
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
@@ -237,18 +238,20 @@ class _Job:
             if isinstance(result, Failure):
                 yield [result]
                 continue
-            self.predictor = self._ready_predictor()
+            batch = self.predictor.batch
             if group and group[0][0].image.shape != result[0].image.shape:
                 yield group
                 group = []
             group.append(result)
-            if len(group) == self.predictor.batch:
+            if len(group) == batch:
                 yield group
                 group = []
         if group:
             yield group
 
-    def _ready_predictor(self):
+    @functools.cached_property
+    def predictor(self):
+        """The network, loaded when it is first asked for."""
         options, model = self.options, self.model
         return ready_predictor(
             model.folder,

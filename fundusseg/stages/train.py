@@ -28,7 +28,7 @@ from fundusseg.stages.train_inputs import (
 )
 from fundusseg.stages.train_outputs import conclude, forget, is_finished, saved_state
 from fundusseg.stages.train_workers import joined_workers, with_batch_of_all
-from fundusseg.workers import Alone
+from fundusseg.workers import Workers
 
 
 def run_train(shard_folders: list[Path], out: Path, options: TrainOptions) -> int:
@@ -89,7 +89,7 @@ class Training:
         out: Path,
         config_sha256: str,
         options: TrainOptions,
-        workers: Alone,
+        workers: Workers,
         initial: models.Model | None,
     ):
         from fundusseg.nets import runtime

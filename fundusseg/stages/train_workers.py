@@ -9,17 +9,17 @@ from fundusseg.config import Preset
 from fundusseg.options import TrainOptions
 from fundusseg.parallel import free_cores
 from fundusseg.rendezvous import meet
-from fundusseg.workers import Alone
+from fundusseg.workers import Workers
 
 
-def joined_workers(options: TrainOptions, seed: int) -> Alone:
+def joined_workers(options: TrainOptions, seed: int) -> Workers:
     """This process alone, or as one of those that train together; only the chief goes on talking.
 
     Raises:
         FundussegError, Stopped: if there are no others, or they do not come.
     """
     if options.distribute == "none":
-        return Alone()
+        return Workers()
     several = options.distribute == "multi-worker"
     cluster = described_cluster(os.environ) if several else ONE_MACHINE
     from fundusseg.nets import distribution, runtime

@@ -18,9 +18,9 @@ from fundusseg.fundus.phantom import PhantomConfig, phantom
 from fundusseg.io.files import sha256_of
 from fundusseg.io.manifest import NAME, manifest_name, read_manifest, write_manifest
 from fundusseg.io.phantom_set import picture_bytes
-from fundusseg.io.status import StatusRow, status_name, write_status
+from fundusseg.io.status import StatusRow, status_name
 from fundusseg.parallel import free_cores
-from tests.batch import write_tiny_model
+from tests.batch import write_status, write_tiny_model
 from tests.bench.processes import ROOT, Usage, measured
 
 COUNT = 1_000_000

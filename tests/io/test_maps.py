@@ -8,7 +8,8 @@ from fundusseg.io.images import map_png, probability_png
 from fundusseg.io.manifest import manifest, write_manifest
 from fundusseg.io.maps import MapFolder
 from fundusseg.io.outputs import OutputKinds
-from fundusseg.io.status import StatusRow, write_status
+from fundusseg.io.status import StatusRow
+from tests.batch import write_status
 
 PROBABILITY = np.linspace(0, 1, 6 * 8, dtype=np.float32).reshape(6, 8)
 VESSELS = PROBABILITY >= 0.4

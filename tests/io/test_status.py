@@ -17,8 +17,8 @@ from fundusseg.io.status import (
     status_name,
     unescaped,
     write_lines,
-    write_status,
 )
+from tests.batch import write_status
 
 NASTY = [
     "",

@@ -8,9 +8,9 @@ import pytest
 
 from fundusseg import stop
 from fundusseg.errors import Stopped
-from fundusseg.io.status import read_status, write_status
+from fundusseg.io.status import read_status
 from fundusseg.stages.check import run_check
-from tests.batch import flip_byte, run, write_tiny_model
+from tests.batch import flip_byte, run, write_status, write_tiny_model
 
 
 @pytest.fixture

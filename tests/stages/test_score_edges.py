@@ -9,10 +9,11 @@ from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError
 from fundusseg.io.images import map_png
 from fundusseg.io.manifest import read_manifest
 from fundusseg.io.shards import ShardFolder
-from fundusseg.io.status import StatusRow, write_status
+from fundusseg.io.status import StatusRow
 from fundusseg.stages.prep import PrepOptions, run_prep
 from fundusseg.stages.score import ScoreOptions, run_score
 from fundusseg.stages.scoring.summary import SECOND
+from tests.batch import write_status
 from tests.stages.score_sets import figure, guesses, refs_of, scored, write_maps
 
 SHAPE = (40, 48)

@@ -5,8 +5,9 @@ import pytest
 
 from fundusseg.errors import InputError
 from fundusseg.io.maps import MapFolder
-from fundusseg.io.status import StatusRow, write_status
+from fundusseg.io.status import StatusRow
 from fundusseg.stages.scoring.inputs import labels_of, paired
+from tests.batch import write_status
 from tests.stages.score_sets import refs_of, write_maps
 
 MAP = np.ones((40, 40), bool)

@@ -18,6 +18,7 @@ from fundusseg.metrics.overlap import Counts
 
 TOLERANCE_DIAMETER_PX = 512  # the field of view that the tolerances of NSD are stated for
 SWEEP_THRESHOLDS = np.arange(1, 200) / 200
+SIMILARITY_SIZE_PX = 256  # the notebook's, and so that of its published figures
 
 OVERLAP = {
     "dice": overlap.dice,
@@ -49,7 +50,7 @@ class Reference:
     small: np.ndarray
 
     @staticmethod
-    def of(image: TruthImage, whole_frame: bool, legacy_size_px: int) -> "Reference":
+    def of(image: TruthImage, whole_frame: bool) -> "Reference":
         """The reference inside the field of view, or on the whole frame."""
         where = None if whole_frame else image.fov
         return Reference(
@@ -58,7 +59,7 @@ class Reference:
             image.diameter_px,
             skeleton(image.mask, where),
             connected_parts(image.mask if where is None else image.mask & where),
-            small_map(image.mask, legacy_size_px),
+            small_map(image.mask),
         )
 
 
@@ -110,9 +111,10 @@ def image_score(
     return ImageScore(counts, centreline, values, _sweep(histogram)), histogram
 
 
-def small_map(values: np.ndarray, size_px: int) -> np.ndarray:
-    """A whole map in [0, 1], resampled with averaging to (size_px, size_px), in [-1, 1]."""
-    whole = canonical_geometry("whole", size_px, values.shape, FieldOfView(0, 0, 0, "frame"))
+def small_map(values: np.ndarray) -> np.ndarray:
+    """A whole map in [0, 1], resampled with averaging to `SIMILARITY_SIZE_PX`, in [-1, 1]."""
+    frame = FieldOfView(0, 0, 0, "frame")
+    whole = canonical_geometry("whole", SIMILARITY_SIZE_PX, values.shape, frame)
     return np.clip(to_frame(values, whole) * 2 - 1, -1, 1)
 
 
@@ -140,7 +142,7 @@ def _boundary_values(vessels: np.ndarray, reference: Reference) -> dict[str, flo
 
 
 def _similarity_values(found: np.ndarray, reference: Reference, kind: str) -> dict[str, float]:
-    small = small_map(found, reference.small.shape[0])
+    small = small_map(found)
     return {f"{key}_{kind}": figure(small, reference.small) for key, figure in SIMILARITY.items()}
 
 

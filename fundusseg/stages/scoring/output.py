@@ -155,7 +155,6 @@ def _config(results: Collected) -> dict:
         "threshold": options.threshold,
         "floor": options.floor,
         "seed": options.seed,
-        "legacy_size_px": options.legacy_size_px,
     }
 
 

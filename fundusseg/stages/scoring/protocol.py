@@ -5,7 +5,7 @@ from collections import Counter
 from fundusseg.io.manifest import package_versions
 from fundusseg.io.status import escaped
 from fundusseg.report.markdown import plain
-from fundusseg.stages.scoring.image import TOLERANCE_DIAMETER_PX
+from fundusseg.stages.scoring.image import SIMILARITY_SIZE_PX, TOLERANCE_DIAMETER_PX
 from fundusseg.stages.scoring.inputs import Pairing
 from fundusseg.stages.scoring.run import Collected
 from fundusseg.stages.scoring.summary import ORACLE
@@ -90,7 +90,6 @@ def _maps(results: Collected, pairing: Pairing) -> str:
 
 
 def _definitions(results: Collected) -> dict[str, str]:
-    size_px = results.scorer.options.legacy_size_px
     return {
         "mean": (
             "over images; 95 % percentile bootstrap interval, 10 000 draws of whole subjects, "
@@ -111,9 +110,9 @@ def _definitions(results: Collected) -> dict[str, str]:
         "connected parts": "eight neighbours to a pixel",
         "ECE": "of the vessel probability, 15 bins of equal width",
         "MSE, SSIM, PSNR": (
-            f"whole maps resampled to {size_px}x{size_px} with averaging, in [-1, 1] (data range "
-            "2); SSIM with a Gaussian window of 1.5 px, its borders left out; no measure of a "
-            "segmentation, kept to compare with image translation"
+            f"whole maps resampled to {SIMILARITY_SIZE_PX}x{SIMILARITY_SIZE_PX} with averaging, in "
+            "[-1, 1] (data range 2); SSIM with a Gaussian window of 1.5 px, its borders left out; "
+            "no measure of a segmentation, kept to compare with image translation"
         ),
     }
 

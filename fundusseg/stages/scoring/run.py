@@ -74,7 +74,7 @@ class Scorer:
             return ImageResult(
                 {}, {pairing.label: _fault(error) for pairing in self.pairings}, None
             )
-        reference = Reference.of(image, self.options.whole_frame, self.options.legacy_size_px)
+        reference = Reference.of(image, self.options.whole_frame)
         scored, faults = {}, {}
         for pairing in self.pairings:
             if ref.id in pairing.faults:
