@@ -46,12 +46,6 @@ def two_workers(words, tmp_path_factory) -> Path:
     return out
 
 
-@pytest.fixture
-def no_training(monkeypatch):
-    """Any training from here on is a failure of the test."""
-    monkeypatch.setattr("fundusseg.stages.train.Training", None)
-
-
 def test_two_workers_are_one_with_twice_the_batch(words, two_workers, tmp_path):
     """train --distribute multi-worker: crops, losses and weights of one with the whole batch."""
     one = tmp_path / "model"
