@@ -43,6 +43,10 @@ class InputError(FundussegError):
         return f"{self.problem}; {self.remedy}" if self.remedy else self.problem
 
 
+class UnavailableError(InputError):
+    """A file is not there, or cannot be read as things stand; what it holds is unknown."""
+
+
 class UsageError(FundussegError):
     """The command line is wrong, or a path on it does not exist."""
 

@@ -4,7 +4,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from fundusseg.errors import InputError, UsageError
+from fundusseg.errors import InputError, UnavailableError, UsageError
 from fundusseg.io.images import image_suffix, read_field_of_view, without_suffix
 from fundusseg.io.layouts import walk
 
@@ -35,7 +35,8 @@ class FovFolder:
         """The mask of a photograph.
 
         Raises:
-            InputError: if there is none, or several.
+            UnavailableError: if there is none.
+            InputError: if there are several.
         """
         bare = without_suffix(id)  # --keep-suffix leaves it in the id
         for name in dict.fromkeys((id, bare, PurePosixPath(id).name, PurePosixPath(bare).name)):
@@ -46,7 +47,8 @@ class FovFolder:
                     raise InputError(self.root, problem, "name them like the photographs' paths")
                 if found:
                     return found[0]
-        raise InputError(self.root, f"has no field of view for {id}", "add it, or leave --fov out")
+        problem = f"has no field of view for {id}"
+        raise UnavailableError(self.root, problem, "add it, or leave --fov out")
 
     def mask_of(self, id: str, shape: tuple[int, int]) -> np.ndarray:
         """The mask of a photograph, bool (Y, X).

@@ -21,7 +21,7 @@ import imageio.v3 as iio
 import numpy as np
 from PIL import Image, ImageOps
 
-from fundusseg.errors import InputError
+from fundusseg.errors import InputError, UnavailableError
 
 SUFFIXES = (
     ".png",
@@ -42,6 +42,7 @@ MASK_THRESHOLD = 127
 MOST_OVERSHOT = 2.0  # what a resampling may make of 1
 MOST_VESSEL = 0.5  # of a mask's pixels; real ones have a tenth
 COLOUR_SPREAD = 64  # between a pixel's channels; what JPEG does to grey is below
+MOST_OVERSHOOT = 0.1  # of probabilities that were resampled
 MOST_COLOUR = 0.001  # of the pixels of a grey picture
 MAKE_BINARY = "make vessels white and all else black"
 PROBABILITY_SUFFIX = ".prob.png"
@@ -187,7 +188,7 @@ def read_probability(path: Path) -> np.ndarray:
 
     Raises:
         InputError: if the file cannot be read or decoded, is a picture in colours, or has
-            values that are no numbers.
+            values that are no probabilities.
     """
     grey = _decoded(_file_bytes(path), path)
     if grey.ndim == 3:
@@ -197,8 +198,20 @@ def read_probability(path: Path) -> np.ndarray:
     if not np.issubdtype(grey.dtype, np.integer):
         if not np.isfinite(grey).all():
             raise InputError(path, "has values that are no numbers")
+        low, high = grey.min(initial=0), grey.max(initial=0)
+        if low < -MOST_OVERSHOOT or high > 1 + MOST_OVERSHOOT:
+            problem = f"has values from {low:g} to {high:g}, no probabilities from 0 to 1"
+            raise InputError(path, problem)
         return np.clip(grey, 0, 1).astype(np.float32)
-    depth = 255 if grey.max(initial=0) <= 255 and grey.dtype == np.uint8 else 65535
+    depth = 255 if grey.dtype == np.uint8 else 65535
+    highest = int(grey.max(initial=0))
+    if (
+        grey.min(initial=0) < 0
+        or highest > depth
+        or (highest <= 255 < depth and not is_binary(grey))
+    ):
+        problem = f"has values up to {highest} and no probabilities of 16 bits (0 to 65535)"
+        raise InputError(path, problem, "save it with 8 bits, or scale it")
     return (grey / depth).astype(np.float32)
 
 
@@ -243,7 +256,7 @@ def _file_bytes(path: Path) -> bytes:
             raise InputError(path, "is no regular file")
         return path.read_bytes()
     except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})") from error
+        raise UnavailableError(path, f"cannot be read ({error.strerror})") from error
 
 
 def _decoded(data: bytes, path: Path, mode: str | None = None) -> np.ndarray:
@@ -253,6 +266,8 @@ def _decoded(data: bytes, path: Path, mode: str | None = None) -> np.ndarray:
             data = gzip.decompress(data)
         try:
             return _pillow_decoded(data, mode)
+        except Image.DecompressionBombError:
+            raise
         except Exception:
             if not data.startswith((b"II*\0", b"MM\0*")):
                 raise

@@ -50,9 +50,10 @@ def has_ledger(folder: Path) -> bool:
 class LedgerFiles:
     """The ledgers of one output folder; iterated over, they yield all records, oldest file first.
 
-    Of records with one key, the last is right. So only the file that was written last is gone on
-    with: in an older one, new records would carry its old ones past those of the others. A task
-    whose file is older begins a further one (`.ledger.1.jsonl`).
+    Of records with one key, the last is right. So only the newest file is gone on with: in an
+    older one, new records would carry its old ones past those of the others. A task whose file is
+    not the newest begins a further one (`.ledger.1.jsonl`). Which is newer, a number in the first
+    line tells; where there is none, or two are equal, the time of the last change.
     """
 
     def __init__(self, folder: Path, shard: int = 0, num_shards: int = 1):
@@ -66,13 +67,20 @@ class LedgerFiles:
 
     def begin(self) -> None:
         """Mark the folder as ours; to be called before anything is written to it or noted."""
-        own = self._own_paths()
-        if own:
-            newest = self._paths()[-1]
-            self.path = newest if newest in own else self._further_path()
-        if _is_torn(self.path):
-            append_line(self.path, "")
-        self.path.touch()
+        paths, own = self._paths(), self._own_paths()
+        order = max(map(_order, paths), default=0)
+        if paths and paths[-1] in own and [_order(path) for path in paths].count(order) == 1:
+            self.path = paths[-1]
+            if _is_torn(self.path):
+                append_line(self.path, "")
+        else:
+            if own:
+                self.path = self._further_path()
+            append_line(self.path, _ordered(order + 1))
+
+    def append_whole(self, record: dict) -> None:
+        """Note a record that was read, with changes."""
+        append_line(self.path, json.dumps(record, sort_keys=True))
 
     def announce(self, key: str, names: Collection[str]) -> None:
         """Note that files of the work named `key` are ours, before they are written."""
@@ -81,7 +89,7 @@ class LedgerFiles:
     def append(self, key: str, config_sha256: str, **record) -> dict:
         """Note that the work named `key` is finished; the whole record."""
         whole = {"key": key, "config": config_sha256, **record}
-        append_line(self.path, json.dumps(whole, sort_keys=True))
+        self.append_whole(whole)
         return whole
 
     def clear(self) -> None:
@@ -89,20 +97,24 @@ class LedgerFiles:
         for path in self._own_paths() if self.is_part else self._paths():
             path.unlink(missing_ok=True)
 
-    def forget(self) -> None:
-        """As `clear`, but for which files are ours."""
-        paths = self._own_paths() if self.is_part else self._paths()
+    def forget(self, keys: Collection[str] = ()) -> None:
+        """As `clear`, but for which files are ours; of `keys` also those that others wrote."""
+        forgotten = self._own_paths() if self.is_part else self._paths()
+        mine = {record["key"] for record in _records(forgotten)}.union(keys)
         outputs: dict[str, dict[str, None]] = {}
-        for record in _records(paths):
-            outputs.setdefault(record["key"], {}).update(dict.fromkeys(files_of(record)))
+        for record in self:
+            if record["key"] in mine:
+                outputs.setdefault(record["key"], {}).update(dict.fromkeys(files_of(record)))
         self.begin_with(outputs)
-        for path in paths:
+        for path in forgotten:
             if path != self.path:
                 path.unlink(missing_ok=True)
 
     def begin_with(self, outputs: Mapping[str, Collection[str]]) -> None:
         """Write this task's file anew, with nothing but which files are ours: names by key."""
-        write_pieces(self.path, (f"{_begun(key, names)}\n" for key, names in outputs.items()))
+        order = 1 + max(map(_order, self._paths()), default=0)
+        lines = itertools.chain([_ordered(order)], itertools.starmap(_begun, outputs.items()))
+        write_pieces(self.path, (f"{line}\n" for line in lines))
 
     def refuse(self) -> NoReturn:
         """Say that finished work was made with other settings.
@@ -114,12 +126,12 @@ class LedgerFiles:
         raise InputError(self.folder, problem, "choose another folder, or give --force")
 
     def _paths(self) -> list[Path]:
-        """The ledgers of all tasks, in the order in which they were written last."""
+        """The ledgers of all tasks, the newest last."""
         stamped = []
         for path in self.folder.glob(PATTERN):
             with suppress(FileNotFoundError):  # another task with --force has just removed it
-                stamped.append((path.stat().st_mtime_ns, path.name))
-        return [self.folder / name for _, name in sorted(stamped)]
+                stamped.append((_order(path), path.stat().st_mtime_ns, path.name))
+        return [self.folder / name for *_, name in sorted(stamped)]
 
     def _own_paths(self) -> set[Path]:
         patterns = (f"{self._stem}.jsonl", f"{self._stem}.*.jsonl")
@@ -159,6 +171,21 @@ class Ledger(LedgerFiles):
 def files_of(record: dict) -> Collection[str]:
     """The names of the files that a record says are ours."""
     return record.get("begun") or record.get("outputs") or ()
+
+
+def _ordered(order: int) -> str:
+    """The first line of a ledger: the higher its number, the newer."""
+    return json.dumps({"order": order})
+
+
+def _order(path: Path) -> int:
+    """The number of a ledger; 0 if it has none, or is gone."""
+    try:
+        with path.open("rb") as file:
+            found = json.loads(file.readline())["order"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return 0
+    return found if isinstance(found, int) else 0
 
 
 def _begun(key: str, names: Collection[str]) -> str:

@@ -18,6 +18,7 @@ from fundusseg.io.manifest import NAME, read_manifest
 from fundusseg.io.status import StatusRow, read_status
 
 ARRAY_SUFFIXES = (".npz", ".h5")
+MOST_LABELS = 4  # grey levels: probabilities have more
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,9 @@ def _stored(file: MapFile) -> tuple[np.ndarray | None, np.ndarray | None]:
     grey = images.read_probability(file.path)
     if images.is_binary(grey):
         return images.read_mask(file.path), None
+    if len(levels := np.unique(grey)) <= MOST_LABELS:
+        problem = f"has {len(levels)} grey levels: labels, and no map of vessels"
+        raise InputError(file.path, problem, images.MAKE_BINARY)
     return None, grey
 
 
@@ -144,6 +148,8 @@ def _stored_arrays(path: Path) -> tuple[np.ndarray | None, np.ndarray | None]:
         if values.ndim != 2:
             raise InputError(path, f"has an array of shape {values.shape}, not (Y, X)")
         _require_shape(path, values, present[0].shape)
+    if vessels is not None and not images.is_binary(vessels):
+        raise InputError(path, "has an array `map` of more than two values")
     if probability is not None and not (
         probability.min(initial=0) >= 0 and probability.max(initial=0) <= 1
     ):

@@ -125,10 +125,13 @@ def _walked(root: Path, out: Path, paths: list[str], layout: str, keep_suffix: b
     without_role = sorted(set(pictures) - set(taken) - roles)
     if len(without_role) > len(taken):  # a pair that strayed in makes no data set of a folder
         taken, without_role = sorted([*taken, *without_role]), []
+    unknown = [path for path in paths if not image_suffix(path)]
+    dangling = [path for path in unknown if not (root / path).exists()]
     left_out = (
-        LeftOut([path for path in paths if not image_suffix(path)], "files of unknown suffix"),
+        LeftOut(sorted(set(unknown) - set(dangling)), "files of unknown suffix"),
+        LeftOut(dangling, "links to nothing", may_be_photographs=True),
         LeftOut(sorted(roles), "masks and fields of view"),
-        LeftOut(outputs, "maps and plots of earlier runs"),
+        LeftOut(outputs, "images in output folders of earlier runs", may_be_photographs=True),
         LeftOut(
             without_role,
             "images without a role in this data set (--layout none takes all)",

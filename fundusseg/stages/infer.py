@@ -13,7 +13,7 @@ import numpy as np
 
 from fundusseg import stop, ui
 from fundusseg.config import config_hash
-from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError
+from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError, UnavailableError
 from fundusseg.fundus.geometry import from_frame
 from fundusseg.fundus.overlay import outlined
 from fundusseg.fundus.specks import area_in_source_px, without_specks
@@ -53,13 +53,20 @@ from fundusseg.stages.infer_inputs import (
 )
 from fundusseg.stages.segmenting import ready_predictor
 
+# A name too long; or it, or a folder of it, stands there as the other.
+_FAULTS_OF_A_NAME = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
+
 
 @dataclass(frozen=True)
 class Failure:
-    """A source that gave no map, and why."""
+    """A source that gave no map, and why.
+
+    is_unavailable: nothing is known of what it holds now, so an earlier map of it may be right.
+    """
 
     source: Source
     reason: str
+    is_unavailable: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,9 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
         level = WARNING if left_out.may_be_photographs else INFO
         ui.log.log(level, "%s: %d %s are left out, the first is %s", *said)
     todo = job.unfinished()
+    if changed := job.earlier.changed:
+        said = "%s: %d maps are of other photographs of the same name, and are made anew, as of %s"
+        ui.log.warning(said, out, len(changed), escaped(min(changed)))
     ui.log.info(
         "%s: %d photographs, %d of them finished before",
         given,
@@ -222,10 +232,15 @@ class _Job:
             if source.ref is not None:
                 return from_shard(source, self.found.shards), stamps
             return from_file(source, self.frame, self.files.fovs, self.outputs.overlay), stamps
+        except UnavailableError as error:
+            return Failure(source, error.reason, is_unavailable=True)
         except InputError as error:
             return Failure(source, error.reason)
         except OSError as error:
-            return Failure(source, f"cannot be read ({error.strerror})")
+            reason = f"cannot be read ({error.strerror})"
+            return Failure(source, reason, is_unavailable=True)
+        except MemoryError:
+            return Failure(source, "needs more memory than there is")
 
     def _with_network(self, prepared: Iterable) -> Iterator[list]:
         """What came of the sources, in groups: a failure alone, frames of one size as a batch.
@@ -288,7 +303,7 @@ class _Job:
             for name, data in contents.items():
                 write_bytes(self.out / name, data)
         except InputError as error:
-            if getattr(error.__cause__, "errno", None) == errno.ENAMETOOLONG:
+            if getattr(error.__cause__, "errno", None) in _FAULTS_OF_A_NAME:
                 return Failure(item.source, f"its map {error.reason}")
             raise
         record = {
@@ -321,6 +336,9 @@ class _Job:
 
     def _note_failure(self, failure: Failure) -> None:
         id = failure.source.id
-        self.earlier.remove(id)
+        if failure.is_unavailable:
+            self.earlier.remove_foreign(id)
+        else:
+            self.earlier.remove(id)
         ui.log.warning("%s: %s", escaped(failure.source.file), failure.reason)
         self.failures[id] = failure

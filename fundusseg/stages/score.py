@@ -17,7 +17,7 @@ from fundusseg.parallel import free_cores
 from fundusseg.report.markdown import named_in_a_line
 from fundusseg.stages.scoring.floor import trained_floor
 from fundusseg.stages.scoring.inputs import chosen_refs, labels_of, paired, strata
-from fundusseg.stages.scoring.kept import fingerprint, keep, kept
+from fundusseg.stages.scoring.kept import fingerprint, keep, kept, require_own_ledger
 from fundusseg.stages.scoring.output import Report, printed, write_report
 from fundusseg.stages.scoring.run import Collected, Scorer, collected
 
@@ -40,6 +40,7 @@ def run_score(preds: list[Path], truth: Path, options: ScoreOptions) -> int:
         raise UsageError(f"--threshold is {options.threshold}; it must be from 0 to 1")
     if options.out is not None:
         require_own_folder(options.out, "score")
+        require_own_ledger(options.out)
         mark = fingerprint(preds, truth, options)
         found = kept(options, mark) if options.out.is_dir() else None
         if found is not None:

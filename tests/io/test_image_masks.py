@@ -90,6 +90,24 @@ def test_labels_are_no_mask(tmp_path):
         images.read_mask(tmp_path / "mask.png")
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.linspace(0, 255, 1600, dtype=np.float32),
+        np.linspace(-9, 9, 1600, dtype=np.float32),
+        np.linspace(0, 255, 1600).astype(np.uint16),
+        np.linspace(0, 100_000, 1600).astype(np.int32),
+        np.linspace(-50, 50, 1600).astype(np.int32),
+    ],
+    ids=["percent", "logits", "8 of 16 bits", "32 bits", "negative"],
+)
+def test_values_that_are_no_probabilities_are_refused(tmp_path, values):
+    """Else they would be cut off, and scored as something else without a word."""
+    iio.imwrite(tmp_path / "x.tif", values.reshape(40, 40))
+    with pytest.raises(InputError, match="no probabilities"):
+        images.read_probability(tmp_path / "x.tif")
+
+
 def coloured(disc, inside, outside=(0, 0, 0)):
     """A disc whose left half is of the first colour inside, the right half of the second."""
     left, right = (np.array(colour, np.uint8) for colour in inside)

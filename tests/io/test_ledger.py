@@ -148,6 +148,20 @@ def test_a_task_goes_on_only_in_the_file_that_was_written_last(tmp_path):
     assert set(Ledger(tmp_path).records) == {"b"}
 
 
+def test_which_ledger_is_newer_outlasts_a_copy_without_times(tmp_path):
+    """As cp without -p, in the order of names or any other."""
+    for run, task in enumerate([(0, 1), (0, 2), (1, 2), (0, 1)]):
+        ledger = LedgerFiles(tmp_path, *task)
+        ledger.begin()
+        ledger.append("a", "config", run=run)
+    for turn in (1, -1):
+        for second, path in enumerate(sorted(tmp_path.iterdir())[::turn]):
+            os.utime(path, ns=(second, second))
+        assert [record["run"] for record in LedgerFiles(tmp_path)] == [0, 1, 2, 3]
+    LedgerFiles(tmp_path, 0, 2).forget(["a"])
+    assert [record.get("run") for record in LedgerFiles(tmp_path)] == [0, 2, 3, None]
+
+
 def test_reading_a_ledger_writes_nothing(tmp_path):
     (tmp_path / ".ledger.jsonl").write_bytes(b'{"key": "a"}\n{"key"')
     os.utime(tmp_path / ".ledger.jsonl", ns=(1, 1))

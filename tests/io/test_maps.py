@@ -1,5 +1,6 @@
 """Maps are found by name, read in every form that infer writes, and refused if they are none."""
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 
@@ -131,6 +132,17 @@ def test_a_flipped_byte_is_named_or_changes_nothing(tmp_path, seed):
             assert error.path == tmp_path / "x.npz"
         else:
             assert np.array_equal(found.vessels, VESSELS)
+
+
+@pytest.mark.parametrize("levels", [(0, 1, 2), (0, 100, 200), (0, 85, 170, 255)])
+def test_labels_are_no_map(tmp_path, levels):
+    labels = np.array(levels, np.uint8)[np.arange(1600).reshape(40, 40) % len(levels)]
+    iio.imwrite(tmp_path / "x.png", labels)
+    np.savez(tmp_path / "y.npz", map=labels)
+    folder = MapFolder(tmp_path)
+    for id in "xy":
+        with pytest.raises(InputError, match="labels|more than two values"):
+            folder.read(folder.files[id])
 
 
 def test_a_missing_folder_is_said(tmp_path):

@@ -10,7 +10,7 @@ from fundusseg.errors import InputError, UsageError
 from fundusseg.io.sources import LeftOut, sources
 from tests.batch import write_photographs
 
-EARLIER = "maps and plots of earlier runs"
+EARLIER = "images in output folders of earlier runs"
 
 
 def found(given, out="out", layout="auto", split="all", keep_suffix=False, null=False):
@@ -78,7 +78,21 @@ def test_maps_of_an_earlier_run_are_no_photographs(tmp_path, layout):
     touch(tmp_path, "a.png", "old/.ledger-0-of-2.jsonl", "old/a.png", "old/b/c.png", "new/a.png")
     seen = found(tmp_path, tmp_path / "new", layout=layout)
     assert [source.id for source in seen.items] == ["a"]
-    assert seen.left_out == (LeftOut(["old/a.png", "old/b/c.png"], EARLIER),)
+    earlier = LeftOut(["old/a.png", "old/b/c.png"], EARLIER, may_be_photographs=True)
+    assert seen.left_out == (earlier,)
+
+
+def test_links_to_nothing_are_told_of(tmp_path):
+    """As where an archive is offline; one with a picture's name is a failed row."""
+    touch(tmp_path, "a.png", "b.txt")
+    for name in ("archive", "c.png"):
+        (tmp_path / name).symlink_to(tmp_path / "gone")
+    seen = found(tmp_path, tmp_path / "out")
+    assert [source.id for source in seen.items] == ["a", "c"]
+    assert seen.left_out == (
+        LeftOut(["b.txt"], "files of unknown suffix"),
+        LeftOut(["archive"], "links to nothing", may_be_photographs=True),
+    )
 
 
 def test_maps_as_in_are_refused(tmp_path):

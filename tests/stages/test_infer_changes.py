@@ -1,10 +1,12 @@
 """infer: what has changed is made anew, other settings need --force, and nothing old stays."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
 
+from fundusseg.io.status import read_status
 from tests.batch import contents, photograph, run, write_tiny_model
 from tests.phantom_sets import encoded
 from tests.stages.map_folders import IDS
@@ -34,6 +36,61 @@ def test_a_photograph_that_went_bad_loses_its_map(maps, infer, photographs, tiny
     assert not (maps / "a.png").exists()
     assert run("infer", photographs, tmp_path / "afresh", "--model", tiny_model) == 3
     assert contents(maps) == contents(tmp_path / "afresh")
+
+
+def test_a_photograph_that_is_gone_for_a_while_keeps_its_map(
+    maps, infer, photographs, tiny_model, tmp_path, done_anew
+):
+    """As where a disk is offline, or a list is read in another folder: failed rows, no loss."""
+    before, listed = contents(maps), list(map(str, photographs.rglob("*.*")))
+    photographs.rename(tmp_path / "offline")
+    (photographs / "b").mkdir(parents=True)
+    for path in listed:
+        os.symlink(tmp_path / "gone", path)
+    assert infer() == 3
+    assert {name for name in before if name.endswith(".png")} <= set(contents(maps))
+    shutil.rmtree(photographs)
+    (tmp_path / "offline").rename(photographs)
+    assert infer() == 0
+    assert done_anew == sorted(done_anew) and contents(maps) == before
+
+
+def test_a_photograph_that_is_gone_loses_the_map_of_another_model(
+    maps, infer, photographs, tmp_path
+):
+    (photographs / "a.png").unlink()
+    (photographs / "a.png").symlink_to(tmp_path / "gone")
+    assert infer("--force", "--model", write_tiny_model(tmp_path / "other", seed=4)) == 3
+    assert not (maps / "a.png").exists() and (maps / "b/d e.png").exists()
+
+
+def test_a_map_of_another_photograph_of_its_name_is_told_of(maps, infer, photographs, capsys):
+    (photographs / "a.png").write_bytes(encoded(photograph(9), "a.png"))
+    assert infer("--quiet") == 0
+    said = "1 maps are of other photographs of the same name, and are made anew, as of a"
+    assert said in capsys.readouterr().err
+
+
+def test_a_photograph_of_another_time_is_hashed_once(maps, infer, photographs, monkeypatch):
+    from fundusseg.stages import infer_earlier
+
+    for path in photographs.rglob("*.*"):
+        os.utime(path, ns=(1, 1))
+    hashed = []
+    whole = infer_earlier.sha256_of
+    monkeypatch.setattr(infer_earlier, "sha256_of", lambda path: hashed.append(path) or whole(path))
+    assert infer() == infer() == 0
+    assert len(hashed) == len(set(hashed)) == len(IDS)
+
+
+def test_a_folder_named_as_a_map_costs_one_of_the_two(infer, photographs, tmp_path):
+    (photographs / "z.png").mkdir()
+    for name in ("z.tif", "z.png/x.png"):
+        (photographs / name).write_bytes(encoded(photograph(5), name))
+    assert infer() == infer() == 3
+    reasons = {row.id: row.reason for row in read_status(tmp_path / "maps/status.tsv")}
+    assert {id for id, reason in reasons.items() if reason} == {"z.png/x"}
+    assert "Not a directory" in reasons["z.png/x"]
 
 
 def test_verify_sees_a_photograph_of_the_same_size_and_time(maps, infer, photographs, done_anew):

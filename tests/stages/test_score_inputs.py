@@ -98,6 +98,14 @@ def test_one_photograph_under_two_names_is_refused_unless_an_id_decides(tmp_path
     assert _matched(folder, truth, [first]) == {first.id: first.id}
 
 
+def test_a_stem_of_several_folders_tells_nothing_once_one_has_its_map(tmp_path):
+    masks = write_maps(tmp_path / "masks", {"a/1": MAP, "b/1": MAP})
+    folder = write_maps(tmp_path / "maps", {"a/1": MAP, "c/1": MAP})
+    truth, refs = refs_of(masks)
+    found = _paired(folder, truth, refs)
+    assert list(found.maps) == ["a/1"] and list(found.faults) == ["b/1"]
+
+
 def test_a_map_that_status_calls_failed_is_not_scored(tmp_path, truth_and_refs):
     truth, (first, *_) = truth_and_refs
     folder = _folder(tmp_path, first.id)

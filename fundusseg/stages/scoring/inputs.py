@@ -67,7 +67,9 @@ def paired(folder: MapFolder, label: str, truth: Truth, refs: list[TruthRef]) ->
         others = _of_images_not_scored(by_source, truth, refs)
         for name_of in (str, stem_of):
             taken = others.union(found.values())
-            left = [ref for ref in refs if ref.id not in found]
+            # A stem that images of several folders have tells nothing once one has its map.
+            told = {name_of(id) for id in found}
+            left = [ref for ref in refs if ref.id not in found and name_of(ref.id) not in told]
             candidates = [id for id in _known_ids(folder) if id not in taken]
             found |= _by_name(folder.root, left, candidates, name_of)
     maps, faults = _maps_and_faults(folder, refs, found)

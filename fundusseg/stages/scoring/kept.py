@@ -37,6 +37,17 @@ def kept(options: ScoreOptions, mark: str) -> tuple[str, int] | None:
     return read_text(options.out / REPORT).split(TABLE_HEADING)[-1], record["exit_code"]
 
 
+def require_own_ledger(out: Path) -> None:
+    """Raise if infer or prep is at work in `out`, though there is no manifest of it yet.
+
+    Raises:
+        InputError: if so.
+    """
+    if any(record["key"] != _KEY for record in LedgerFiles(out)):
+        problem = "is where another stage is at work"
+        raise InputError(out, problem, "choose another output folder")
+
+
 def keep(out: Path, mark: str, exit_code: int) -> None:
     """Note that the report in `out` is finished."""
     outputs = {name: sha256_of(out / name) for name in (*REPORT_FILES, NAME)}
