@@ -78,6 +78,8 @@ $(RUN)/phantoms/manifest.json: | $(READY)
 	$(FUNDUSSEG) phantom $(@D) --count 32 --jobs $(JOBS)
 
 $(RUN)/shards/manifest.json: $(if $(DATA),,$(RUN)/phantoms/manifest.json)
+# What could not be read is tried again; if nothing has changed, that takes a moment.
+$(RUN)/shards/manifest.json: $(if $(wildcard $(RUN)/prep.failed),FORCE)
 $(RUN)/shards/manifest.json: $(RUN)/params/data $(RUN)/params/preset | $(READY)
 	@$(call begun,$(@D),$(PRESET) $$DATA)
 	$(call tolerated,prep,$(FUNDUSSEG) prep "$${DATA:-$(RUN)/phantoms}" $(@D) \

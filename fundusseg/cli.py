@@ -370,12 +370,15 @@ def info(
     model: Annotated[
         str | None, typer.Argument(metavar="[MODEL]", help="Model folder or shipped model.")
     ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    log_file: LogFile = None,
 ) -> int:
     """Print versions, devices and models, or a model's card.
 
     Example: fundusseg info
     """
-    _start(quiet=False, verbose=False, log_file=None)
+    _start(quiet, verbose, log_file)
     from fundusseg.stages import info as stage
 
     return stage.run_info(model)

@@ -109,6 +109,14 @@ def test_failed_photographs_let_the_report_be_made_and_make_fail(make, tmp_path)
     assert make("all")[0] != 0
 
 
+def test_photographs_that_could_not_be_read_are_tried_again(make):
+    code, calls = make("all", SOME_FAILED="prep")
+    assert code != 0 and stages(calls)[1:] == ["prep", "train", "infer", "score"]
+    code, calls = make("all")
+    assert code == 0 and stages(calls)[0] == "prep"
+    assert make("all") == (0, [])
+
+
 def test_a_stopped_stage_goes_on_and_what_is_done_stays(make, tmp_path):
     code, calls = make("all", KILLED="train")
     assert code != 0 and stages(calls)[-1] == "train"
