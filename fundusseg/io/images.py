@@ -42,7 +42,7 @@ MASK_THRESHOLD = 127
 MOST_OVERSHOT = 2.0  # what a resampling may make of 1
 MOST_VESSEL = 0.5  # of a mask's pixels; real ones have a tenth
 COLOUR_SPREAD = 64  # between a pixel's channels; what JPEG does to grey is below
-MOST_OVERSHOOT = 0.1  # of probabilities that were resampled
+PROBABILITY_MARGIN = 0.1  # below 0 and above 1, where probabilities were resampled
 MOST_COLOUR = 0.001  # of the pixels of a grey picture
 MAKE_BINARY = "make vessels white and all else black"
 PROBABILITY_SUFFIX = ".prob.png"
@@ -199,7 +199,7 @@ def read_probability(path: Path) -> np.ndarray:
         if not np.isfinite(grey).all():
             raise InputError(path, "has values that are no numbers")
         low, high = grey.min(initial=0), grey.max(initial=0)
-        if low < -MOST_OVERSHOOT or high > 1 + MOST_OVERSHOOT:
+        if low < -PROBABILITY_MARGIN or high > 1 + PROBABILITY_MARGIN:
             problem = f"has values from {low:g} to {high:g}, no probabilities from 0 to 1"
             raise InputError(path, problem)
         return np.clip(grey, 0, 1).astype(np.float32)

@@ -212,12 +212,12 @@ def data_set(root: Path, layout: str = "auto", leave_out: Path | None = None) ->
     paths, _ = parted(root, walk(root, leave_out))
     if layout != "auto":
         chosen = next(candidate for candidate in LAYOUTS if candidate.name == layout)
-        return _checked(_matched(root, chosen, paths))
+        return checked(_matched(root, chosen, paths))
     found = recognised(root, paths)
     if found is None:
         problem = f"no known layout pairs photographs with masks in it ({len(paths)} files)"
         raise InputError(root, problem, _REMEDY)
-    return _checked(found)
+    return checked(found)
 
 
 def recognised(root: Path, paths: list[str]) -> DataSet | None:
@@ -304,7 +304,12 @@ def _entries(found: dict) -> tuple[Entry, ...]:
     return tuple(sorted(entries, key=lambda entry: os.fsencode(entry.id)))
 
 
-def _checked(found: DataSet) -> DataSet:
+def checked(found: DataSet) -> DataSet:
+    """A data set whose files fit together, itself.
+
+    Raises:
+        InputError: if two files claim one role for one stem, or there is no photograph.
+    """
     if found.doubles:
         role, first, second = found.doubles[0]
         problem = f"and {second} are both the {role} of one stem"

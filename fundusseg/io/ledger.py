@@ -68,8 +68,9 @@ class LedgerFiles:
     def begin(self) -> None:
         """Mark the folder as ours; to be called before anything is written to it or noted."""
         paths, own = self._paths(), self._own_paths()
-        order = max(map(_order, paths), default=0)
-        if paths and paths[-1] in own and [_order(path) for path in paths].count(order) == 1:
+        orders = [_order(path) for path in paths]
+        order = max(orders, default=0)
+        if paths and paths[-1] in own and orders.count(order) == 1:
             self.path = paths[-1]
             if _is_torn(self.path):
                 append_line(self.path, "")

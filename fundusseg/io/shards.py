@@ -90,7 +90,8 @@ class ShardFolder:
         self.refs = sorted(refs, key=lambda ref: os.fsencode(ref.id))
         self._require_single()
         manifests = self._manifests()
-        self._require_one_set(manifests)
+        if len(manifests) > 1:
+            self._require_one_set(manifests)
         if npz_paths:
             self._require_listed(npz_paths, manifests)
 

@@ -126,10 +126,10 @@ def _walked(root: Path, out: Path, paths: list[str], layout: str, keep_suffix: b
     if len(without_role) > len(taken):  # a pair that strayed in makes no data set of a folder
         taken, without_role = sorted([*taken, *without_role]), []
     unknown = [path for path in paths if not image_suffix(path)]
-    dangling = [path for path in unknown if not (root / path).exists()]
+    dangling = {path for path in unknown if not (root / path).exists()}
     left_out = (
-        LeftOut(sorted(set(unknown) - set(dangling)), "files of unknown suffix"),
-        LeftOut(dangling, "links to nothing", may_be_photographs=True),
+        LeftOut([path for path in unknown if path not in dangling], "files of unknown suffix"),
+        LeftOut(sorted(dangling), "links to nothing", may_be_photographs=True),
         LeftOut(sorted(roles), "masks and fields of view"),
         LeftOut(outputs, "images in output folders of earlier runs", may_be_photographs=True),
         LeftOut(

@@ -271,9 +271,12 @@ def truth_of(
         return ShardTruth(root, at, subjects)
     if at != "native":
         raise UsageError(f"{root}: only shards can be scored at the prepared size")
-    if layout == "auto" and layouts.recognised(root, layouts.parted(root, paths)[0]) is None:
+    if layout != "auto":
+        return DataSetTruth(layouts.data_set(root, layout, leave_out), subjects)
+    found = layouts.recognised(root, layouts.parted(root, paths)[0])
+    if found is None:
         return MaskTruth(root, subjects, leave_out)
-    return DataSetTruth(layouts.data_set(root, layout, leave_out), subjects)
+    return DataSetTruth(layouts.checked(found), subjects)
 
 
 def stem_of(id: str) -> str:

@@ -240,7 +240,7 @@ class _Job:
             reason = f"cannot be read ({error.strerror})"
             return Failure(source, reason, is_unavailable=True)
         except MemoryError:
-            return Failure(source, "needs more memory than there is")
+            return Failure(source, "needs more memory than there is", is_unavailable=True)
 
     def _with_network(self, prepared: Iterable) -> Iterator[list]:
         """What came of the sources, in groups: a failure alone, frames of one size as a batch.
