@@ -25,9 +25,8 @@ $(foreach sign,$(shell_signs),$(eval run_name := $(subst $(sign),_,$(run_name)))
 RUN ?= runs/$(or $(run_name),demo)
 FUNDUSSEG := bin/fundusseg
 READY := .venv/.ready
-STYLE := --line-length 100
-LINTED := fundusseg tests bin/cpu-seconds
-SHELL_SCRIPTS := $(filter-out %.mk bin/cpu-seconds,$(wildcard bin/*)) .ci/run tests/slurm/cluster
+LINTED := fundusseg tests $(wildcard bin/*.py) bin/cpu-seconds
+SHELL_SCRIPTS := $(filter-out %.mk %.py bin/cpu-seconds bin/__pycache__,$(wildcard bin/*)) .ci/run tests/slurm/cluster
 
 .PHONY: help all prep train infer score test test-slurm lint bench figures clean FORCE
 
@@ -78,8 +77,9 @@ $(RUN)/phantoms/manifest.json: | $(READY)
 	$(FUNDUSSEG) phantom $(@D) --count 32 --jobs $(JOBS)
 
 $(RUN)/shards/manifest.json: $(if $(DATA),,$(RUN)/phantoms/manifest.json)
-# What could not be read is tried again; if nothing has changed, that takes a moment.
-$(RUN)/shards/manifest.json: $(if $(wildcard $(RUN)/prep.failed),FORCE)
+# prep sees what has changed in DATA, which takes a moment, and leaves a manifest as it is, and so
+# all that depends on it, where nothing has.
+$(RUN)/shards/manifest.json: $(if $(DATA)$(wildcard $(RUN)/prep.failed),FORCE)
 $(RUN)/shards/manifest.json: $(RUN)/params/data $(RUN)/params/preset | $(READY)
 	@$(call begun,$(@D),$(PRESET) $$DATA)
 	$(call tolerated,prep,$(FUNDUSSEG) prep "$${DATA:-$(RUN)/phantoms}" $(@D) \
@@ -108,9 +108,10 @@ test: $(READY) ## the tests (FUNDUSSEG_DATA names a folder of real data sets, if
 test-slurm: $(READY) ## the job chain on a Slurm that runs here (root; FUNDUSSEG_SLURM=required installs it)
 	.venv/bin/python -m pytest -m slurm tests/slurm
 
-lint: $(READY) ## style and errors that can be seen without running
-	.venv/bin/ruff format --check $(STYLE) $(LINTED)
-	.venv/bin/ruff check $(STYLE) --select E,F,I,B,UP $(LINTED)
+lint: $(READY) ## style, types and errors that can be seen without running
+	.venv/bin/ruff format --check $(LINTED)
+	.venv/bin/ruff check $(LINTED)
+	.venv/bin/mypy
 	.venv/bin/shellcheck --external-sources --severity=warning $(SHELL_SCRIPTS)
 
 bench: $(READY) ## time and memory, written to docs/bench.md and docs/scale.md
@@ -126,7 +127,7 @@ $(FIGURES): docs/figures/%.md: fundusseg/weights/split/manifest.json | $(READY)
 	$(FUNDUSSEG) infer runs/figures/$*/shards runs/figures/$*/maps --split $(part) \
 		--probability --model split
 	$(FUNDUSSEG) score runs/figures/$*/maps runs/figures/$*/shards --split $(part) \
-		$(if $(filter test,$(part)),--floor) --out runs/figures/$*/score > /dev/null
+		$(if $(filter test,$(part)),--baseline) --out runs/figures/$*/score > /dev/null
 	sed -e '1s/.*/# The split model on $*, which it was not trained on/; /^!\[/d; /^## Plots/d' \
 		runs/figures/$*/score/report.md | cat -s > $@
 

@@ -167,4 +167,4 @@ $(ablation_small_scores): $(N)/ablation/score/%/256/manifest.json: $(all_four)
 
 REPEAT ?= 100:53
 notebook-repeat: $(READY) ## the whole network twice, and stopped at 53 of 100 steps: the same?
-	FUNDUSSEG_REPEAT=$(REPEAT) .venv/bin/python -m pytest -n 0 tests/stages/test_repeat.py
+	FUNDUSSEG_REPEAT=$(REPEAT) .venv/bin/python -m pytest -n 0 tests/commands/test_repeat.py

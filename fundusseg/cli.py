@@ -1,392 +1,322 @@
 """Words in, exit code out: the only module that knows typer.
 
-A command checks its words and calls one `run_<command>`; what that raises becomes one line
-on stderr and an exit code (errors.py). Stages are imported inside the commands, so that
+A command is a function of its paths and, if it takes options, one dataclass of options.py, of
+which `_command` makes the command line. It calls one `run_<command>`; what that raises becomes
+one line on stderr and an exit code (errors.py). Stages are imported inside the commands, so that
 help comes at once.
 """
 
 import contextlib
-import dataclasses
+import difflib
+import inspect
+import io
 import os
 import sys
 import traceback
+import typing
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any
 
 import typer
 
 from fundusseg import __version__, errors, stop, ui
-from fundusseg.config import LARGEST_SEED
 from fundusseg.options import (
+    MESSAGES,
+    PANELS,
     InferOptions,
+    MeasureOptions,
+    MessageOptions,
+    PartOptions,
     PhantomOptions,
     PrepOptions,
     ScoreOptions,
     TrainOptions,
+    fields_of,
 )
 
-Options = TypeVar("Options")
+WIDTH = 80  # of the help, wherever it goes
+COLUMN = 26  # of the help, for names
+_OUTPUT_WORDS = ("-o", "--out", "--output")
+
+
+class _Command(typer.core.TyperCommand):
+    """A command whose help is plain text in titled panels.
+
+    typer does not export the types of its contexts and formatters.
+    """
+
+    allow_extra_args = True  # `parse_args` refuses them, with better advice
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The words after the command's name: paths as they are, in their order."""
+        return ["[OPTIONS]", *(path.metavar for path in self._paths() if path.metavar)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the paths, then the options by panel."""
+        rows = {"Paths": [(path.metavar, path.help) for path in self._paths()]}
+        rows |= {panel: [] for panel in PANELS}
+        for parameter in self.get_params(ctx):
+            if isinstance(parameter, typer.core.TyperOption):
+                syntax = parameter.metavar or ", ".join(sorted(parameter.opts, key=len))
+                rows[parameter.rich_help_panel or MESSAGES].append((syntax, parameter.help))
+        for title, names in rows.items():
+            if names:
+                with formatter.section(title):
+                    padded = [(f"{name:{COLUMN}}", help) for name, help in names]
+                    formatter.write_dl(padded, col_max=COLUMN)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words.
+
+        Raises:
+            UsageError: if there are more paths than the command takes.
+        """
+        extra = super().parse_args(ctx, args)
+        if extra:
+            are = f"and {len(extra) - 1} more are" if len(extra) > 1 else "is one"
+            raise errors.UsageError(
+                f"{extra[0]!r} {are} too many for {_usage(ctx)}; put quotes around paths with "
+                f"spaces; give the folder in place of *.jpg; see {ctx.command_path} --help"
+            )
+        return extra
+
+    def _paths(self) -> list[typer.core.TyperArgument]:
+        return [path for path in self.params if isinstance(path, typer.core.TyperArgument)]
+
 
 app = typer.Typer(
     name="fundusseg",
-    help="Vessel maps from retinal photographs.",
     epilog=(
-        "Exit status: 0 done; 1 input or environment wrong; 2 wrong command line; "
-        "3 finished, some images failed; 70 a bug; 75 stopped, run again to go on; 130 Ctrl-C."
+        "Exit status: 0 done; 1 input or environment wrong; 2 wrong command line; 3 finished, some "
+        "images failed; 70 a bug; 75 stopped, run again to go on; 130 Ctrl-C; 141 the reader of "
+        "stdout went away."
     ),
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "terminal_width": WIDTH},
 )
 
-Layout = Literal["auto", "fives", "drive", "chase", "stare", "hrf", "les-av", "pairs"]
-InferLayout = Literal["auto", "none", "fives", "drive", "chase", "stare", "hrf", "les-av", "pairs"]
-DrawnLayout = Literal["fives", "drive", "chase", "stare", "hrf", "les-av", "pairs"]
-Precision = Literal["auto", "float32", "bfloat16"]
 
-Quiet = Annotated[bool, typer.Option("--quiet", help="Warnings and errors only.")]
-Verbose = Annotated[bool, typer.Option("--verbose", help="More messages; tracebacks of errors.")]
-LogFile = Annotated[Path | None, typer.Option("--log-file", help="All messages, with times.")]
-Jobs = Annotated[int, typer.Option("--jobs", min=0, help="Threads; 0: one per free core.")]
-Force = Annotated[bool, typer.Option("--force", help="Make finished work anew.")]
-Verify = Annotated[bool, typer.Option("--verify", help="Hash inputs and outputs of finished work.")]
-Seed = Annotated[
-    int | None, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of all random numbers.")
-]
-Threshold = Annotated[
-    float | None, typer.Option("--threshold", min=0, max=1, help="In place of the model's own.")
-]
-SubjectsFile = Annotated[
-    Path | None, typer.Option("--subjects", help="TSV with the columns id and subject.")
-]
-FovFolder = Annotated[
-    Path | None, typer.Option("--fov", help="Folder of field-of-view masks, by name.")
-]
+def _command(run: Callable[..., int]) -> Callable[..., int]:
+    """Make a command of `run`: of its paths, its `options` if it takes any, and the messages'."""
+    paths = dict(inspect.signature(run, eval_str=True).parameters)
+    kind = paths.pop("options").annotation if "options" in paths else None
+
+    def command(**words: Any) -> int:
+        _start(_taken(MessageOptions, words))
+        given = {name: words[name] for name in paths}
+        if kind is not None:
+            _require_existing(*(words[f.name] for f in fields_of(kind) if f.is_read))
+            given["options"] = _taken(kind, words)
+        return run(**given)
+
+    parameters = [*paths.values(), *(_parameters(kind) if kind else ())]
+    parameters += _parameters(MessageOptions)
+    command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+    )
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    app.command(run.__name__, cls=_Command, help=inspect.getdoc(run))(command)
+    return run
 
 
-@app.command()
+def _parameters(kind: type) -> list[inspect.Parameter]:
+    """The fields of an options dataclass as typer knows them."""
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=field.default,
+            annotation=Annotated[
+                field.type,
+                typer.Option(
+                    field.word,
+                    metavar=field.syntax,
+                    help=field.help,
+                    min=field.minimum,
+                    max=field.maximum,
+                    rich_help_panel=field.panel,
+                ),
+            ],
+        )
+        for field in fields_of(kind)
+    ]
+
+
+def _taken(kind: type, words: dict[str, Any]) -> Any:
+    """The words that an options dataclass is made of, as one."""
+    return kind(**{field.name: words[field.name] for field in fields_of(kind)})
+
+
+def _path(metavar: str, help: str) -> Any:
+    return typer.Argument(metavar=metavar, help=help, show_default=False)
+
+
+@_command
 def prep(
-    src: Annotated[Path, typer.Argument(metavar="SRC", help="Data set folder.")],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the shards.")],
-    preset: Annotated[
-        Literal["native", "pix2pix"], typer.Option("--preset", help="Frame and network.")
-    ] = PrepOptions.preset,
-    layout: Annotated[Layout, typer.Option("--layout", help="Layout of SRC.")] = PrepOptions.layout,
-    format: Annotated[
-        Literal["h5", "npz"], typer.Option("--format", help="Kind of shard.")
-    ] = PrepOptions.format,
-    split: Annotated[
-        Literal["auto", "train", "test"],
-        typer.Option("--split", help="auto: the data set's own; or one part for all."),
-    ] = PrepOptions.split,
-    subjects: SubjectsFile = PrepOptions.subjects,
-    shard: Annotated[
-        int | None, typer.Option("--shard", min=0, help="This part only.")
-    ] = PrepOptions.shard,
-    num_shards: Annotated[
-        int, typer.Option("--num-shards", min=0, help="Number of shards; 0: by size.")
-    ] = PrepOptions.num_shards,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what matches what.")] = False,
-    jobs: Jobs = PrepOptions.jobs,
-    force: Force = PrepOptions.force,
-    verify: Verify = PrepOptions.verify,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    log_file: LogFile = None,
+    src: Annotated[Path, _path("SRC", "Folder of the data set.")],
+    out: Annotated[Path, _path("OUT", "Folder that the shards are written to.")],
+    options: PrepOptions,
 ) -> int:
     """Turn a data set folder into shards.
 
     Example: fundusseg prep CHASE_DB1/ shards/
     """
-    _start(quiet, verbose, log_file)
-    _require_existing(src, subjects)
-    _require_part(shard, num_shards)
-    from fundusseg.stages.prep import run_prep
-    from fundusseg.stages.prep_plan import planned
+    _require_existing(src)
+    _require_part(options)
+    from fundusseg.commands.prep.plan import planned
+    from fundusseg.commands.prep.run import run_prep
 
-    options = _options(PrepOptions, locals())
-    if dry_run:
+    if options.dry_run:
         sys.stdout.write(planned(src, out, options).table())
         return errors.EXIT_OK
     return run_prep(src, out, options)
 
 
-@app.command()
+@_command
 def train(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="SHARDS... OUT", help="Shard folders, model folder.")
+        list[Path], _path("SHARDS... OUT", "Shard folders, then the folder for the model.")
     ],
-    steps: Annotated[
-        int | None, typer.Option("--steps", min=1, help="Length in steps.")
-    ] = TrainOptions.steps,
-    epochs: Annotated[
-        int | None, typer.Option("--epochs", min=1, help="Length in epochs.")
-    ] = TrainOptions.epochs,
-    split: Annotated[
-        Literal["train", "all"],
-        typer.Option("--split", help="all: every photograph, none validates."),
-    ] = TrainOptions.split,
-    adversarial_weight: Annotated[
-        float | None,
-        typer.Option("--adversarial-weight", min=0, help="Of the discriminator; 0: none."),
-    ] = TrainOptions.adversarial_weight,
-    start_from: Annotated[
-        str | None,
-        typer.Option("--start-from", metavar="MODEL", help="Begin with this model's weights."),
-    ] = TrainOptions.start_from,
-    config: Annotated[
-        Path | None, typer.Option("--config", help="JSON with any keys of the preset.")
-    ] = TrainOptions.config,
-    summary: Annotated[
-        bool, typer.Option("--summary", help="Print the layers; no training.")
-    ] = False,
-    seed: Seed = TrainOptions.seed,
-    precision: Annotated[
-        Precision, typer.Option("--precision", help="Of convolutions.")
-    ] = TrainOptions.precision,
-    distribute: Annotated[
-        Literal["none", "mirrored", "multi-worker"],
-        typer.Option(
-            "--distribute", help="Over all GPUs; over all processes of srun or TF_CONFIG."
-        ),
-    ] = TrainOptions.distribute,
-    jobs: Jobs = TrainOptions.jobs,
-    force: Force = TrainOptions.force,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    log_file: LogFile = None,
+    options: TrainOptions,
 ) -> int:
     """Train a model on shards; the same command goes on where it stopped.
 
     Example: fundusseg train shards/ model/ --steps 3000
     """
-    _start(quiet, verbose, log_file)
-    if len(paths) < (1 if summary else 2):
-        raise errors.UsageError("train needs at least one shard folder and the model folder")
-    _require_existing(*(paths if summary else paths[:-1]), config)
-    from fundusseg.stages import train as stage
+    if len(paths) < (1 if options.summary else 2):
+        _refuse("train", "needs at least one shard folder and the model folder")
+    _require_existing(*(paths if options.summary else paths[:-1]))
+    from fundusseg.commands.train import run as stage
 
-    options = _options(TrainOptions, locals())
-    if summary:
+    if options.summary:
         sys.stdout.write(stage.summary(paths, options))
         return errors.EXIT_OK
     return stage.run_train(paths[:-1], paths[-1], options)
 
 
-@app.command()
+@_command
 def infer(
-    given: Annotated[
-        str, typer.Argument(metavar="IN", help="Folder, file, shards, or - for a list on stdin.")
-    ],
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the maps.")],
-    model: Annotated[
-        str, typer.Option("--model", help="Model folder, or the name of a shipped one.")
-    ] = InferOptions.model,
-    threshold: Threshold = InferOptions.threshold,
-    fov: FovFolder = InferOptions.fov,
-    probability: Annotated[
-        bool, typer.Option("--probability", help="Write <name>.prob.png (16 bit) too.")
-    ] = InferOptions.probability,
-    overlay: Annotated[
-        bool, typer.Option("--overlay", help="Write the photograph with outlines too.")
-    ] = InferOptions.overlay,
-    format: Annotated[
-        Literal["png", "npz", "h5"], typer.Option("--format", help="Kind of output.")
-    ] = InferOptions.format,
-    layout: Annotated[
-        InferLayout, typer.Option("--layout", help="none: every image is a photograph.")
-    ] = InferOptions.layout,
-    split: Annotated[
-        Literal["all", "train", "validation", "test"], typer.Option("--split", help="Of shards.")
-    ] = InferOptions.split,
-    keep_suffix: Annotated[
-        bool, typer.Option("--keep-suffix", help="a.jpg becomes a.jpg.png.")
-    ] = InferOptions.keep_suffix,
-    null_separated: Annotated[
-        bool, typer.Option("--null", help="The list is NUL-separated.")
-    ] = InferOptions.null_separated,
-    tile_px: Annotated[
-        int, typer.Option("--tile", min=0, help="Side of tiles in pixels of the frame; 0: none.")
-    ] = InferOptions.tile_px,
-    keep_specks: Annotated[
-        bool, typer.Option("--keep-specks", help="Keep the smallest parts of the maps too.")
-    ] = InferOptions.keep_specks,
-    test_time_augmentation: Annotated[
-        bool, typer.Option("--test-time-augmentation", help="Mean over four mirror images.")
-    ] = InferOptions.test_time_augmentation,
-    shard: Annotated[
-        int, typer.Option("--shard", min=0, help="This part only (from 0).")
-    ] = InferOptions.shard,
-    num_shards: Annotated[
-        int, typer.Option("--num-shards", min=1, help="Number of parts.")
-    ] = InferOptions.num_shards,
-    precision: Annotated[
-        Precision, typer.Option("--precision", help="Of convolutions.")
-    ] = InferOptions.precision,
-    batch: Annotated[
-        int, typer.Option("--batch", min=0, help="Frames at once on a GPU; 0: 8.")
-    ] = InferOptions.batch,
-    jobs: Jobs = InferOptions.jobs,
-    force: Force = InferOptions.force,
-    verify: Verify = InferOptions.verify,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    log_file: LogFile = None,
+    given: Annotated[str, _path("IN", "Folder, file or shards to read; - for a list on stdin.")],
+    out: Annotated[Path, _path("OUT", "Folder that the maps are written to.")],
+    options: InferOptions,
 ) -> int:
     """Write a vessel map for every photograph, and a status table.
 
     Example: fundusseg infer photographs/ maps/
     """
-    _start(quiet, verbose, log_file)
-    _require_existing(fov, None if given == "-" else Path(given))
-    _require_part(shard, num_shards)
-    from fundusseg.stages import infer as stage
+    _require_existing(None if given == "-" else Path(given))
+    _require_lone_or_part("infer", options)
+    from fundusseg.commands.infer.run import run_infer
 
-    options = _options(InferOptions, locals())
-    return stage.run_infer(given, out, options)
+    return run_infer(given, out, options)
 
 
-@app.command()
+@_command
 def score(
     paths: Annotated[
-        list[Path], typer.Argument(metavar="PRED... TRUTH", help="Map folders; then the truth.")
+        list[Path], _path("PRED... TRUTH", "Folders of maps, then the masks that are the truth.")
     ],
-    out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for tables, report and plots.")
-    ] = ScoreOptions.out,
-    split: Annotated[
-        Literal["default", "train", "validation", "test", "all"],
-        typer.Option("--split", help="default: test where the truth has splits."),
-    ] = ScoreOptions.split,
-    threshold: Threshold = ScoreOptions.threshold,
-    whole_frame: Annotated[
-        bool, typer.Option("--whole-frame", help="Outside the field of view too.")
-    ] = ScoreOptions.whole_frame,
-    at: Annotated[
-        Literal["native", "prepared"], typer.Option("--at", help="Size that is scored.")
-    ] = ScoreOptions.at,
-    fov: FovFolder = ScoreOptions.fov,
-    groups: Annotated[
-        Path | None, typer.Option("--groups", help="TSV with id and columns to group by.")
-    ] = ScoreOptions.groups,
-    floor: Annotated[
-        bool, typer.Option("--floor", help="A row for a filter that learnt nothing.")
-    ] = ScoreOptions.floor,
-    json: Annotated[
-        bool, typer.Option("--json", help="JSON on stdout, not Markdown.")
-    ] = ScoreOptions.json,
-    layout: Annotated[
-        Layout, typer.Option("--layout", help="Layout of TRUTH.")
-    ] = ScoreOptions.layout,
-    subjects: SubjectsFile = ScoreOptions.subjects,
-    seed: Seed = ScoreOptions.seed,
-    jobs: Jobs = ScoreOptions.jobs,
-    force: Force = ScoreOptions.force,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    log_file: LogFile = None,
+    options: ScoreOptions,
 ) -> int:
     """Compare maps with masks: a table on stdout, a report with --out.
 
     Example: fundusseg score maps/ CHASE_DB1/ --out report/
     """
-    _start(quiet, verbose, log_file)
     if len(paths) < 2:
-        raise errors.UsageError("score needs at least one folder of maps, and the truth")
-    _require_existing(*paths, fov, groups, subjects)
-    from fundusseg.stages import score as stage
+        _refuse("score", "needs at least one folder of maps, and the truth")
+    _require_existing(*paths)
+    from fundusseg.commands.score import run_score
 
-    options = _options(ScoreOptions, locals())
-    return stage.run_score(paths[:-1], paths[-1], options)
+    return run_score(paths[:-1], paths[-1], options)
 
 
-@app.command()
+@_command
+def measure(
+    options: MeasureOptions,
+    paths: Annotated[
+        list[Path] | None, _path("MAPS OUT.csv", "Folder of maps, then the table to write.")
+    ] = None,
+) -> int:
+    """Measure the vessels of maps: a table with a row for each.
+
+    Example: fundusseg measure maps/ vessels.csv
+    """
+    if options.describe:
+        from fundusseg.morphometry.definitions import described
+
+        sys.stdout.write(described())
+        return errors.EXIT_OK
+    if paths is None or len(paths) != 2:
+        _refuse("measure", "needs a folder of maps, and the name of the table")
+    _require_existing(paths[0])
+    _require_lone_or_part("measure", options)
+    from fundusseg.commands.measure import run_measure
+
+    maps, out = paths
+    return run_measure(maps, out, options)
+
+
+@_command
 def phantom(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the data set.")],
-    count: Annotated[
-        int, typer.Option("--count", min=1, help="Number of photographs.")
-    ] = PhantomOptions.count,
-    size_px: Annotated[
-        int, typer.Option("--size", min=64, max=4096, help="Height in pixels.")
-    ] = PhantomOptions.size_px,
-    layout: Annotated[
-        DrawnLayout, typer.Option("--layout", help="Layout of OUT.")
-    ] = PhantomOptions.layout,
-    seed: Seed = PhantomOptions.seed,
-    jobs: Jobs = PhantomOptions.jobs,
-    force: Force = PhantomOptions.force,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    log_file: LogFile = None,
+    out: Annotated[Path, _path("OUT", "Folder that the data set is written to.")],
+    options: PhantomOptions,
 ) -> int:
     """Draw a synthetic data set with exact truth.
 
     Example: fundusseg phantom phantoms/ --count 24
     """
-    _start(quiet, verbose, log_file)
-    from fundusseg.stages import phantom as stage
+    from fundusseg.commands.phantom import run_phantom
 
-    options = _options(PhantomOptions, locals())
-    return stage.run_phantom(out, options)
+    return run_phantom(out, options)
 
 
-@app.command()
-def merge(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder of a job array.")],
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    log_file: LogFile = None,
-) -> int:
-    """Join the status tables and manifests of a job array.
+@_command
+def merge(out: Annotated[Path, _path("OUT", "Folder or table that a job array wrote.")]) -> int:
+    """Join the tables and manifests of a job array.
 
     Example: fundusseg merge maps/
     """
-    _start(quiet, verbose, log_file)
-    from fundusseg.stages import merge as stage
+    from fundusseg.commands.merge import run_merge
 
-    return stage.run_merge(out)
+    return run_merge(out)
 
 
-@app.command()
+@_command
 def check(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders to check.")],
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    log_file: LogFile = None,
+    paths: Annotated[
+        list[Path], _path("PATH...", "Shards, model folders or output folders to check.")
+    ],
 ) -> int:
     """Print a line for every fault in shards, models or output folders.
 
     Example: fundusseg check shards/ model/ maps/
     """
-    _start(quiet, verbose, log_file)
-    from fundusseg.stages import check as stage
+    from fundusseg.commands.check import run_check
 
-    return stage.run_check(paths)
+    return run_check(paths)
 
 
-@app.command()
+@_command
 def info(
     model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Model folder or shipped model.")
+        str | None, _path("[MODEL]", "Model folder, or the name of a shipped model.")
     ] = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-    log_file: LogFile = None,
 ) -> int:
     """Print versions, devices and models, or a model's card.
 
     Example: fundusseg info
     """
-    _start(quiet, verbose, log_file)
-    from fundusseg.stages import info as stage
+    from fundusseg.commands.info import run_info
 
-    return stage.run_info(model)
+    return run_info(model)
 
 
 @app.callback(invoke_without_command=True)
 def version(
-    show: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    show: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False,
 ) -> None:
     """Vessel maps from retinal photographs, as Unix batch commands."""
     if show:
@@ -396,6 +326,8 @@ def version(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line; returns the exit code. `arguments` defaults to the process's own."""
+    _use_utf8(is_own_process=arguments is None)
+    ui.run_as_command()
     stop.install()
     _replace_closed_streams()
     words = sys.argv[1:] if arguments is None else arguments
@@ -404,11 +336,11 @@ def main(arguments: list[str] | None = None) -> int:
             raise errors.UsageError("an argument is empty; is a variable of the shell not set?")
         if not words:
             with contextlib.redirect_stdout(sys.stderr):
-                app(["--help"], standalone_mode=False)
+                _run(["--help"])
             return errors.EXIT_USAGE
-        code = app(arguments, standalone_mode=False)
+        code = _run([*words[1:], "--help"] if words[0] == "help" else words)
         sys.stdout.flush()
-        return int(code or 0)
+        return code
     except errors.FundussegError as error:
         if ui.is_verbose():
             traceback.print_exc()
@@ -418,18 +350,60 @@ def main(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of stdout went away: what Python would still flush has no reader either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _refused("stdout: broken pipe", errors.EXIT_ERROR)
+        return errors.EXIT_READER_GONE
+    except MemoryError:
+        problem = f"this {errors.LACK_OF_MEMORY}; give fewer --jobs, or more memory"
+        return _refused(problem, errors.EXIT_ERROR)
     except OSError as error:
         where = error.filename or "input or output"
         return _refused(f"{where}: {error.strerror or error}", errors.EXIT_ERROR)
     except typer.TyperException as error:
-        return _refused(f"{error.format_message()}; see fundusseg --help", errors.EXIT_USAGE)
+        return _refused(_what_is_wrong(error), errors.EXIT_USAGE)
     except Exception:
         traceback.print_exc()
         return _refused(
             "this is a bug; please report the lines above, the command line and `fundusseg info`",
             errors.EXIT_BUG,
         )
+
+
+def _run(words: Sequence[str]) -> int:
+    """Parse and run; not by typer's own `main`, which ends a closed pipe in its own way."""
+    program = typer.main.get_command(app)
+    try:
+        with program.make_context(app.info.name, list(words)) as context:
+            return int(program.invoke(context) or 0)
+    except typer.Exit as done:
+        return done.exit_code
+
+
+def _what_is_wrong(error: typer.TyperException) -> str:
+    """What typer found wrong with the words, and what to do."""
+    said = error.format_message().rstrip(".?")
+    context = getattr(error, "ctx", None)
+    if context is None:
+        return f"{said}; see fundusseg --help"
+    if hasattr(error, "possibilities") and hasattr(error, "option_name"):  # there is no such option
+        said = _no_such_option(error.option_name, context)
+    elif said.startswith("Missing argument"):
+        said += f" of {_usage(context)}"
+    return f"{said}; see {context.command_path} --help"
+
+
+def _no_such_option(wrong: str, context: typer.Context) -> str:
+    """That there is no such option, and which one is meant; one letter may mean several."""
+    known = [name for parameter in context.command.params for name in parameter.opts]
+    if wrong in _OUTPUT_WORDS and "--out" not in known and "OUT" in _usage(context):
+        return f"no such option: {wrong}; OUT stands last, after no option: {_usage(context)}"
+    if len(wrong) == 2:
+        meant = [name for name in known if name.startswith(f"-{wrong}")]
+    else:
+        meant = difflib.get_close_matches(wrong, known, n=1)
+    return f"no such option: {wrong}" + (f" ({', '.join(meant)}?)" if meant else "")
+
+
+def _usage(context: typer.Context) -> str:
+    return " ".join([context.command_path, *context.command.collect_usage_pieces(context)])
 
 
 def _replace_closed_streams() -> None:
@@ -448,16 +422,22 @@ def _replace_closed_streams() -> None:
         sys.stderr = open(os.devnull, "w")
 
 
-def _start(quiet: bool, verbose: bool, log_file: Path | None) -> None:
-    if quiet and verbose:
+def _use_utf8(is_own_process: bool) -> None:
+    """Read names and write messages in UTF-8 whatever the locale, so that the bytes are the same.
+
+    Python chooses how it reads the names of files before its first line: it is started again.
+    """
+    if is_own_process and sys.getfilesystemencoding() != "utf-8" and sys.executable:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
+    for stream, on_error in ((sys.stdout, "surrogateescape"), (sys.stderr, "backslashreplace")):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors=on_error)
+
+
+def _start(messages: MessageOptions) -> None:
+    if messages.quiet and messages.verbose:
         raise errors.UsageError("--quiet and --verbose exclude each other")
-    ui.start_logging(quiet, verbose, log_file)
-
-
-def _options(kind: type[Options], words: dict) -> Options:
-    """The options of a command from its parameters, which have the same names."""
-    names = [field.name for field in dataclasses.fields(kind) if field.name in words]
-    return kind(**{name: words[name] for name in names})
+    ui.start_logging(messages.quiet, messages.verbose, messages.log_file)
 
 
 def _require_existing(*paths: Path | None) -> None:
@@ -466,9 +446,33 @@ def _require_existing(*paths: Path | None) -> None:
             raise errors.UsageError(f"{path}: does not exist; check the spelling")
 
 
-def _require_part(shard: int | None, num_shards: int) -> None:
-    if shard is not None and shard >= num_shards:
-        raise errors.UsageError(f"--shard {shard} is not below --num-shards {num_shards}")
+def _require_lone_or_part(command: str, options: PartOptions) -> None:
+    """Raise as `_require_part`, and if --num-shards stands alone."""
+    if options.num_shards is not None and options.shard is None:
+        _refuse(
+            command,
+            f"--num-shards {options.num_shards} needs --shard K, the part that this run makes, "
+            f"0 to {options.num_shards - 1}",
+        )
+    _require_part(options)
+
+
+def _require_part(options: PartOptions) -> None:
+    """Raise if --shard K is none of the --num-shards N parts."""
+    shard, count = options.shard, options.num_shards
+    if shard is None:
+        return
+    if not count:
+        raise errors.UsageError(f"--shard {shard} needs --num-shards N, the number of parts")
+    if shard >= count:
+        raise errors.UsageError(
+            f"--shard {shard} is not below --num-shards {count}: K counts from 0, so the last "
+            f"part of {count} is --shard {count - 1}"
+        )
+
+
+def _refuse(command: str, problem: str) -> typing.NoReturn:
+    raise errors.UsageError(f"{command} {problem}; see fundusseg {command} --help")
 
 
 def _refused(message: str, code: int) -> int:

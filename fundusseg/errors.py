@@ -5,8 +5,11 @@ these has said everything; `cli.main` only prints it. Anything else that escapes
 is a bug and ends in a traceback and exit code 70.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+LACK_OF_MEMORY = "needs more memory than there is"
 EXIT_OK = 0
 EXIT_ERROR = 1
 EXIT_USAGE = 2
@@ -14,6 +17,7 @@ EXIT_SOME_FAILED = 3
 EXIT_BUG = 70
 EXIT_STOPPED = 75
 EXIT_INTERRUPTED = 130
+EXIT_READER_GONE = 141  # as of a Unix tool that SIGPIPE ended
 
 
 class FundussegError(Exception):
@@ -45,6 +49,33 @@ class InputError(FundussegError):
 
 class UnavailableError(InputError):
     """A file is not there, or cannot be read as things stand; what it holds is unknown."""
+
+
+class PictureFault(ValueError):
+    """What a picture shows, or how a file holds it, cannot be used; `blamed_on` names the file.
+
+    Args: as of `InputError`.
+    """
+
+    def __init__(self, problem: str, remedy: str):
+        self.problem, self.remedy = problem, remedy
+        super().__init__(f"{problem}; {remedy}")
+
+
+@contextmanager
+def blamed_on(path: Path | str) -> Iterator[None]:
+    """Make the faults of a picture, and a lack of memory for it, errors of its file.
+
+    Raises:
+        InputError: for a `PictureFault`.
+        UnavailableError: for a MemoryError.
+    """
+    try:
+        yield
+    except PictureFault as fault:
+        raise InputError(path, fault.problem, fault.remedy) from fault
+    except MemoryError as error:
+        raise UnavailableError(path, LACK_OF_MEMORY) from error
 
 
 class UsageError(FundussegError):

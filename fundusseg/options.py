@@ -1,116 +1,489 @@
-"""What each command can be told beside its paths; every default of the command line, once."""
+"""What each command can be told beside its paths: each option once.
 
-from dataclasses import dataclass
+A field of these dataclasses is an option: its type, its default, and, by `option`, its name, its
+range, its help and the panel of the help that it stands in. An option that several commands
+take is inherited, or made by one function where default or panel differ. `cli` makes the command
+line of it, so nothing here knows how words are parsed.
+"""
+
+import dataclasses
+import typing
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Literal
 
-from fundusseg.config import DEFAULT_MODEL, DEFAULT_PRESET
+from fundusseg.config import DEFAULT_MODEL, DEFAULT_PRESET, LARGEST_SEED
+
+Preset = Literal["native", "pix2pix"]
+DrawnLayout = Literal["fives", "drive", "chase", "stare", "hrf", "les-av", "pairs"]
+Layout = Literal["auto", DrawnLayout]
+InferLayout = Literal["auto", "none", DrawnLayout]
+Precision = Literal["auto", "float32", "bfloat16"]
+
+# The panels of a command's help, in this order.
+INPUT = "Input"
+OUTPUT = "Output"
+MODEL = "Model"
+TRAINING = "Training"
+SCORING = "Scoring"
+MEASURING = "Measuring"
+DRAWING = "Drawing"
+PARTS = "Parts of an array"
+FINISHED = "Finished work"
+SPEED = "Speed"
+MESSAGES = "Messages"
+PANELS = (
+    INPUT,
+    OUTPUT,
+    MODEL,
+    TRAINING,
+    SCORING,
+    MEASURING,
+    DRAWING,
+    PARTS,
+    FINISHED,
+    SPEED,
+    MESSAGES,
+)
+
+_METAVARS = {int: "N", Path: "FILE"}
 
 
 @dataclass(frozen=True)
-class PrepOptions:
-    """What the command line says beside SRC and OUT.
+class Field:
+    """A field of an options dataclass, and the option of the command line that it is.
 
-    shard: this job-array task (0-based), or None for all shards. num_shards: 0 lets the
-    number of samples decide.
+    name, type, default: of the field. word: the option, with its dashes. sentence: its help. panel:
+    one of `PANELS`. metavar: what stands for the value in help, where neither its type nor its
+    choices tell. minimum, maximum: of a number. is_read: the value is a path that must exist.
     """
 
-    layout: str = "auto"
-    preset: str = DEFAULT_PRESET
-    format: str = "h5"
-    split: str = "auto"
-    subjects: Path | None = None
-    shard: int | None = None
-    num_shards: int = 0
-    jobs: int = 0
-    force: bool = False
-    verify: bool = False
+    name: str
+    type: Any
+    default: Any
+    word: str
+    sentence: str
+    panel: str
+    metavar: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    is_read: bool = False
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words that the value is one of; empty if it is free."""
+        return typing.get_args(self.type) if typing.get_origin(self.type) is Literal else ()
+
+    @property
+    def syntax(self) -> str:
+        """The option as help shows it: `--jobs N`, `--format h5|npz`, `--force`."""
+        kinds = typing.get_args(self.type) or (self.type,)
+        metavar = self.metavar or "".join(_METAVARS.get(kind, "") for kind in kinds)
+        value = "|".join(self.choices) or metavar
+        return f"{self.word} {value}".rstrip()
+
+    @property
+    def help(self) -> str:
+        """The help with range and default behind it."""
+        low, high, notes = self.minimum, self.maximum, []
+        if low is not None:
+            notes.append(f"at least {low}" if high is None else f"{low} to {high}")
+        if self.default is not None and self.default is not False:
+            notes.append(f"default: {self.default}")
+        return self.sentence + (f" [{'; '.join(notes)}]" if notes else "")
+
+
+def option(default: Any, word: str, sentence: str, panel: str, **more: Any) -> Any:
+    """A dataclass field that is an option; `more` is the rest of `Field`."""
+    told = {"word": word, "sentence": sentence, "panel": panel, **more}
+    return field(default=default, metadata=told)
+
+
+def fields_of(kind: type) -> list[Field]:
+    """The options that a dataclass declares, with those that it inherits."""
+    types = typing.get_type_hints(kind)
+    return [
+        Field(each.name, types[each.name], each.default, **each.metadata)
+        for each in dataclasses.fields(kind)
+    ]
+
+
+def _seed(default: int | None, panel: str) -> Any:
+    help = "Seed that all random numbers follow from."
+    return option(default, "--seed", help, panel, minimum=0, maximum=LARGEST_SEED)
+
+
+def _threshold(panel: str) -> Any:
+    help = "Probability from which on a pixel is vessel, in place of the model's own."
+    return option(None, "--threshold", help, panel, metavar="P", minimum=0, maximum=1)
+
+
+def _fov() -> Any:
+    help = "Folder of field-of-view masks, matched to the photographs by name."
+    return option(None, "--fov", help, INPUT, metavar="DIR", is_read=True)
+
+
+def _subjects() -> Any:
+    help = "TSV file with the columns id and subject: the person of each photograph."
+    return option(None, "--subjects", help, INPUT, is_read=True)
+
+
+def _precision() -> Any:
+    help = "Precision of the network's convolutions; auto takes bfloat16 where it is faster."
+    return option("auto", "--precision", help, SPEED)
 
 
 @dataclass(frozen=True)
-class TrainOptions:
-    """What the command line says beside SHARDS and OUT; None leaves the preset's value.
+class MessageOptions:
+    """What every command can be told: what of its messages is shown, and where."""
 
-    split: "train", or "all" for every photograph (a final model: nothing is validated, the
-    last weights count). start_from: a model whose weights to begin with.
-    distribute: "none", "mirrored" (all GPUs of this machine) or "multi-worker" (all processes
-    of a cluster).
+    quiet: bool = option(False, "--quiet", "Print only warnings and errors.", MESSAGES)
+    verbose: bool = option(
+        False, "--verbose", "Print more messages, and tracebacks of errors.", MESSAGES
+    )
+    log_file: Path | None = option(
+        None, "--log-file", "Append all messages to this file too, with their times.", MESSAGES
+    )
+
+
+@dataclass(frozen=True)
+class WorkOptions:
+    """What every command that makes something can be told. jobs: 0 takes the free cores."""
+
+    jobs: int = option(
+        0, "--jobs", "Number of threads; 0 takes one for each free core.", SPEED, minimum=0
+    )
+    force: bool = option(
+        False, "--force", "Make finished work anew, in place of keeping it.", FINISHED
+    )
+
+
+@dataclass(frozen=True)
+class PartOptions(WorkOptions):
+    """What a command can be told that a job array can share out.
+
+    shard: this task of the array (0-based), None for all that there is to do.
     """
 
-    config: Path | None = None
-    start_from: str | None = None
-    steps: int | None = None
-    epochs: int | None = None
-    adversarial_weight: float | None = None
-    seed: int | None = None
-    split: str = "train"
-    precision: str = "auto"
-    distribute: str = "none"
-    jobs: int = 0
-    force: bool = False
+    shard: int | None = option(
+        None,
+        "--shard",
+        "Make only this part of the N; the first is 0.",
+        PARTS,
+        metavar="K",
+        minimum=0,
+    )
+    num_shards: int | None = option(
+        None,
+        "--num-shards",
+        "Number of parts, the same in every task of an array.",
+        PARTS,
+        minimum=1,
+    )
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """(K, N) of this task; (0, 1) where one task does all."""
+        return (0, 1) if self.shard is None else (self.shard, self.num_shards or 1)
 
 
 @dataclass(frozen=True)
-class InferOptions:
-    """What the command line says beside IN and OUT.
+class ArrayOptions(PartOptions):
+    """What such a command can be told that goes by size and time."""
 
-    threshold: None is the model's own. batch: frames that go through the network at once
-    on a GPU; 0 is 8.
+    verify: bool = option(
+        False,
+        "--verify",
+        "Hash inputs and outputs of finished work, in place of trusting size and time.",
+        FINISHED,
+    )
+
+
+@dataclass(frozen=True)
+class PrepOptions(ArrayOptions):
+    """What `prep` can be told. num_shards: 0 lets the number of samples decide."""
+
+    layout: Layout = option("auto", "--layout", "Layout of SRC; auto recognises it.", INPUT)
+    split: Literal["auto", "train", "test"] = option(
+        "auto",
+        "--split",
+        "Part of the data set that a photograph belongs to: auto, as the set itself has it; else "
+        "one part for all.",
+        INPUT,
+    )
+    subjects: Path | None = _subjects()
+    preset: Preset = option(
+        DEFAULT_PRESET,
+        "--preset",
+        "Frame of the photographs, and network that they are for.",
+        MODEL,
+    )
+    format: Literal["h5", "npz"] = option(
+        "h5", "--format", "Kind of shard: h5 holds many samples a file, npz one.", OUTPUT
+    )
+    dry_run: bool = option(
+        False, "--dry-run", "Print which file matches which, and write nothing.", OUTPUT
+    )
+    num_shards: int = option(
+        0,
+        "--num-shards",
+        "Number of shards, and of parts of an array; 0 goes by the size of the set.",
+        PARTS,
+        minimum=0,
+    )
+
+
+@dataclass(frozen=True)
+class TrainOptions(WorkOptions):
+    """What `train` can be told; None leaves the preset's value.
+
+    split: "all" makes a final model (nothing is validated, the last weights count).
     """
 
-    model: str = DEFAULT_MODEL
-    threshold: float | None = None
-    keep_specks: bool = False
-    fov: Path | None = None
-    format: str = "png"
-    probability: bool = False
-    overlay: bool = False
-    layout: str = "auto"
-    split: str = "all"
-    keep_suffix: bool = False
-    null_separated: bool = False
-    tile_px: int = 0
-    test_time_augmentation: bool = False
-    precision: str = "auto"
-    batch: int = 0
-    jobs: int = 0
-    shard: int = 0
-    num_shards: int = 1
-    force: bool = False
-    verify: bool = False
+    split: Literal["auto", "train", "all"] = option(
+        "auto",
+        "--split",
+        "Part of the data set that is trained on: auto or train, the train part, validated on the "
+        "validation part; all, every photograph, and none validates.",
+        INPUT,
+    )
+    summary: bool = option(
+        False, "--summary", "Print the layers of the network, and train nothing.", OUTPUT
+    )
+    start_from: str | None = option(
+        None,
+        "--start-from",
+        "Begin with the weights of this model, a folder or the name of a shipped one.",
+        MODEL,
+        metavar="MODEL",
+    )
+    adapt: bool = option(
+        False,
+        "--adapt",
+        "Fit a trained model, --start-from or the default one, to a few photographs of your own "
+        "camera, in some ten minutes; takes all that are not in the test part.",
+        MODEL,
+    )
+    config: Path | None = option(
+        None,
+        "--config",
+        "JSON file with any keys of the preset, to change them.",
+        MODEL,
+        is_read=True,
+    )
+    steps: int | None = option(
+        None, "--steps", "Length of the training in steps.", TRAINING, minimum=1
+    )
+    epochs: int | None = option(
+        None,
+        "--epochs",
+        "Length of the training in epochs, rounds over all photographs.",
+        TRAINING,
+        minimum=1,
+    )
+    adversarial_weight: float | None = option(
+        None,
+        "--adversarial-weight",
+        "Weight of the discriminator in the loss; 0 trains without one.",
+        TRAINING,
+        metavar="W",
+        minimum=0,
+    )
+    seed: int | None = _seed(None, TRAINING)
+    precision: Precision = _precision()
+    distribute: Literal["none", "mirrored", "multi-worker"] = option(
+        "none",
+        "--distribute",
+        "Train on one device (none), on all GPUs of this machine (mirrored), or in all processes "
+        "of srun or TF_CONFIG (multi-worker).",
+        SPEED,
+    )
+
+    @property
+    def trained_part(self) -> str:
+        """ "train" or "all", whichever way it was asked for: the word that is hashed."""
+        return "all" if self.split == "all" else "train"
+
+    @property
+    def adapted_model(self) -> str | None:
+        """The model that --start-from names, or --adapt takes."""
+        return self.start_from or (DEFAULT_MODEL if self.adapt else None)
 
 
 @dataclass(frozen=True)
-class ScoreOptions:
-    """What the command line says beside PRED and TRUTH.
+class InferOptions(ArrayOptions):
+    """What `infer` can be told. threshold: None is the model's own. batch: 0 is 8, on a GPU."""
 
-    split: "default" is test where the truth has splits, else all. threshold: in place of
-    the model's; it does not touch binary maps. at: "native" or "prepared" (shards only).
-    jobs: threads; 0 takes the free cores.
-    """
-
-    out: Path | None = None
-    split: str = "default"
-    threshold: float | None = None
-    whole_frame: bool = False
-    at: str = "native"
-    fov: Path | None = None
-    groups: Path | None = None
-    floor: bool = False
-    json: bool = False
-    layout: str = "auto"
-    subjects: Path | None = None
-    jobs: int = 0
-    seed: int = 1
-    force: bool = False
+    layout: InferLayout = option(
+        "auto",
+        "--layout",
+        "Layout of IN; auto recognises it, none takes every image for a photograph.",
+        INPUT,
+    )
+    split: Literal["train", "validation", "test", "all"] = option(
+        "all", "--split", "Part of the data set that is drawn, where IN is shards.", INPUT
+    )
+    fov: Path | None = _fov()
+    null_separated: bool = option(
+        False,
+        "--null",
+        "Names in the list on stdin end in NUL, as find -print0 writes them.",
+        INPUT,
+    )
+    allow_empty: bool = option(
+        False, "--allow-empty", "Take it for done where IN is empty, as an inbox may be.", INPUT
+    )
+    format: Literal["png", "npz", "h5"] = option(
+        "png", "--format", "Kind of output: an image, or a file of arrays.", OUTPUT
+    )
+    probability: bool = option(
+        False, "--probability", "Write the probabilities too: <name>.prob.png, 16 bit.", OUTPUT
+    )
+    overlay: bool = option(
+        False, "--overlay", "Write the photograph with the vessels' outlines too.", OUTPUT
+    )
+    prune: bool = option(
+        False,
+        "--prune",
+        "Remove the maps of photographs that are gone from the folder IN, and the rows of names "
+        "that were never there.",
+        OUTPUT,
+    )
+    keep_suffix: bool = option(
+        False, "--keep-suffix", "Keep the photograph's suffix: a.jpg becomes a.jpg.png.", OUTPUT
+    )
+    keep_small_objects: bool = option(
+        False,
+        "--keep-small-objects",
+        "Keep the small objects of the maps, mostly noise, which are left out otherwise.",
+        OUTPUT,
+    )
+    model: str = option(
+        DEFAULT_MODEL,
+        "--model",
+        "Model that draws the maps: a folder, or the name of a shipped one.",
+        MODEL,
+        metavar="MODEL",
+    )
+    threshold: float | None = _threshold(MODEL)
+    test_time_augmentation: bool = option(
+        False,
+        "--test-time-augmentation",
+        "Draw the mean over four mirror images, at four times the cost.",
+        MODEL,
+    )
+    tile_px: int = option(
+        0,
+        "--tile",
+        "Side of the tiles that a frame is drawn in, in pixels; 0 draws it whole.",
+        SPEED,
+        metavar="PX",
+        minimum=0,
+    )
+    batch: int = option(
+        0, "--batch", "Number of frames that a GPU draws at once; 0 is 8.", SPEED, minimum=0
+    )
+    precision: Precision = _precision()
 
 
 @dataclass(frozen=True)
-class PhantomOptions:
-    """What the command line says beside OUT."""
+class ScoreOptions(WorkOptions):
+    """What `score` can be told. threshold: it does not touch binary maps."""
 
-    count: int = 24
-    layout: str = "pairs"
-    size_px: int = 512
-    seed: int = 1
-    jobs: int = 0
-    force: bool = False
+    layout: Layout = option("auto", "--layout", "Layout of TRUTH; auto recognises it.", INPUT)
+    split: Literal["auto", "train", "validation", "test", "all"] = option(
+        "auto",
+        "--split",
+        "Part of the data set that is scored: auto, test where TRUTH is split, else all.",
+        INPUT,
+    )
+    subjects: Path | None = _subjects()
+    fov: Path | None = _fov()
+    groups: Path | None = option(
+        None,
+        "--groups",
+        "TSV file with the column id, and others to group the images by.",
+        INPUT,
+        is_read=True,
+    )
+    out: Path | None = option(
+        None, "--out", "Folder for tables, report and plots.", OUTPUT, metavar="DIR"
+    )
+    json: bool = option(
+        False, "--json", "Print JSON on stdout, in place of the Markdown table.", OUTPUT
+    )
+    threshold: float | None = _threshold(SCORING)
+    whole_frame: bool = option(
+        False, "--whole-frame", "Score what lies outside the field of view too.", SCORING
+    )
+    at: Literal["native", "prepared"] = option(
+        "native",
+        "--at",
+        "Size at which maps and masks are compared: native, the masks' own; prepared, that of the "
+        "frame (TRUTH must be shards).",
+        SCORING,
+    )
+    baseline: bool = option(
+        False, "--baseline", "Score a classical filter too, which has learnt nothing.", SCORING
+    )
+    seed: int = _seed(1, SCORING)
+
+
+@dataclass(frozen=True)
+class MeasureOptions(PartOptions):
+    """What `measure` can be told. pixel_um: a number, or the path of a table."""
+
+    fov: Path | None = _fov()
+    pixel_um: str | None = option(
+        None,
+        "--pixel-um",
+        "Side of a pixel in micrometres, or a TSV file with the columns id and pixel_um.",
+        INPUT,
+        metavar="UM|FILE",
+    )
+    segments: Path | None = option(
+        None,
+        "--segments",
+        "Write a table of the maps' segments too, one row each.",
+        OUTPUT,
+        metavar="FILE",
+    )
+    describe: bool = option(
+        False, "--describe", "Print what each column is, and measure nothing.", OUTPUT
+    )
+    min_confidence: float | None = option(
+        None,
+        "--min-confidence",
+        "Mark the maps whose expected Dice is less; their rows stay.",
+        MEASURING,
+        metavar="D",
+        minimum=0,
+        maximum=1,
+    )
+
+
+@dataclass(frozen=True)
+class PhantomOptions(WorkOptions):
+    """What `phantom` can be told."""
+
+    layout: DrawnLayout = option(
+        "pairs", "--layout", "Layout in which the data set is written.", OUTPUT
+    )
+    count: int = option(24, "--count", "Number of photographs to draw.", DRAWING, minimum=1)
+    size_px: int = option(
+        512,
+        "--size",
+        "Height of the photographs in pixels.",
+        DRAWING,
+        metavar="PX",
+        minimum=64,
+        maximum=4096,
+    )
+    appearance: Literal["natural", "varied"] = option(
+        "natural",
+        "--appearance",
+        "Colour, light and texture of the photographs: natural, as cameras and eyes give; varied, "
+        "wide beyond that, for training.",
+        DRAWING,
+    )
+    seed: int = _seed(1, DRAWING)

@@ -7,28 +7,68 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from fundusseg.errors import FundussegError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 log = logging.getLogger("fundusseg")
+_runs_as_command = False
+
+
+def run_as_command() -> None:
+    """Note that this process runs a command line, and is not somebody's own program."""
+    global _runs_as_command
+    _runs_as_command = True
+
+
+def runs_as_command() -> bool:
+    """Whether this process runs a command line."""
+    return _runs_as_command
 
 
 class _Screen(logging.StreamHandler):
     """To stderr as it is at each message: a progress bar takes its place while it is shown."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         logging.Handler.__init__(self)
 
     @property
-    def stream(self):
+    def stream(self) -> TextIO:
         return sys.stderr
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that ends the command if it cannot be written; no message goes there after."""
+
+    def __init__(self, path: Path):
+        super().__init__(path, encoding="utf-8", errors="backslashreplace")
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Raise what is wrong as an error of the command's."""
+        log.removeHandler(self)
+        stream, self.stream = self.stream, None
+        with suppress(OSError):  # it would write the rest, which fails again
+            if stream is not None:
+                stream.close()
+        reason = getattr(sys.exception(), "strerror", None) or str(sys.exception())
+        raise FundussegError(
+            f"{self.baseFilename}: cannot be written ({reason}); free space, or give another "
+            "--log-file"
+        )
 
 
 def start_logging(quiet: bool, verbose: bool, log_file: Path | None) -> None:
     """Send messages to stderr (warnings only if `quiet`, all if `verbose`) and to `log_file`.
 
     Raises:
-        OSError: if the log file cannot be opened.
+        OSError: if the log file cannot be opened. A message that cannot be written to it later
+            raises FundussegError where it is logged.
     """
     for handler in list(log.handlers):
         log.removeHandler(handler)
@@ -40,9 +80,7 @@ def start_logging(quiet: bool, verbose: bool, log_file: Path | None) -> None:
     screen.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
     log.addHandler(screen)
     if log_file is not None:
-        file = logging.FileHandler(log_file, encoding="utf-8", errors="backslashreplace")
-        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-        log.addHandler(file)
+        log.addHandler(_LogFile(log_file))
 
 
 def is_verbose() -> bool:
@@ -63,7 +101,8 @@ def print_error(message: str) -> None:
         print(f"fundusseg: error: {line}", file=sys.stderr, flush=True)
     except (OSError, ValueError):  # full, or its reader has gone: the exit code must stay
         sys.stderr = open(os.devnull, "w")
-    _log_to_file(line)
+    with suppress(FundussegError):  # one line says what came first
+        _log_to_file(line)
 
 
 def _log_to_file(message: str) -> None:
@@ -99,7 +138,7 @@ class TenthsReporter:
 class BarReporter:
     """A progress bar with the time that is left."""
 
-    def __init__(self, title: str, total: int, bar):
+    def __init__(self, title: str, total: int, bar: "Progress"):
         self.bar = bar
         self.task = bar.add_task(title, total=total)
 

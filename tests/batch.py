@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -17,11 +17,11 @@ import numpy as np
 from PIL import Image
 
 from fundusseg import cli
-from fundusseg.fundus.phantom import PhantomConfig, phantom
-from fundusseg.io import models
-from fundusseg.io.files import sha256_of
-from fundusseg.io.manifest import NAME, manifest, write_manifest
-from fundusseg.io.status import StatusRow, id_bytes, status_line, write_lines
+from fundusseg.files import models
+from fundusseg.files.checksums import sha256_of
+from fundusseg.files.manifest import write_manifest
+from fundusseg.files.status import StatusRow, id_bytes, status_line, write_lines
+from fundusseg.phantom.drawing import PhantomConfig, phantom
 from tests.nets.tiny import FRAME_PX, tiny_preset
 from tests.phantom_sets import encoded
 
@@ -47,14 +47,17 @@ os.execv(program, [program, *words])
 """
 
 
-def started(*words, stdin=None, ignored: str = "", **environment: str) -> subprocess.Popen:
+def started(
+    *words, program: tuple = (PROGRAM,), stdin=None, ignored: str = "", **environment: str
+) -> subprocess.Popen:
     """Start a command line as a process of its own.
 
     Args:
+        program: the words that start fundusseg.
         ignored: names of signals that it ignores from its start, as nohup has it.
     """
     return subprocess.Popen(
-        [sys.executable, "-c", _WITH_SIGNALS, ignored, PROGRAM, *map(_word, words)],
+        [sys.executable, "-c", _WITH_SIGNALS, ignored, *program, *map(_word, words)],
         env={**os.environ, **environment},
         stdin=stdin,
         stdout=subprocess.PIPE,
@@ -74,8 +77,13 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.name.startswith(".")
+        if path.is_file() and not is_hidden(path.relative_to(folder))
     }
+
+
+def is_hidden(path: Path) -> bool:
+    """Whether a relative path is, or is below, what begins with a dot."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def temporaries(folder: Path) -> list[str]:
@@ -105,7 +113,7 @@ def require_whole_files(folder: Path) -> None:
 
 def write_status(path: Path, rows: Iterable[StatusRow]) -> None:
     """Write a status table as infer does."""
-    write_lines(path, sorted((status_line(astuple(row)) for row in rows), key=id_bytes))
+    write_lines(path, sorted((status_line(row) for row in rows), key=id_bytes))
 
 
 def flip_byte(path: Path, position: int) -> None:
@@ -156,7 +164,7 @@ def write_tiny_model(folder: Path, seed: int = 3, frame_px: int = FRAME_PX) -> P
     models.write_weights(folder / models.GENERATOR, weights)
     models.write_config(folder, preset, 0.5, models.Calibration(1.5, -0.25), {})
     hashes = {name: sha256_of(folder / name) for name in (models.CONFIG, models.GENERATOR)}
-    write_manifest(folder / NAME, manifest("train", {"sha256": "0" * 64}, {}, hashes, {}))
+    write_manifest(folder, "train", {"sha256": "0" * 64}, hashes, inputs={})
     return folder
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fundusseg import config
+from fundusseg import presets, serial
 from tests.batch import run, write_photographs, write_tiny_model
 from tests.nets.tiny import tiny_preset
 from tests.phantom_sets import FORMS, draw
@@ -75,7 +75,7 @@ def tiny_shards(phantom_set, tmp_path_factory) -> Path:
     """A data set prepared for the tiny network; not to be changed."""
     out = tmp_path_factory.mktemp("prepared") / "shards"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(config.PRESETS, "native", tiny_preset())
+        patch.setitem(presets.PRESETS, "native", tiny_preset())
         assert run("prep", phantom_set("chase-flat"), out) == 0
     return out
 
@@ -83,7 +83,7 @@ def tiny_shards(phantom_set, tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_settings(tmp_path_factory) -> Path:
     """A --config file: the tiny network, and something to save every few steps."""
-    values = config.to_dict(tiny_preset(log_every=5, validate_every=8, checkpoint_every=10))
+    values = serial.to_dict(tiny_preset(log_every=5, validate_every=8, checkpoint_every=10))
     del values["frame"]  # the shards carry it
     values["generator"]["residual"] = False  # halves the time until the first step
     path = tmp_path_factory.mktemp("settings") / "tiny.json"
@@ -94,4 +94,4 @@ def tiny_settings(tmp_path_factory) -> Path:
 @pytest.fixture
 def no_training(monkeypatch):
     """Any training from here on is a failure of the test."""
-    monkeypatch.setattr("fundusseg.stages.train.Training", None)
+    monkeypatch.setattr("fundusseg.commands.train.training.Training.begin", None)

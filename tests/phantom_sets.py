@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fundusseg.fundus.phantom import Phantom, PhantomConfig, phantom
+from fundusseg.phantom.drawing import Phantom, PhantomConfig, phantom
 
 Names = dict[str, str]  # path by role: photograph, mask, mask2, fov
 

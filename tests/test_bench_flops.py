@@ -5,9 +5,10 @@ import dataclasses
 import pytest
 from keras import layers
 
-from fundusseg.config import PRESETS, GeneratorConfig
+from fundusseg.config import GeneratorConfig
 from fundusseg.nets.generator import build_generator
 from fundusseg.nets.runtime import policy
+from fundusseg.presets import PRESETS
 from tests.bench.flops import generator_flops
 
 PIX2PIX = PRESETS["pix2pix"].generator

@@ -5,18 +5,10 @@ from hashlib import sha256
 
 import pytest
 
-from fundusseg.config import (
-    PRESETS,
-    FrameConfig,
-    Preset,
-    TrainConfig,
-    canonical_json,
-    config_hash,
-    from_dict,
-    to_dict,
-    with_overrides,
-)
+from fundusseg.config import FrameConfig, Preset, TrainConfig
 from fundusseg.errors import FundussegError
+from fundusseg.presets import PRESETS
+from fundusseg.serial import canonical_json, config_hash, from_dict, to_dict, with_overrides
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -44,7 +36,7 @@ def test_pix2pix_is_the_notebooks_network_and_training():
     train = preset.train
     assert (train.learning_rate, train.beta1) == (2e-4, 0.5)
     assert (train.epochs, train.batch, train.select) == (40, 1, "l1")
-    assert (train.schedule, train.warmup_steps, train.average_decay) == ("constant", 0, 0.0)
+    assert (train.schedule, train.warmup_steps, train.ema_decay) == ("constant", 0, 0.0)
 
 
 def test_pix2pix_changes_no_photograph():
@@ -126,5 +118,78 @@ def test_canonical_json_does_not_depend_on_order():
 def test_hash_is_the_same_on_every_machine_and_covers_every_value():
     frame = to_dict(FrameConfig(kind="whole", sizes_px=(256,)))
     assert config_hash(frame) == sha256(b'{"kind":"whole","sizes_px":[256]}').hexdigest()
-    others = [FrameConfig("whole", 257), FrameConfig("field-of-view", 256)]
+    others = [FrameConfig("whole", (257,)), FrameConfig("field-of-view", (256,))]
     assert len({config_hash(frame), *(config_hash(to_dict(other)) for other in others)}) == 3
+
+
+@pytest.mark.parametrize("read", [from_dict, lambda kind, *rest: with_overrides(kind(), *rest)])
+def test_keys_of_before_are_read_where_they_say_what_is_built_anyway(read):
+    """Model folders of version 0.1.0 hold them."""
+    values = {
+        "generator": {"networks": 1, "residual": False},
+        "discriminator": {
+            "normalisation": "batch",
+            "sees": "map",
+            "real_smoothing": 0.0,
+            "every": 1,
+            "learning_rate_ratio": 1.0,
+        },
+        "loss": {"correlation": 0, "adversarial_kind": "cross-entropy", "feature_matching": 0.0},
+        "train": {"average_decay": 0.5},
+        "map": {"smallest_part_px": 9},
+    }
+    preset = read(Preset, values, "f.json")
+    assert preset.train.ema_decay == 0.5 and preset.map.smallest_object_px == 9
+    unchanged = dataclasses.replace(
+        preset,
+        generator=dataclasses.replace(preset.generator, residual=True),
+        train=dataclasses.replace(preset.train, ema_decay=Preset().train.ema_decay),
+        map=Preset().map,
+    )
+    assert unchanged == Preset()
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value"),
+    [
+        ("generator", "networks", 2),
+        ("discriminator", "sees", "half"),
+        ("discriminator", "every", 4),
+        ("discriminator", "learning_rate_ratio", 10.0),
+        ("loss", "adversarial_kind", "hinge"),
+        ("loss", "correlation", 0.5),
+    ],
+)
+def test_a_retired_key_that_asks_for_more_is_refused(section, key, value):
+    with pytest.raises(FundussegError) as caught:
+        from_dict(Preset, {section: {key: value}}, "f.json")
+    assert str(caught.value).startswith(
+        f"f.json: {section}: {key} is {value!r}, which this version"
+    )
+    assert "158e046" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"frame": {"sizes_px": []}}, "frame.sizes_px is empty; give one side or more"),
+        ({"frame": {"sizes_px": [704, 0]}}, "frame.sizes_px is 0; give 1 or more"),
+        ({"generator": {"encoder_filters": [4, -4]}}, "generator.encoder_filters is -4; give 1"),
+        ({"generator": {"dropout": [0.5, 1]}}, "generator.dropout is 1.0; give 0 to below 1"),
+        ({"loss": {"adversarial": -1}}, "loss.adversarial is -1.0; give 0 or more"),
+        ({"augment": {"blur_probability": 1.2}}, "augment.blur_probability is 1.2; give 0 to 1"),
+        ({"train": {"learning_rate": float("nan")}}, "train.learning_rate is nan; give 0 or more"),
+        ({"train": {"ema_decay": 1.0}}, "train.ema_decay is 1.0; give 0 to below 1"),
+        ({"map": {"smallest_object_px": -1}}, "map.smallest_object_px is -1; give 0 or more"),
+        ({"train": {"epochs": 0, "steps": 0}}, "train.steps is 0; give 1 or more"),
+    ],
+)
+def test_a_number_out_of_its_range_is_named_with_file_key_and_range(values, message):
+    with pytest.raises(FundussegError) as caught:
+        from_dict(Preset, values, "f.json")
+    assert str(caught.value).startswith(f"f.json: {message}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_training_of_epochs_needs_no_steps():
+    assert TrainConfig(epochs=2, steps=0).epochs == 2

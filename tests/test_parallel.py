@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 
-from fundusseg.parallel import free_cores, ordered_map
+from fundusseg.parallel import ordered_map
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 5])
@@ -84,7 +84,3 @@ def test_a_caller_that_stops_early_ends_the_work():
     next(results)
     results.close()
     assert len(done) < 20  # of 31 that were taken
-
-
-def test_free_cores_are_at_least_one():
-    assert free_cores() >= 1

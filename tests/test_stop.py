@@ -12,7 +12,8 @@ from fundusseg.errors import EXIT_STOPPED, Stopped
 @pytest.fixture(autouse=True)
 def installed():
     numbers = (*stop.SIGNALS, signal.SIGINT)
-    before = {number: signal.getsignal(number) for number in numbers}
+    # What started the tests in the background may have these ignored.
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}
     stop.install()
     yield
     for number, handler in before.items():

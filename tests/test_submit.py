@@ -266,3 +266,12 @@ def test_train_with_several_tasks_has_a_worker_in_each(job, tmp_path):
     assert process.wait() == 0
     assert calls(tmp_path) == "[train][shards][model][--jobs][6][--distribute][multi-worker]"
     assert slurm_calls(tmp_path).startswith("srun --cpus-per-task=6 ")
+
+
+@pytest.mark.parametrize("stage", ["prep", "train", "infer", "score", "merge"])
+@pytest.mark.parametrize("words", [(), ("in", "out")])
+def test_a_job_script_that_runs_alone_names_submit(stage, words):
+    script = Path(__file__).parents[1] / "bin" / f"{stage}.sbatch"
+    done = subprocess.run(["bash", script, *words], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "bin/submit gives this script its words" in done.stderr

@@ -33,6 +33,7 @@ def framed(pixels: np.ndarray, given_fov: np.ndarray | None, frame: FrameConfig)
 
     Raises:
         ValueError: if the given field of view is empty or of another size.
+        PictureFault: if several are found.
     """
     if given_fov is None:
         field_of_view, mask = found_field_of_view(pixels)

@@ -1,19 +1,20 @@
 """From a photograph to the square frame that the network sees, and back.
 
 Both ways are one separable linear resampling: a small sparse matrix per axis, applied
-from the left and from the right. The kernel is a triangle as wide as the coarser of the
-two pixel grids, so it interpolates linearly when it enlarges and averages (no aliasing)
-when it shrinks. Coordinates are pixel edges: pixel i covers [i, i + 1).
+from the left and from the right, strip by strip. The kernel is a triangle as wide as the
+coarser of the two pixel grids, so it interpolates linearly when it enlarges and averages (no
+aliasing) when it shrinks. Coordinates are pixel edges: pixel i covers [i, i + 1).
 """
 
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 from scipy.sparse import csr_matrix
 
 from fundusseg.fundus.field_of_view import FieldOfView
 
-STRIP_PX = 32  # rows or columns that are resampled at once
+STRIP_PX = 32  # rows of the result that are resampled at once
 
 
 @dataclass(frozen=True)
@@ -96,9 +97,10 @@ def resampling_matrix(size_in: int, size_out: int, start: float, stop: float) ->
     weights *= ((centres >= 0) & (centres <= size_in))[:, np.newaxis]
     sums = weights.sum(axis=1, keepdims=True)
     weights /= np.where(sums > 0, sums, 1)
-    row, tap = np.nonzero(weights)
-    values = weights[row, tap].astype(np.float32)
-    return csr_matrix((values, (row, columns[row, tap])), shape=(size_out, size_in))
+    is_used = weights > 0
+    values = weights[is_used].astype(np.float32)
+    ends = np.concatenate([[0], np.cumsum(is_used.sum(axis=1))])
+    return csr_matrix((values, columns[is_used], ends), shape=(size_out, size_in))
 
 
 def _back_matrix(frame_px: int, size_out: int, start: float, stop: float) -> csr_matrix:
@@ -109,36 +111,26 @@ def _back_matrix(frame_px: int, size_out: int, start: float, stop: float) -> csr
 
 
 def _resampled(image: np.ndarray, rows: csr_matrix, columns: csr_matrix) -> np.ndarray:
-    """Apply `rows` to the first axis and `columns` to the second, the shrinking one first."""
-    if rows.shape[0] * columns.shape[1] > rows.shape[1] * columns.shape[0]:
-        return _along_first(rows, _along_second(columns, image))
-    return _along_second(columns, _along_first(rows, image))
-
-
-def _along_first(matrix: csr_matrix, image: np.ndarray) -> np.ndarray:
-    """`matrix` applied to each column of an image (Y, X[, C]), float32.
+    """Apply `rows` to the first axis and `columns` to the second of (Y, X[, C]): float32.
 
     In strips that stay in the processor's cache: a float copy of the whole image would not.
     """
-    found = np.empty((matrix.shape[0], *image.shape[1:]), np.float32)
-    for strip in _strips(image.shape[1]):
-        part = image[:, strip].astype(np.float32)
-        found[:, strip] = (matrix @ part.reshape(len(part), -1)).reshape(found[:, strip].shape)
-    return found
-
-
-def _along_second(matrix: csr_matrix, image: np.ndarray) -> np.ndarray:
-    """`matrix` applied to each row of an image (Y, X[, C]), float32; in strips, too."""
-    found = np.empty((image.shape[0], matrix.shape[0], *image.shape[2:]), np.float32)
-    for strip in _strips(image.shape[0]):
-        part = image[strip].swapaxes(0, 1).astype(np.float32, order="C")
-        product = (matrix @ part.reshape(len(part), -1)).reshape(len(found[0]), *part.shape[1:])
-        found[strip] = product.swapaxes(0, 1)
-    return found
-
-
-def _strips(size: int) -> list[slice]:
-    return [slice(start, start + STRIP_PX) for start in range(0, size, STRIP_PX)]
+    channels = image.shape[2:]
+    lines = image.reshape(len(image), -1)
+    if channels:
+        columns = sparse.kron(columns, sparse.identity(*channels, dtype=np.float32), format="csr")
+    resampled = np.zeros((rows.shape[0], columns.shape[0]), np.float32)
+    for first in range(0, len(resampled), STRIP_PX):
+        ends = rows.indptr[first : first + STRIP_PX + 1]
+        used = slice(ends[0], ends[-1])
+        if used.start == used.stop:  # beyond the image
+            continue
+        start, stop = rows.indices[used].min(), rows.indices[used].max() + 1
+        terms = (rows.data[used], rows.indices[used] - start, ends - ends[0])
+        weights = csr_matrix(terms, shape=(len(ends) - 1, stop - start))
+        part = weights @ lines[start:stop].astype(np.float32)
+        resampled[first : first + STRIP_PX] = (columns @ np.ascontiguousarray(part.T)).T
+    return resampled.reshape(rows.shape[0], -1, *channels)
 
 
 def _require_shape(image: np.ndarray, shape: tuple[int, int]) -> None:

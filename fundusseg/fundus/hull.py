@@ -6,6 +6,8 @@ A pixel counts as the diamond between the middles of its edges, as in scikit-ima
 
 import numpy as np
 
+FAR = 1 << 40  # right of any picture
+
 
 def convex_hull(mask: np.ndarray) -> np.ndarray:
     """The convex hull of a bool (Y, X) mask, bool (Y, X); an empty mask is its own hull."""
@@ -37,28 +39,29 @@ def _first_columns(rows: np.ndarray, first: np.ndarray, between: np.ndarray) -> 
 
     Coordinates are doubled, so that the middles of edges are whole numbers.
     """
-    corners: dict[int, int] = {}
-    for row, column in zip((2 * rows).tolist(), (2 * first).tolist(), strict=True):
-        for y, x in ((row - 1, column), (row, column - 1), (row + 1, column)):
-            corners[y] = min(x, corners.get(y, x))
-    ys, xs = map(np.array, zip(*_left_chain(sorted(corners.items())), strict=True))
+    leftmost = np.full(between.size, FAR)
+    leftmost[rows - rows[0]] = 2 * first
+    xs = np.empty(2 * between.size + 1, int)
+    xs[1::2] = leftmost - 1
+    xs[::2] = np.minimum(np.append(leftmost, FAR), np.append(FAR, leftmost))
+    is_corner = xs < FAR - 1
+    ys, xs = _left_chain(np.flatnonzero(is_corner) + 2 * rows[0] - 1, xs[is_corner])
     edge = np.searchsorted(ys, 2 * between, side="right") - 1
     height = ys[edge + 1] - ys[edge]
     across = xs[edge] * height + (xs[edge + 1] - xs[edge]) * (2 * between - ys[edge])
     return -(-across // (2 * height))
 
 
-def _left_chain(points: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The corners of the hull's left side among points (y, x) sorted by y.
+def _left_chain(ys: np.ndarray, xs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The corners of the hull's left side among points with ascending ys.
 
-    Andrew, Inf. Process. Lett. 9:216-219, 1979, doi 10.1016/0020-0190(79)90072-3.
+    A point that is not left of the line between its neighbours is no corner, whatever else is
+    left out: all such go at once, until none is left.
     """
-    chain: list[tuple[int, int]] = []
-    for y, x in points:
-        while len(chain) > 1:
-            (y0, x0), (y1, x1) = chain[-2:]
-            if (x1 - x0) * (y - y0) < (x - x0) * (y1 - y0):
-                break
-            chain.pop()
-        chain.append((y, x))
-    return chain
+    while True:
+        dy, dx = np.diff(ys), np.diff(xs)
+        is_corner = np.ones(ys.size, bool)
+        is_corner[1:-1] = dx[:-1] * dy[1:] < dx[1:] * dy[:-1]
+        if is_corner.all():
+            return ys, xs
+        ys, xs = ys[is_corner], xs[is_corner]

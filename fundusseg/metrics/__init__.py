@@ -2,11 +2,11 @@
 
 overlap      Dice, IoU, sensitivity, specificity, precision, accuracy, MCC from pixel counts
 curves       ROC and precision-recall curves, AUROC and AUPRC from histograms of the scores
-centreline   clDice (centreline Dice), number of connected parts
+centreline   clDice (centreline Dice), number of connected components
 boundary     normalised surface distance, Hausdorff 95
 calibration  Brier score, expected calibration error, reliability curve
 similarity   MSE, PSNR, SSIM of two maps in [-1, 1]
-bootstrap    intervals of a mean over images, by resampling whole subjects
+intervals    intervals of a mean over images, from few subjects and from many
 checks       what the others refuse: arrays of another shape or type
 
 Counts, histograms and bins are small objects with `of(...)` and `+`: add those of several images

@@ -151,5 +151,5 @@ def _percentile_95(distances_px: np.ndarray, lengths_px: np.ndarray) -> float:
     if len(distances_px) == 0:
         return 0.0
     reached = np.cumsum(lengths_px) / lengths_px.sum()
-    index = np.searchsorted(reached, 0.95)
+    index = int(np.searchsorted(reached, 0.95))
     return float(distances_px[min(index, len(distances_px) - 1)])

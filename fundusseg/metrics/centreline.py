@@ -1,4 +1,4 @@
-"""Agreement of two vessel maps along their centrelines: clDice, and the number of parts."""
+"""Agreement of two vessel maps along their centrelines: clDice, and the number of components."""
 
 import math
 from dataclasses import dataclass
@@ -145,8 +145,8 @@ def cldice(counts: CentrelineCounts) -> float:
     return 2 * precision * sensitivity / total if total else 0.0
 
 
-def connected_parts(mask: np.ndarray) -> int:
-    """Number of connected parts of a mask, with eight neighbours to a pixel; 0 if it is empty.
+def connected_components(mask: np.ndarray) -> int:
+    """Number of connected components of a mask (8-connectivity); 0 if it is empty.
 
     Args:
         mask: bool (Y, X), cut to the field of view.

@@ -1,7 +1,8 @@
-"""What a training's validation needs of the maps: one figure to select by, one threshold.
+"""What a training's validation needs of the maps: one figure to select by, calibration, threshold.
 
-Thresholds go in hundredths, so that a table of counts per image is small; the threshold
-is the one with the highest mean over images of Dice, since that is what is reported.
+Thresholds are on the scale of the calibrated probabilities, in hundredths, so that a table of
+counts per image is small; the threshold is the one with the highest mean over images of Dice, since
+that is what is reported.
 """
 
 from collections.abc import Sequence
@@ -9,46 +10,68 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fundusseg.metrics.calibration import Calibration
 from fundusseg.metrics.curves import N_LEVELS, ScoreHistogram, auroc
 
 THRESHOLDS = np.arange(1, 100) / 100
+# Near its best threshold Dice hardly changes; clDice rises as the threshold falls (docs/recipe.md).
+DICE_TOLERANCE = 0.0015
 MOST_NEWTON_STEPS = 100
 LARGEST_NEWTON_STEP = 2.0
 
 
 @dataclass(frozen=True)
 class Validation:
-    """dice: mean over images at `threshold`, which was chosen on the same images. auroc: pooled."""
+    """dice: mean over images at `threshold`, which was chosen on the same images. auroc: pooled.
+
+    calibration: of the scores, fitted to the pooled pixels; None where none can be.
+    """
 
     dice: float
     auroc: float
     threshold: float
+    calibration: Calibration | None
+
+
+@dataclass(frozen=True)
+class OfSet:
+    """Of one data set: mean Dice over its images at the common threshold, and at its own best."""
+
+    dice: float
+    best_dice: float
+    best_threshold: float
 
 
 @dataclass(frozen=True)
 class AcrossSets:
-    """dice: mean over data sets of the mean over images at `threshold`; set_dice: of each set.
+    """dice: mean over data sets of the mean over images at `threshold`; sets: of each of them.
 
-    pooled: the pixels of all sets, each set of the same weight.
+    The highest mean is the least mean regret (`best_dice` - `dice`). The threshold is the lowest
+    one whose mean Dice is within DICE_TOLERANCE of that.
+    calibration: fitted to the pixels of all sets, each set of the same weight; or None.
     """
 
     dice: float
     threshold: float
-    set_dice: tuple[float, ...]
-    pooled: ScoreHistogram
+    sets: tuple[OfSet, ...]
+    calibration: Calibration | None
 
 
 def validation(histograms: Sequence[ScoreHistogram]) -> Validation:
-    """Threshold, mean Dice at it, and pooled AUROC, from one histogram per image.
+    """Calibration, threshold, mean Dice at it, and pooled AUROC, from a histogram per image.
 
     Raises:
         ValueError: if there is no image.
     """
     if not histograms:
         raise ValueError("no image to validate on")
-    mean = np.mean([_dice_by_threshold(histogram) for histogram in histograms], axis=0)
+    together = pooled(histograms)
+    calibration = platt_calibration(together)
+    mean = _mean_dice(histograms, calibration)
     best = int(np.argmax(mean))
-    return Validation(float(mean[best]), float(auroc(pooled(histograms))), float(THRESHOLDS[best]))
+    return Validation(
+        float(mean[best]), float(auroc(together)), float(THRESHOLDS[best]), calibration
+    )
 
 
 def pooled(histograms: Sequence[ScoreHistogram]) -> ScoreHistogram:
@@ -69,18 +92,20 @@ def across_sets(sets: Sequence[Sequence[ScoreHistogram]]) -> AcrossSets:
     """
     if not sets:
         raise ValueError("no data set to choose on")
-    together = pooled([_of_weight_one(pooled(histograms)) for histograms in sets])
-    by_set = [
-        np.mean([_dice_by_threshold(histogram) for histogram in histograms], axis=0)
-        for histograms in sets
-    ]
+    calibration = platt_calibration(
+        pooled([_of_weight_one(pooled(histograms)) for histograms in sets])
+    )
+    by_set = [_mean_dice(histograms, calibration) for histograms in sets]
     mean = np.mean(by_set, axis=0)
-    best = int(np.argmax(mean))
+    best = int(np.argmax(mean >= mean.max() - DICE_TOLERANCE))
     return AcrossSets(
         float(mean[best]),
         float(THRESHOLDS[best]),
-        tuple(float(dice[best]) for dice in by_set),
-        together,
+        tuple(
+            OfSet(float(dice[best]), float(dice.max()), float(THRESHOLDS[dice.argmax()]))
+            for dice in by_set
+        ),
+        calibration,
     )
 
 
@@ -93,25 +118,31 @@ def _of_weight_one(histogram: ScoreHistogram) -> ScoreHistogram:
     )
 
 
-def _dice_by_threshold(histogram: ScoreHistogram) -> np.ndarray:
-    """Dice of one image at each of `THRESHOLDS`; 1 where both map and truth are empty."""
-    first = np.ceil(THRESHOLDS * (N_LEVELS - 1)).astype(int)
+def _mean_dice(histograms: Sequence[ScoreHistogram], calibration: Calibration | None) -> np.ndarray:
+    """The mean over images of Dice at each of `THRESHOLDS`."""
+    scores = THRESHOLDS if calibration is None else calibration.inverse(THRESHOLDS)
+    return np.mean([_dice_at(histogram, scores) for histogram in histograms], axis=0)
+
+
+def _dice_at(histogram: ScoreHistogram, scores: np.ndarray) -> np.ndarray:
+    """Dice of one image cut at each of the scores; 1 where both map and truth are empty."""
+    first = np.ceil(scores * (N_LEVELS - 1)).astype(int)
     tp, fp = (counts[first] for counts in histogram.by_level())
     sizes = tp + fp + histogram.positives.sum()
     return np.where(sizes > 0, 2 * tp / np.maximum(sizes, 1), 1.0)
 
 
-def platt_calibration(histogram: ScoreHistogram) -> tuple[float, float]:
-    """Slope and intercept of the logistic map from logit(score) to vessel probability.
+def platt_calibration(histogram: ScoreHistogram) -> Calibration | None:
+    """The calibration that pooled pixels have, by maximum likelihood.
 
-    Fitted by maximum likelihood (Newton's method, a step halved until it gains) on pooled
-    pixels. Platt, Advances in Large Margin Classifiers, 1999. (1, 0) where one class is missing.
+    By Newton's method, a step halved until it gains. None where one class is missing, or where
+    vessels do not score higher than the background.
     """
     levels = (np.arange(N_LEVELS) + 0.5) / N_LEVELS
     scores = np.log(levels / (1 - levels))
     positives, negatives = histogram.positives.astype(float), histogram.negatives.astype(float)
     if not positives.any() or not negatives.any():
-        return 1.0, 0.0
+        return None
     both = positives + negatives
 
     def cost(parameters: np.ndarray) -> float:
@@ -132,4 +163,5 @@ def platt_calibration(histogram: ScoreHistogram) -> tuple[float, float]:
         if np.abs(step).max() < 1e-8:
             break
         parameters = parameters + step
-    return float(parameters[0]), float(parameters[1])
+    slope, intercept = map(float, parameters)
+    return Calibration(slope, intercept) if slope > 0 else None

@@ -8,8 +8,8 @@ import keras
 from keras import layers
 
 from fundusseg.config import DiscriminatorConfig, GeneratorConfig
-from fundusseg.nets.contrast import INPUT_CHANNELS
-from fundusseg.nets.generator import KERNEL, LayerMaker
+from fundusseg.nets.layers import KERNEL, LayerMaker
+from fundusseg.nets.local_contrast import INPUT_CHANNELS
 
 
 def build_discriminator(
@@ -17,37 +17,33 @@ def build_discriminator(
     generator: GeneratorConfig,
     policy: keras.DTypePolicy,
     size_px: int | None = None,
+    layer_maker: type[LayerMaker] = LayerMaker,
 ) -> keras.Model:
-    """A Keras model: [(N, Y, X, C) photograph, (N, Y, X, 1) map in [-1, 1]] to a list.
+    """A Keras model: [(N, Y, X, C) photograph, (N, Y, X, 1) map in [-1, 1]] to logits (N, y, x, 1).
 
-    The list: (N, y, x, 1) logits, then what each block gave, from the outside in.
     Blocks of Conv2D 4x4 -> BatchNorm (not in the first) -> LeakyReLU 0.2: stride 2 for
     config.strided_filters, stride 1 for config.last_filters; then one 4x4 channel. What it
     sees of the photograph, and its initial weights, are the generator's.
     """
-    is_spectral = config.normalisation == "spectral"
-    bounded = layers.SpectralNormalization if is_spectral else lambda layer: layer
-    make = LayerMaker(policy, generator)
+    make = layer_maker(policy, generator)
     channels = INPUT_CHANNELS[generator.inputs]
     photograph = keras.Input((size_px, size_px, channels), name="photograph")
     vessel_map = keras.Input((size_px, size_px, 1), name="map")
     x = layers.Concatenate(dtype=policy, name="pair")([photograph, vessel_map])
     blocks = [(filters, 2) for filters in config.strided_filters] + [(config.last_filters, 1)]
-    features = []
     for number, (filters, strides) in enumerate(blocks, start=1):
         name = f"block_{number}"
-        x = bounded(make.downsampling(filters, name, strides))(x)
-        if number > 1 and not is_spectral:
+        x = make.downsampling(filters, name, strides)(x)
+        if number > 1:
             x = make.normalisation(name)(x)
         x = make.leaky(name)(x)
-        features.append(x)
-    last = layers.Conv2D(
+    x = layers.Conv2D(
         1,
         KERNEL,
         padding="same",
         kernel_initializer=make.initializer(),
         dtype=policy,
         name="judgement_conv",
-    )
-    x = layers.Activation("linear", dtype="float32", name="judgement")(bounded(last)(x))
-    return keras.Model([photograph, vessel_map], [x, *features], name="discriminator")
+    )(x)
+    x = layers.Activation("linear", dtype="float32", name="judgement")(x)
+    return keras.Model([photograph, vessel_map], x, name="discriminator")

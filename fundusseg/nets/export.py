@@ -1,13 +1,13 @@
 """The networks for other eyes: as a table of layers, and as a whole Keras model."""
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from keras.src.legacy.saving.legacy_h5_format import save_model_to_hdf5
 
 from fundusseg.config import Preset
-from fundusseg.io.files import atomic
+from fundusseg.files.arrays import new_hdf5
 from fundusseg.nets.discriminator import build_discriminator
 from fundusseg.nets.generator import assign_weights, build_generator
 from fundusseg.nets.runtime import policy
@@ -16,15 +16,17 @@ from fundusseg.nets.runtime import policy
 def layer_tables(preset: Preset) -> str:
     """Name, kind, output shape and number of weights of every layer, as text.
 
-    The sigmoid that ends Pix2Pix's discriminator is part of the loss here.
+    A discriminator is there if the preset trains one; the sigmoid that ends Pix2Pix's is part of
+    the loss here.
     """
     size_px = preset.augment.crop_px or preset.frame.sizes_px[0]
-    generator = build_generator(preset.generator, policy("float32"), size_px)
-    discriminator = build_discriminator(
-        preset.discriminator, preset.generator, policy("float32"), size_px
-    )
+    networks = [build_generator(preset.generator, policy("float32"), size_px)]
+    if preset.loss.adversarial:
+        networks.append(
+            build_discriminator(preset.discriminator, preset.generator, policy("float32"), size_px)
+        )
     lines: list[str] = []
-    for model in (generator, discriminator):
+    for model in networks:
         model.summary(line_length=110, print_fn=lambda line, **_: lines.append(line))
     return "\n".join(lines) + "\n"
 
@@ -41,7 +43,5 @@ def save_whole_model(preset: Preset, weights: Mapping[str, np.ndarray], path: Pa
     """
     generator = build_generator(preset.generator, policy("float32"), preset.frame.sizes_px[0])
     assign_weights(generator, weights)
-    # Keras calls the format "legacy" at every save; it is the one that the notebook reads.
-    logging.getLogger("absl").setLevel(logging.ERROR)
-    with atomic(path) as temporary:
-        generator.save(temporary)
+    with new_hdf5(path) as file:
+        save_model_to_hdf5(generator, file)

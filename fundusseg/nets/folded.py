@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from fundusseg.nets.generator import NORM_EPSILON, SLOPE
+from fundusseg.nets.layers import NORM_EPSILON, SLOPE
 
 NORM_PARTS = ("gamma", "beta", "moving_mean", "moving_variance")
 Layer = Callable[[tf.Tensor], tf.Tensor]
@@ -30,7 +30,7 @@ def folded(weights: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.
         ValueError: if BatchNorm has no convolution, or is not whole.
     """
     left = {name: np.asarray(values, np.float64) for name, values in weights.items()}
-    found = {}
+    layers = {}
     for name in [name for name in left if name.endswith("/kernel")]:
         layer = name.removesuffix("/kernel")
         kernel = left.pop(name)
@@ -38,18 +38,19 @@ def folded(weights: Mapping[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.
         is_transposed = layer.endswith("_upconv")
         bias = left.pop(f"{layer}/bias", np.zeros(kernel.shape[2 if is_transposed else 3]))
         norm = f"{layer.rpartition('_')[0]}_norm"
-        values = [left.pop(f"{norm}/{part}", None) for part in NORM_PARTS]
-        if not any(value is None for value in values):
+        names = [f"{norm}/{part}" for part in NORM_PARTS]
+        values = [left.pop(name) for name in names if name in left]
+        if len(values) == len(NORM_PARTS):
             gamma, beta, mean, variance = values
             factor = gamma / np.sqrt(variance + NORM_EPSILON)
             kernel = kernel * (factor[:, np.newaxis] if is_transposed else factor)
             bias = beta + (bias - mean) * factor
-        elif not all(value is None for value in values):
+        elif values:
             raise ValueError(f"the weights are of another network ({norm})")
-        found[layer] = (kernel, bias)
+        layers[layer] = (kernel, bias)
     if left:
         raise ValueError(f"the weights are of another network ({min(left)})")
-    return found
+    return layers
 
 
 class FoldedLayers:
@@ -123,10 +124,6 @@ class FoldedLayers:
     def addition(self, name: str) -> Layer:
         """Sum of two."""
         return lambda parts: parts[0] + parts[1]
-
-    def sigmoid(self, name: str) -> Layer:
-        """Logits to probabilities."""
-        return tf.sigmoid
 
     def _convolution(self, filters: int, name: str, strides: int) -> Layer:
         def layer(x: tf.Tensor) -> tf.Tensor:

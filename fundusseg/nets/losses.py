@@ -1,46 +1,54 @@
 """The loss terms, in float32, inside the field of view.
 
-On several replicas each term is that of the global batch: see nets.replicas.
+Each term is that of the global batch: `replicas` adds up what several of them hold a share of.
 """
 
 import tensorflow as tf
 
 from fundusseg.config import LossConfig
-from fundusseg.nets.replicas import averaged, summed
+from fundusseg.nets.one_replica import OneReplica
 
 WIDEST_RADIUS_PX = 6  # of a vessel in a 704-px frame
 
 
 def segmentation_loss(
-    weights: LossConfig, logits: tf.Tensor, target: tf.Tensor, fovs: tf.Tensor
+    weights: LossConfig,
+    logits: tf.Tensor,
+    target: tf.Tensor,
+    fovs: tf.Tensor,
+    replicas: OneReplica,
 ) -> tf.Tensor:
     """The weighted sum of the terms that compare a map with the mask; arguments as below."""
     probability = tf.sigmoid(logits)
-    total = weights.cross_entropy * cross_entropy(logits, target, fovs)
+    total = weights.cross_entropy * cross_entropy(logits, target, fovs, replicas)
     for weight, term in (
         (weights.dice, soft_dice_loss),
-        (weights.correlation, correlation_loss),
         (weights.skeleton_recall, skeleton_recall_loss),
     ):
         if weight:
-            total += weight * term(probability, target, fovs)
+            total += weight * term(probability, target, fovs, replicas)
     return total
 
 
-def cross_entropy(logits: tf.Tensor, target: tf.Tensor, fovs: tf.Tensor) -> tf.Tensor:
+def cross_entropy(
+    logits: tf.Tensor, target: tf.Tensor, fovs: tf.Tensor, replicas: OneReplica
+) -> tf.Tensor:
     """Mean binary cross-entropy over the field of view.
 
     Args:
         logits: float32 (N, Y, X, 1).
         target: float32 (N, Y, X, 1), vessel coverage in [0, 1].
         fovs: float32 (N, Y, X, 1), weights in [0, 1].
+        replicas: what the batch is dealt out to.
     """
     losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=target, logits=logits)
-    total, weight = summed([tf.reduce_sum(losses * fovs), tf.reduce_sum(fovs)])
+    total, weight = replicas.all_reduce_sum([tf.reduce_sum(losses * fovs), tf.reduce_sum(fovs)])
     return total / (weight + 1.0)
 
 
-def soft_dice_loss(probability: tf.Tensor, target: tf.Tensor, fovs: tf.Tensor) -> tf.Tensor:
+def soft_dice_loss(
+    probability: tf.Tensor, target: tf.Tensor, fovs: tf.Tensor, replicas: OneReplica
+) -> tf.Tensor:
     """1 - Dice of soft sets over the whole batch, with squares in the denominator.
 
     Milletari et al., V-Net, 3DV 2016, doi 10.1109/3DV.2016.79. Arguments as in
@@ -48,43 +56,27 @@ def soft_dice_loss(probability: tf.Tensor, target: tf.Tensor, fovs: tf.Tensor) -
     """
     shared = tf.reduce_sum(probability * target * fovs)
     sizes = tf.reduce_sum((tf.square(probability) + tf.square(target)) * fovs)
-    shared, sizes = summed([shared, sizes])
+    shared, sizes = replicas.all_reduce_sum([shared, sizes])
     return 1.0 - (2.0 * shared + 1.0) / (sizes + 1.0)
 
 
-def l1(output: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+def l1(output: tf.Tensor, target: tf.Tensor, replicas: OneReplica) -> tf.Tensor:
     """Mean absolute difference over whole frames, both in [-1, 1] (Pix2Pix's L1)."""
-    return averaged(tf.reduce_mean(tf.abs(output - target)))
+    return replicas.all_reduce_mean(tf.reduce_mean(tf.abs(output - target)))
 
 
-def correlation_loss(probability: tf.Tensor, target: tf.Tensor, fovs: tf.Tensor) -> tf.Tensor:
-    """1 - Matthews' correlation coefficient of soft sets over the whole batch.
-
-    Abhishek and Hamarneh, Matthews correlation coefficient loss, ISBI 2021,
-    doi 10.1109/ISBI48211.2021.9433782. Arguments as in `soft_dice_loss`.
-    """
-    both, made, true, area = summed(
-        [
-            tf.reduce_sum(probability * target * fovs),
-            tf.reduce_sum(probability * fovs),
-            tf.reduce_sum(target * fovs),
-            tf.reduce_sum(fovs),
-        ]
-    )
-    # Of means in place of sums: the products of four sums would lose float32's digits.
-    both, made, true = [value / (area + 1.0) for value in (both, made, true)]
-    spread = tf.sqrt(made * (1.0 - made) * true * (1.0 - true) + 1e-8)
-    return 1.0 - (both - made * true) / spread
-
-
-def skeleton_recall_loss(probability: tf.Tensor, target: tf.Tensor, fovs: tf.Tensor) -> tf.Tensor:
+def skeleton_recall_loss(
+    probability: tf.Tensor, target: tf.Tensor, fovs: tf.Tensor, replicas: OneReplica
+) -> tf.Tensor:
     """1 - the share of the true centrelines, three pixels wide, that the soft set covers.
 
     Kirchhoff et al., Skeleton recall loss, ECCV 2024, doi 10.1007/978-3-031-72980-5_13, with
     the centrelines of `soft_skeleton`. Arguments as in `soft_dice_loss`.
     """
     tubes = tf.stop_gradient(_dilated(soft_skeleton(target))) * fovs
-    covered, length = summed([tf.reduce_sum(probability * tubes), tf.reduce_sum(tubes)])
+    covered, length = replicas.all_reduce_sum(
+        [tf.reduce_sum(probability * tubes), tf.reduce_sum(tubes)]
+    )
     return 1.0 - (covered + 1.0) / (length + 1.0)
 
 

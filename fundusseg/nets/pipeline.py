@@ -41,6 +41,7 @@ def draw_order(set_sizes: Sequence[int], draws: int, balance: float, seed: int) 
 
 def training_batches(
     frames: Sequence[np.ndarray],
+    set_sizes: Sequence[int],
     order: np.ndarray,
     first_step: int,
     batch: int,
@@ -49,32 +50,31 @@ def training_batches(
     jobs: int,
     share: tuple[int, int] = (0, 1),
 ) -> tf.data.Dataset:
-    """Batches float32 (batch / N, crop, crop, 5) in [0, 1], from step `first_step` to the end.
+    """Batches of crops and the numbers of their data sets, from step `first_step` to the end.
+
+    Crops are float32 (batch / N, crop, crop, 5) in [0, 1], data sets int32 (batch / N,).
 
     Args:
         frames: uint8 (S, S, 5) each, see `stacked`; of one size if whole frames are taken.
+        set_sizes: number of frames of each data set, one set after another.
         order: int32, which frame each draw takes; batch draws make a step.
         jobs: crops that are made at once.
         share: (K, N) takes the K-th (from 0) of N equal parts of every batch. A crop follows
             from the number of its draw, so N processes together see what one alone does.
     """
     one_size = len({frame.shape for frame in frames}) == 1
-    ends = np.cumsum([frame.size for frame in frames], dtype=np.int64)
+    shape = frames[0].shape if one_size else (None, None, 5)
     with tf.device("CPU"):
-        held = tf.constant(np.concatenate([frame.reshape(-1) for frame in frames]))
-        starts = tf.constant(np.concatenate([[0], ends[:-1]]))
-        shapes = tf.constant([frame.shape for frame in frames])
+        sets = tf.constant(np.repeat(np.arange(len(set_sizes), dtype=np.int32), set_sizes))
         taken = tf.constant(order)
 
-    def crop(draw: tf.Tensor) -> tf.Tensor:
+    def crop(draw: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         number = tf.cast(draw, tf.int32)
-        shape = shapes[taken[number]]
-        start = starts[taken[number]]
-        length = tf.cast(tf.reduce_prod(shape), tf.int64)
-        frame = tf.reshape(tf.slice(held, [start], [length]), shape)
-        if one_size:
-            frame = tf.ensure_shape(frame, frames[0].shape)
-        return augmented(frame, tf.stack([tf.constant(seed), number]), config)
+        drawn = taken[number]
+        # One by one: of a tensor with all frames tf.data would make a copy.
+        frame = tf.numpy_function(frames.__getitem__, [drawn], tf.uint8, stateful=False)
+        seeds = tf.stack([tf.constant(seed), number])
+        return augmented(tf.ensure_shape(frame, shape), seeds, config), sets[drawn]
 
     part, parts = share
     steps = len(order) // batch

@@ -5,15 +5,15 @@ import tensorflow as tf
 
 from fundusseg.config import TILE_OVERLAP_PX, WHOLE_FRAME_MAX_PX, Preset
 from fundusseg.fundus.tiles import tile_corners, tiled, untiled
-from fundusseg.nets.contrast import INPUT_CHANNELS, network_input
 from fundusseg.nets.folded import FoldedLayers
-from fundusseg.nets.generator import logits_or_maps
+from fundusseg.nets.generator import u_net
+from fundusseg.nets.local_contrast import INPUT_CHANNELS, network_input
 
 FLIPS = ((), (1,), (2,), (1, 2))  # axes of (N, Y, X) that test-time augmentation turns over
 
 
 class Predictor:
-    """Probability maps of frames.
+    """Score maps of frames.
 
     Traced once, here, for frames of all sizes.
 
@@ -62,40 +62,40 @@ class Predictor:
         )
         self._layers.require_all_used()
 
-    def probabilities(self, images: np.ndarray, fovs: np.ndarray) -> np.ndarray:
-        """Vessel probabilities, float32 (N, S, S) in [0, 1].
+    def scores(self, images: np.ndarray, fovs: np.ndarray) -> np.ndarray:
+        """Scores of vessel, float32 (N, S, S) in [0, 1], before calibration.
 
         They are 0 outside the field of view, but for preset pix2pix, which sees whole photographs.
 
         Args:
             images: uint8 (N, S, S, 3) sRGB. fovs: uint8 (N, S, S) coverage.
         """
-        found = [
+        maps = [
             np.flip(self._once(np.flip(images, axes), np.flip(fovs, axes)), axes)
             for axes in self.flips
         ]
-        return sum(found[1:], start=found[0]) / np.float32(len(found))
+        return sum(maps[1:], start=maps[0]) / np.float32(len(maps))
 
     def _once(self, images: np.ndarray, fovs: np.ndarray) -> np.ndarray:
         size_px, margin_px = fovs.shape[1], self.margin_px
         surrounded = [_surrounded(values, margin_px) for values in (images, fovs)]
         if size_px <= self.tile_px:
-            found = self._frames(*surrounded)
+            maps = self._frames(*surrounded)
         else:
-            found = np.stack([self._frame(*pair) for pair in zip(*surrounded, strict=True)])
+            maps = np.stack([self._frame(*pair) for pair in zip(*surrounded, strict=True)])
         inner = slice(margin_px, margin_px + size_px)
-        return self._inside(found[:, inner, inner], fovs)
+        return self._inside(maps[:, inner, inner], fovs)
 
     def _frames(self, images: np.ndarray, fovs: np.ndarray) -> np.ndarray:
         """Whole frames, `batch` at a time."""
-        found = []
+        maps = []
         for start in range(0, len(images), self.batch):
             inputs = self._prepare(
                 tf.constant(_padded(images[start : start + self.batch], self.batch)),
                 tf.constant(_padded(fovs[start : start + self.batch], self.batch)),
             )
-            found.append(self._apply(inputs).numpy())
-        return np.concatenate(found)[: len(images)]
+            maps.append(self._apply(inputs).numpy())
+        return np.concatenate(maps)[: len(images)]
 
     def _frame(self, image: np.ndarray, fov: np.ndarray) -> np.ndarray:
         """One frame in overlapping tiles; tiles without a lit pixel are not computed."""
@@ -103,12 +103,12 @@ class Predictor:
         corners = tile_corners(len(fov), self.tile_px, min(TILE_OVERLAP_PX, self.tile_px // 2))
         tiles = tiled(inputs.numpy()[0], corners, self.tile_px)
         lit = np.flatnonzero(tiled(fov, corners, self.tile_px).any(axis=(1, 2)))
-        found = np.zeros(tiles.shape[:3], np.float32)
+        drawn = np.zeros(tiles.shape[:3], np.float32)
         for start in range(0, len(lit), self.batch):
             chosen = lit[start : start + self.batch]
             batch = tf.constant(_padded(tiles[chosen], self.batch))
-            found[chosen] = self._apply(batch).numpy()[: len(chosen)]
-        return untiled(found, corners, len(fov))
+            drawn[chosen] = self._apply(batch).numpy()[: len(chosen)]
+        return untiled(drawn, corners, len(fov))
 
     def _inside(self, probability: np.ndarray, fovs: np.ndarray) -> np.ndarray:
         """0 outside the field of view; the preset "whole" is left as the network drew it."""
@@ -121,8 +121,8 @@ class Predictor:
 
     def _probability(self, inputs: tf.Tensor) -> tf.Tensor:
         config = self.preset.generator
-        *_, last = logits_or_maps(self._layers, config, tf.cast(inputs, self._layers.dtype))
-        output = tf.cast(last[..., 0], tf.float32)
+        output = u_net(self._layers, config, tf.cast(inputs, self._layers.dtype))
+        output = tf.cast(output[..., 0], tf.float32)
         return (tf.tanh(output) + 1.0) / 2.0 if config.output == "tanh" else tf.sigmoid(output)
 
 

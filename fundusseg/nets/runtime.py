@@ -4,8 +4,10 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from fundusseg.parallel import cpu_has_bfloat16, free_cores
+from fundusseg import ui
+from fundusseg.processor import cpu_has_bfloat16, free_cores
 
 
 @contextmanager
@@ -32,9 +34,9 @@ def _without_what_no_command_needs() -> Iterator[None]:
     They are a fifth of all start-up (docs/speed.md). Somebody's own program, which imports
     this package, may need them: there they stay.
     """
-    is_command = "fundusseg.cli" in sys.modules
-    hidden = [name for name in OPTIONAL if is_command and name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # None makes an import fail
+    hidden = [name for name in OPTIONAL if ui.runs_as_command() and name not in sys.modules]
+    none: dict[str, Any] = dict.fromkeys(hidden)
+    sys.modules.update(none)  # None makes an import fail
     try:
         yield
     finally:
@@ -43,6 +45,7 @@ def _without_what_no_command_needs() -> Iterator[None]:
 
 
 GPU_BATCH = 8
+_BFLOAT16_CAPABILITY = (8, 0)  # of NVIDIA's GPUs; those before it emulate bfloat16, slowly
 OPTIONAL = ("sklearn", "matplotlib")
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -50,6 +53,7 @@ with _native_chatter_silenced(), _without_what_no_command_needs():
     import keras
     import tensorflow as tf
 
+    OUT_OF_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
     _GPUS = tf.config.list_physical_devices("GPU")
 
 
@@ -87,7 +91,14 @@ def chosen_precision(wanted: str) -> str:
     """ "float32" or "bfloat16"; "auto" takes bfloat16 where the hardware multiplies in it."""
     if wanted != "auto":
         return wanted
-    return "bfloat16" if _GPUS or cpu_has_bfloat16() else "float32"
+    has_bfloat16 = _gpus_have_bfloat16() if _GPUS else cpu_has_bfloat16()
+    return "bfloat16" if has_bfloat16 else "float32"
+
+
+def _gpus_have_bfloat16() -> bool:
+    """Whether all GPUs multiply in bfloat16."""
+    details = map(tf.config.experimental.get_device_details, _GPUS)
+    return all(gpu.get("compute_capability", (0, 0)) >= _BFLOAT16_CAPABILITY for gpu in details)
 
 
 def chosen_batch(wanted: int) -> int:

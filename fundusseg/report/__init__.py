@@ -1,1 +1,1 @@
-"""What a report is made of: Markdown, plots, galleries. It returns text and PNG bytes only."""
+"""The elements of a report: Markdown text, and plots and galleries as PNG bytes, without files."""

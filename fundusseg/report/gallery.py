@@ -1,4 +1,4 @@
-"""A gallery: photograph, truth, map and errors in colour, one row an image, as PNG bytes."""
+"""A gallery as PNG bytes: photograph, truth, map and colour-coded errors, a row for each image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from fundusseg.report.png import drawable, png
 DPI = 100
 GAP_PX = 6
 TITLE_PX = 22
-TITLE_GAP_PX = 7  # below the letters' feet
-# Told apart by colour-blind readers too: hit white, false vessel orange, missed vessel blue.
+TITLE_GAP_PX = 7  # between the baseline of the letters and the panels
+# Distinguishable for colour-blind readers too.
 HIT, FALSE, MISSED = (255, 255, 255), (230, 110, 0), (70, 160, 255)
 OUTSIDE = 40
 LEGEND = "white: hit, orange: false, blue: missed"
@@ -20,9 +20,14 @@ LEGEND = "white: hit, orange: false, blue: missed"
 
 @dataclass(frozen=True)
 class GalleryRow:
-    """One image, all panels uint8 (Y, X, 3) of one size.
+    """The panels of one image, all uint8 (Y, X, 3) of one size.
 
-    photograph: None where there is none.
+    Attributes:
+        title: a line above the panels.
+        photograph: None if there is none.
+        truth: the manual mask.
+        vessels: the map.
+        errors: from `error_colours`.
     """
 
     title: str
@@ -35,11 +40,11 @@ class GalleryRow:
 def error_colours(
     hit: np.ndarray, false: np.ndarray, missed: np.ndarray, inside: np.ndarray
 ) -> np.ndarray:
-    """Colours of right and wrong pixels, uint8 (Y, X, 3).
+    """True positives, false positives and false negatives in colour, uint8 (Y, X, 3).
 
     Args:
-        hit, false, missed, inside: float (Y, X) coverage in [0, 1]; `inside` is what was
-            scored. The rest is dark grey.
+        hit, false, missed: float (Y, X), the coverage of a pixel by each kind, in [0, 1].
+        inside: float (Y, X), likewise by the region that was scored; the rest is dark grey.
     """
     shares = ((hit, HIT), (false, FALSE), (missed, MISSED), (1 - inside, (OUTSIDE,) * 3))
     blended = sum(share[..., np.newaxis] * np.array(colour) for share, colour in shares)
@@ -53,7 +58,7 @@ def grey_panel(coverage: np.ndarray) -> np.ndarray:
 
 
 def gallery(rows: Sequence[GalleryRow]) -> bytes:
-    """Rows of panels, pixel by pixel, under their titles.
+    """Rows of panels, unscaled, each under its title.
 
     Raises:
         ValueError: if there is no row.

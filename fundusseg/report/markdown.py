@@ -1,4 +1,4 @@
-"""Markdown that reads well as it stands: padded tables, a word for what is not a number."""
+"""Markdown that is also readable as plain text: padded tables, "n/a" for undefined numbers."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -17,14 +17,14 @@ def number(value: float | None, decimals: int) -> str:
 
 
 def interval(low: float, high: float, decimals: int) -> str:
-    """Both bounds, or "n/a" if there are none."""
+    """Both bounds, or "n/a" if one is NaN."""
     if math.isnan(low) or math.isnan(high):
         return UNDEFINED
     return f"{number(low, decimals)} to {number(high, decimals)}"
 
 
 def plain(text: str) -> str:
-    """Text (a file name, say) with what Markdown would take for markup escaped."""
+    """Text, such as a file name, with the characters that are markup escaped."""
     return text.translate(_SPECIAL)
 
 
@@ -58,7 +58,7 @@ def bullets(lines: Iterable[str]) -> str:
 
 
 def picture(name: str, description: str) -> str:
-    """A picture beside the report, with the words for those who do not see it."""
+    """A picture in the report's folder, with its alternative text."""
     return f"![{plain(description)}]({name})\n"
 
 
@@ -70,6 +70,6 @@ def document(title: str, sections: Iterable[tuple[str, str]]) -> str:
 
 
 def named_in_a_line(names: Sequence[str], most: int = 20) -> str:
-    """Names joined by commas; those beyond `most` are only counted."""
+    """The first `most` names joined by commas, and the number of the others."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more

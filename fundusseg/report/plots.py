@@ -1,8 +1,8 @@
-"""Plots as PNG bytes: ROC, precision-recall, reliability, Dice of each image, losses.
+"""Plots as PNG bytes: ROC, precision-recall, reliability, Dice of each image.
 
-Figures are drawn through matplotlib's objects, without pyplot's global state, and carry
-no date or version: the same numbers give the same bytes. Whose maps are shown has a number
-from 0, which gives it one colour and one mark in all plots.
+Figures are drawn through matplotlib's objects, without pyplot's global state, and carry no date or
+version: the same numbers give the same bytes. A system is identified by a number from 0, which
+gives it the same colour and marker in all plots.
 """
 
 from collections.abc import Sequence
@@ -19,15 +19,14 @@ from fundusseg.report.png import drawable, png
 DPI = 120
 CURVE_POINTS = 800  # a pooled curve has up to 65536
 MOST_TICK_LABELS = 60
-MOST_MARKS = 12  # of a line; one of more points is drawn without
-# Okabe and Ito's colours, told apart by colour-blind readers too.
+# Okabe and Ito's colours, which colour-blind readers can distinguish.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 _MARKERS = "osD^vPX"
 
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """Where a binary map stands among the curves; the rates are in [0, 1]."""
+    """A system's binary maps as one point among the curves; the rates are in [0, 1]."""
 
     number: int
     label: str
@@ -39,7 +38,7 @@ class OperatingPoint:
 def roc_plot(
     curves: Sequence[tuple[int, str, RocCurve]], points: Sequence[OperatingPoint]
 ) -> bytes:
-    """ROC curves with the operating points."""
+    """ROC curves, each with its system's number and label, and operating points."""
     figure, axes = _square("false positive rate", "sensitivity", "ROC, pooled over pixels")
     axes.plot([0, 1], [0, 1], color="0.8", linewidth=0.8)
     for number, label, curve in curves:
@@ -52,7 +51,7 @@ def roc_plot(
 def precision_recall_plot(
     curves: Sequence[tuple[int, str, PrecisionRecallCurve]], points: Sequence[OperatingPoint]
 ) -> bytes:
-    """Precision-recall curves with the operating points."""
+    """Precision-recall curves, as `roc_plot`."""
     figure, axes = _square(
         "sensitivity (recall)", "precision", "precision and recall, pooled over pixels"
     )
@@ -64,7 +63,7 @@ def precision_recall_plot(
 
 
 def reliability_plot(curves: Sequence[tuple[int, str, ReliabilityCurve]]) -> bytes:
-    """Observed vessel fraction against predicted probability; marks grow with the pixels."""
+    """Observed vessel fraction against predicted probability; marker size shows the pixels."""
     figure, axes = _square(
         "mean predicted probability", "vessel fraction", "reliability, pooled over pixels"
     )
@@ -100,20 +99,6 @@ def dice_plot(ids: Sequence[str], series: Sequence[tuple[str, Sequence[float]]])
     return _finished(figure, axes)
 
 
-def loss_plot(series: Sequence[tuple[str, Sequence[int], Sequence[float]]]) -> bytes:
-    """Losses by step; a series of few points is drawn with marks."""
-    figure = Figure(figsize=(6.5, 4.0), dpi=DPI)
-    axes = figure.add_subplot()
-    for number, (label, steps, losses) in enumerate(series):
-        mark = _MARKERS[number % len(_MARKERS)] if len(steps) <= MOST_MARKS else None
-        colour = COLOURS[number % len(COLOURS)]
-        axes.plot(steps, losses, color=colour, marker=mark, markersize=4, label=drawable(label))
-    axes.set(xlabel="step", ylabel="generator loss", title="Generator loss")
-    axes.set_ylim(bottom=0)
-    axes.grid(color="0.92")
-    return _finished(figure, axes)
-
-
 def _name_images(axes: Axes, ids: Sequence[str]) -> None:
     if len(ids) > MOST_TICK_LABELS:
         axes.set_xlabel(f"{len(ids)} images, by Dice")
@@ -142,7 +127,7 @@ def _curve(axes: Axes, x: np.ndarray, y: np.ndarray, label: str, number: int) ->
 def _point(axes: Axes, x: float, y: float, point: OperatingPoint) -> None:
     colour = COLOURS[point.number % len(COLOURS)]
     marker = _MARKERS[point.number % len(_MARKERS)]
-    look = {"color": colour, "markeredgecolor": "black", "markersize": 7}
+    look: dict = {"color": colour, "markeredgecolor": "black", "markersize": 7}
     axes.plot([x], [y], marker, label=drawable(point.label), **look)
 
 

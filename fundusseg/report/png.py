@@ -1,4 +1,4 @@
-"""Figures as PNG bytes, and text that any font can draw."""
+"""Figures as PNG bytes, and text that every font can draw."""
 
 from io import BytesIO
 
@@ -10,19 +10,19 @@ def png(figure: Figure, tight: bool = False) -> bytes:
     """The figure as PNG without a date or a program's version: same figure, same bytes.
 
     Args:
-        tight: cut to what is drawn, in place of the figure's own size.
+        tight: crop to what is drawn, instead of the figure's own size.
     """
     FigureCanvasAgg(figure)
     buffer = BytesIO()
-    edges = {"bbox_inches": "tight"} if tight else {}
-    figure.savefig(buffer, format="png", metadata={"Software": None}, **edges)
+    edges = "tight" if tight else None
+    figure.savefig(buffer, format="png", metadata={"Software": None}, bbox_inches=edges)
     return buffer.getvalue()
 
 
 def drawable(text: str) -> str:
-    """Text with the characters that the font may lack as escapes.
+    """Text in ASCII, other characters as escapes, since the font may lack them.
 
-    A legend would leave out a label that begins with _, so a space goes before it.
+    matplotlib omits a label that begins with _ from a legend, so a space is put before it.
     """
     shown = text.encode("ascii", "backslashreplace").decode()
     return " " + shown if shown.startswith("_") else shown

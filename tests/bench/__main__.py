@@ -8,9 +8,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from fundusseg.io import images
-from fundusseg.io.manifest import package_versions
-from fundusseg.parallel import free_cores, processor
+from fundusseg.files import encoders
+from fundusseg.files.manifest import package_versions
+from fundusseg.processor import free_cores, processor_name
 from tests.bench import formats, infer, million, network, startup, training
 from tests.bench.photographs import data_set, noisy_maps, photographs_of
 from tests.bench.processes import ROOT, measured
@@ -105,7 +105,7 @@ class Bench:
         folder, source = data_set("HRF", self.work, infer.STAGE_IMAGES)
         maps = noisy_maps(folder, self.work / "noisy-maps")
         used = measured("score", maps, folder, "--split", "all", "--out", self.work / "score")
-        count = len(list(maps.rglob(f"*{images.PROBABILITY_SUFFIX}")))
+        count = len(list(maps.rglob(f"*{encoders.PROBABILITY_SUFFIX}")))
         rows = [
             (source, f"{count}", f"{used.wall_s:.0f}", f"{used.cpu_s:.0f}", f"{used.peak_mib:.0f}")
         ]
@@ -158,7 +158,7 @@ def heading() -> str:
     packages = ", ".join(f"{name} {versions[name]}" for name in ("tensorflow", "numpy", "scipy"))
     return (
         "# Time and memory\n\n"
-        f"`make bench`: {processor()}, {free_cores()} cores free, Python "
+        f"`make bench`: {processor_name()}, {free_cores()} cores free, Python "
         f"{platform.python_version()}, {packages}. Where nothing else is said, one run, nothing "
         "repeated; other work on the machine may have slowed it. CPU s are processor seconds of "
         "all threads. What follows from it: docs/speed.md."

@@ -13,15 +13,15 @@ from pathlib import Path
 import numpy as np
 
 from fundusseg.config import Preset
-from fundusseg.io import models
-from fundusseg.io.arrays import read_arrays
-from fundusseg.io.samples import Sample
-from fundusseg.io.shards import ShardFolder
+from fundusseg.datasets.samples import Sample
+from fundusseg.datasets.shards import ShardFolder
+from fundusseg.files import models
+from fundusseg.files.arrays import read_arrays
 from fundusseg.metrics.curves import ScoreHistogram
 from fundusseg.metrics.validation import validation
 from fundusseg.nets import runtime
-from fundusseg.nets.contrast import network_input
 from fundusseg.nets.generator import assign_weights, build_generator
+from fundusseg.nets.local_contrast import network_input
 from fundusseg.report import markdown
 
 CHOICES = (

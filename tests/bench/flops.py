@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from fundusseg.config import GeneratorConfig
-from fundusseg.nets.contrast import INPUT_CHANNELS
-from fundusseg.nets.generator import KERNEL, logits_or_maps
+from fundusseg.nets.generator import u_net
+from fundusseg.nets.layers import KERNEL
+from fundusseg.nets.local_contrast import INPUT_CHANNELS
 
 Shape = tuple[int, int]  # side in pixels, channels
 
@@ -16,7 +17,7 @@ def generator_flops(config: GeneratorConfig, frame_px: int) -> int:
     transposed one for each pixel of its input.
     """
     counter = _Counter(config)
-    logits_or_maps(counter, config, (frame_px, INPUT_CHANNELS[config.inputs]))
+    u_net(counter, config, (frame_px, INPUT_CHANNELS[config.inputs]))
     return counter.total
 
 
@@ -49,7 +50,7 @@ class _Counter:
     def normalisation(self, name: str) -> Callable:
         return lambda shape: shape
 
-    leaky = relu = sigmoid = normalisation
+    leaky = relu = normalisation
 
     def dropout(self, rate: float, name: str) -> Callable:
         return lambda shape: shape

@@ -11,7 +11,7 @@ import imageio.v3 as iio
 import numpy as np
 from PIL import Image
 
-from fundusseg.io import images
+from fundusseg.files import encoders, images
 from tests.bench.tables import table
 
 STRATEGIES = {
@@ -52,7 +52,7 @@ def png_table(maps: Path) -> str:
             found = [_encoded(picture, options) for picture in opened]
             milliseconds, sizes = zip(*found, strict=True)
             cells += [f"{statistics.mean(milliseconds):.1f}", f"{statistics.mean(sizes):.0f}"]
-        is_chosen = options == images.PNG_COMPRESSION
+        is_chosen = options == encoders.PNG_COMPRESSION
         rows.append((f"{level}, {strategy}{' (chosen)' if is_chosen else ''}", *cells))
     columns = ("zlib level, strategy", *(f"{kind}, {unit}" for kind in kinds for unit in _UNITS))
     return table("## PNG: CPU ms and kB a photograph, CHASE_DB1", columns, rows)

@@ -7,9 +7,9 @@ import statistics
 import subprocess
 from pathlib import Path
 
-from fundusseg.fundus.phantom import PhantomConfig, phantom
-from fundusseg.io.phantom_set import picture_bytes
-from fundusseg.parallel import free_cores
+from fundusseg.files.encoders import picture_bytes
+from fundusseg.phantom.drawing import PhantomConfig, phantom
+from fundusseg.processor import free_cores
 from tests.batch import write_tiny_model
 from tests.bench.photographs import data_set, photographs_of
 from tests.bench.processes import ROOT, measured, steps_alone

@@ -14,19 +14,23 @@ import sys
 import tempfile
 from pathlib import Path
 
-from fundusseg.fundus.phantom import PhantomConfig, phantom
-from fundusseg.io.files import sha256_of
-from fundusseg.io.manifest import NAME, manifest_name, read_manifest, write_manifest
-from fundusseg.io.phantom_set import picture_bytes
-from fundusseg.io.status import StatusRow, status_name
-from fundusseg.parallel import free_cores
-from tests.batch import write_status, write_tiny_model
+from fundusseg.files.checksums import NAME as CHECKSUMS
+from fundusseg.files.checksums import sha256_of
+from fundusseg.files.encoders import picture_bytes
+from fundusseg.files.ledger import STATE_FOLDER, LedgerFiles
+from fundusseg.files.manifest import NAME, Part, read_manifest, write_manifest
+from fundusseg.files.status import NAME as STATUS
+from fundusseg.files.status import write_lines
+from fundusseg.phantom.drawing import PhantomConfig, phantom
+from fundusseg.processor import free_cores
+from tests.batch import write_tiny_model
 from tests.bench.processes import ROOT, Usage, measured
 
 COUNT = 1_000_000
 PARTS = 100
 ORIGINALS = 100
 PER_FOLDER = 1000
+TAB = "\t"
 _START = "<!-- measured by tests.bench.million -->"
 _END = "<!-- end of what was measured -->"
 
@@ -60,10 +64,10 @@ def tables(work: Path, count: int) -> str:
     require_same(merged, maps)
     runs["infer PHOTOGRAPHS MAPS"] = measured("infer", photographs, maps, *model)
     require_same(merged, maps)
+    runs["check MAPS"] = measured("check", maps)  # a task takes the whole's manifest away
     runs[f"the same from LIST as one task of {PARTS}"] = measured(
         "infer", "-", maps, *model, *task, **from_list
     )
-    runs["check MAPS"] = measured("check", maps)
     runs["a fresh task: infer - NEW < LIST, 1 photograph of its own"] = measured(
         "infer", "-", work / "new", *model, *first, **from_list
     )
@@ -87,6 +91,8 @@ def finished_set(work: Path, count: int) -> None:
         os.link(photograph, f"{photographs}/{id}.png")
         os.link(map, f"{maps}/{id}.png")
     (work / "list").write_text("".join(f"{id}.png\n" for id in ids))
+    for key in ("format", "version", "packages", "counts", "tables"):
+        del one[key]
     one["ids_sha256"] = hashlib.sha256("\0".join(ids).encode()).hexdigest()
     for part in range(PARTS):
         numbers = range(part, count, PARTS)
@@ -102,8 +108,7 @@ def originals_inferred(work: Path, model: Path) -> tuple[list[tuple[Path, Path]]
         path = photographs / f"{number:03d}.png"
         path.write_bytes(picture_bytes(drawn, path.name))
     measured("infer", photographs, maps, "--model", model)
-    lines = (maps / ".ledger.jsonl").read_text().splitlines()
-    finished = (record for record in map(json.loads, lines) if "row" in record)
+    finished = (record for record in LedgerFiles(maps) if "row" in record)
     records = sorted(finished, key=lambda record: record["key"])
     files = [(photographs / f"{n:03d}.png", maps / f"{n:03d}.png") for n in range(ORIGINALS)]
     return files, records, read_manifest(maps / NAME)
@@ -114,26 +119,32 @@ def write_part(maps: Path, part: int, members: list[tuple[str, dict]], one: dict
 
     Args:
         members: id, and the record of the photograph that it is a link to.
-        one: the manifest of those photographs.
+        one: what the manifest of those photographs holds that is common to all parts.
     """
-    rows, inputs, outputs, lines = [], {}, {}, []
+    task = Part(part, PARTS)
+    rows, outputs, lines = [], {}, []
     for id, record in members:
-        (map_sha256,) = record["outputs"].values()
-        row = [id, *record["row"][1:]]
-        own = {**record, "key": id, "row": row, "outputs": {f"{id}.png": map_sha256}}
-        lines.append(json.dumps(own, sort_keys=True) + "\n")
-        rows.append(StatusRow(*row))
-        inputs[id], outputs[f"{id}.png"] = rows[-1].source_sha256, map_sha256
-    (maps / f".ledger-{part}-of-{PARTS}.jsonl").write_text("".join(lines))
-    write_status(maps / status_name(part, PARTS), rows)
-    counts = {"inputs": len(inputs), "outputs": len(outputs), "failed": 0}
-    values = {**one, "inputs": inputs, "outputs": outputs, "counts": counts}
-    write_manifest(maps / manifest_name(part, PARTS), values)
+        ((sha256, size_bytes),) = record["outputs"].values()
+        rows.append(f"{id}\t{record['row'].partition(TAB)[2]}")
+        made = {"outputs": {f"{id}.png": [sha256, size_bytes]}, "row": rows[-1]}
+        folder = str(maps.parent / "photographs" / id.split("/")[0])
+        lines.append(json.dumps({**record, **made, "key": id, "folder": folder}, sort_keys=True))
+        outputs[f"{id}.png"] = sha256
+    (maps / STATE_FOLDER).mkdir(exist_ok=True)
+    ledger = maps / STATE_FOLDER / f"{task.named('ledger')}.jsonl"
+    ledger.write_text("".join(f"{line}\n" for line in lines))
+    table = task.named(STATUS)
+    write_lines(maps / table, rows)
+    counts = {"photographs": len(rows), "failed": 0}
+    more = {key: value for key, value in one.items() if key not in ("stage", "config")}
+    write_manifest(
+        maps, "infer", one["config"], outputs, part=task, counts=counts, tables=[table], **more
+    )
 
 
 def whole_hashes(maps: Path) -> list[str]:
-    """Of the status table and the manifest of the whole."""
-    return [sha256_of(maps / name) for name in (status_name(), NAME)]
+    """Of the tables and the manifest of the whole."""
+    return [sha256_of(maps / name) for name in (STATUS, CHECKSUMS, NAME)]
 
 
 def require_same(merged: list[str], maps: Path) -> None:
@@ -155,10 +166,12 @@ def files_table(maps: Path, names: Path, count: int) -> str:
     """One row a kind of file that is no image."""
     kinds = {
         "list on stdin": [names],
-        "status.tsv": [maps / status_name()],
+        "status.tsv": [maps / STATUS],
+        "SHA256SUMS": [maps / CHECKSUMS],
         "manifest.json": [maps / NAME],
-        "ledgers of the parts": list(maps.glob(".ledger*.jsonl")),
+        "ledgers of the parts": list((maps / STATE_FOLDER).glob("ledger*.jsonl")),
         "status tables of the parts": list(maps.glob("status-*.tsv")),
+        "checksums of the parts": list(maps.glob("SHA256SUMS-*")),
         "manifests of the parts": list(maps.glob("manifest-*.json")),
     }
     lines = ["| files | number | MB | bytes a photograph |", "|---|---|---|---|"]

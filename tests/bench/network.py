@@ -15,8 +15,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fundusseg.io import models
-from fundusseg.parallel import free_cores
+from fundusseg.files import models
+from fundusseg.processor import free_cores
 from tests.bench.flops import generator_flops
 from tests.bench.processes import results_of
 from tests.bench.tables import table
@@ -160,7 +160,7 @@ def _predictor(way: Way, images: np.ndarray, fovs: np.ndarray) -> Callable[[], n
     predictor = Predictor(model.preset, model.weights, precision, way.batch, way.tile_px)
     if way.layers != "folded":
         predictor._apply = _network_alone(replace(way, precision=precision), images, fovs)[0]
-    return lambda: predictor.probabilities(images, fovs)
+    return lambda: predictor.scores(images, fovs)
 
 
 def _network_alone(way: Way, images: np.ndarray, fovs: np.ndarray):
@@ -168,7 +168,7 @@ def _network_alone(way: Way, images: np.ndarray, fovs: np.ndarray):
     import tensorflow as tf
 
     from fundusseg.nets.folded import FoldedLayers
-    from fundusseg.nets.generator import assign_weights, build_generator, logits_or_maps
+    from fundusseg.nets.generator import assign_weights, build_generator, u_net
     from fundusseg.nets.prediction import Predictor
     from fundusseg.nets.runtime import policy
 
@@ -190,8 +190,8 @@ def _network_alone(way: Way, images: np.ndarray, fovs: np.ndarray):
         }
 
         def network(x: tf.Tensor) -> tf.Tensor:
-            *_, last = logits_or_maps(layers, config, tf.cast(x, layers.dtype))
-            return tf.sigmoid(tf.cast(last[..., 0], tf.float32))
+            logits = u_net(layers, config, tf.cast(x, layers.dtype))
+            return tf.sigmoid(tf.cast(logits[..., 0], tf.float32))
 
         return tf.function(network).get_concrete_function(predictor._apply.inputs[0]), inputs
     return predictor._apply, inputs

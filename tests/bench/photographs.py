@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from fundusseg.fundus.phantom import PhantomConfig, phantom
-from fundusseg.io import images, layouts
-from fundusseg.io.phantom_set import phantom_names, picture_bytes
+from fundusseg.datasets import layouts
+from fundusseg.datasets.phantom_names import phantom_names
+from fundusseg.files import encoders, masks
+from fundusseg.files.encoders import picture_bytes
+from fundusseg.phantom.drawing import PhantomConfig, phantom
 
 SIZES = {"CHASE_DB1": (960, 999 / 960), "HRF": (2336, 1.5)}
 
@@ -43,13 +45,13 @@ def noisy_maps(folder: Path, out: Path) -> Path:
     """Maps to score: the masks with a twentieth of their pixels flipped near the vessels."""
     generator = np.random.default_rng(1)
     for entry in layouts.data_set(folder).entries:
-        mask = images.read_mask(folder / entry.mask)
+        mask = masks.read_mask(folder / entry.mask)
         near = ndimage.binary_dilation(mask, iterations=2)
         noisy = mask ^ (near & (generator.random(mask.shape) < 0.05))
         probability = np.clip(ndimage.uniform_filter(noisy.astype(np.float32), 3), 0, 1)
         for suffix, data in (
-            (".png", images.map_png(probability >= 0.5)),
-            (images.PROBABILITY_SUFFIX, images.probability_png(probability)),
+            (".png", encoders.map_png(probability >= 0.5)),
+            (encoders.PROBABILITY_SUFFIX, encoders.probability_png(probability)),
         ):
             path = out / (entry.id + suffix)
             path.parent.mkdir(parents=True, exist_ok=True)

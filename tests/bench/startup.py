@@ -16,12 +16,11 @@ ROUNDS = 7
 _TO_FIRST_FRAME = """
 import os, sys
 from fundusseg.cli import main
-from fundusseg.stages import infer
-ready_predictor = infer.ready_predictor
-def ready_and_gone(*words, **more):
-    ready_predictor(*words, **more)
+from fundusseg.segmenter import Segmenter
+def ready_and_gone(segmenter, images, fovs):
+    segmenter.batch
     os._exit(0)
-infer.ready_predictor = ready_and_gone
+Segmenter.scores = ready_and_gone
 main(["infer", *sys.argv[1:], "--quiet"])
 sys.exit("no frame came to the network")
 """
@@ -34,7 +33,7 @@ _LEAST = """
 import os
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 import tensorflow
-from fundusseg.io import models
+from fundusseg.files import models
 models.read_model(models.model_folder("default"))
 os._exit(0)
 """

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from fundusseg.files import encoders, images, models
 from fundusseg.fundus.framing import framed
 from fundusseg.fundus.geometry import from_frame
-from fundusseg.fundus.specks import area_in_source_px, without_specks
-from fundusseg.io import images, models
+from fundusseg.fundus.small_objects import area_in_source_px, without_small_objects
 from fundusseg.metrics.expected import expected_dice
 from fundusseg.nets import runtime
 from fundusseg.nets.prediction import Predictor
@@ -28,35 +28,36 @@ def alone(paths: list[Path]) -> dict[str, float]:
     predictor = Predictor(model.preset, model.weights, runtime.chosen_precision("auto"))
     decoded, decode_s = timed(lambda path: images.read_photograph(path).pixels, paths)
     frames, geometry_s = timed(lambda p: framed(p, None, frame), decoded)
-    predictor.probabilities(frames[0].image[np.newaxis], frames[0].fov[np.newaxis])
+    predictor.scores(frames[0].image[np.newaxis], frames[0].fov[np.newaxis])
     found, network_s = timed(
-        lambda f: predictor.probabilities(f.image[np.newaxis], f.fov[np.newaxis])[0], frames
+        lambda f: predictor.scores(f.image[np.newaxis], f.fov[np.newaxis])[0], frames
     )
-    pairs = list(zip(found, frames, strict=True))
-    maps, back_s = timed(lambda p: from_frame(p[0], p[1].geometry) >= model.threshold, pairs)
-    smallest_px = model.preset.map.smallest_part_px
-    maps, specks_s = timed(
-        lambda p: without_specks(p[0], area_in_source_px(smallest_px, p[1].geometry)),
-        zip(maps, frames, strict=True),
+    found, back_s = timed(
+        lambda p: from_frame(p[0], p[1].geometry), zip(found, frames, strict=True)
     )
-    _, encode_s = timed(images.map_png, maps)
-    _, expected_s = timed(lambda p: expected(p[0][p[1].fov > 127], model), pairs)
+    found, calibration_s = timed(model.calibration, found)
+    smallest_px = model.preset.map.smallest_object_px
+    maps, small_objects_s = timed(
+        lambda p: without_small_objects(
+            p[0] >= model.threshold, area_in_source_px(smallest_px, p[1].geometry)
+        ),
+        zip(found, frames, strict=True),
+    )
+    _, encode_s = timed(encoders.map_png, maps)
+    _, expected_s = timed(
+        lambda p: expected_dice(p[0][p[2].native_fov], p[1][p[2].native_fov]),
+        zip(found, maps, frames, strict=True),
+    )
     return {
         "decode and hash": decode_s,
         "field of view and frame": geometry_s,
         "network": network_s,
         "back to the photograph": back_s,
-        "specks": specks_s,
+        "calibration": calibration_s,
+        "small objects": small_objects_s,
         "encode": encode_s,
         "expected Dice": expected_s,
     }
-
-
-def expected(scores: np.ndarray, model: models.Model) -> float:
-    """The expected Dice of a map, from the scores inside its field of view."""
-    calibration = model.calibration
-    vessels = scores >= model.threshold
-    return expected_dice(scores, vessels, calibration.slope, calibration.intercept)
 
 
 def timed(step: Callable, items: Iterable) -> tuple[list, float]:

@@ -10,8 +10,8 @@ import time
 
 import numpy as np
 
-from fundusseg.config import PRESETS
-from fundusseg.parallel import free_cores
+from fundusseg.presets import PRESETS
+from fundusseg.processor import free_cores
 from tests.bench.processes import results_of
 from tests.bench.tables import table
 
@@ -81,7 +81,7 @@ def measured(part: str) -> dict[str, float]:
     frames = [draw.integers(0, 256, (FRAME_PX, FRAME_PX, 5), dtype=np.uint8) for _ in range(FRAMES)]
     batch = preset.train.batch
     order = draw_order([FRAMES], (WARM_STEPS + STEPS) * batch * 4, 1.0, 1)
-    batches = iter(training_batches(frames, order, 0, batch, preset.augment, 1, cores))
+    batches = iter(training_batches(frames, [FRAMES], order, 0, batch, preset.augment, 1, cores))
     if part == "step":
         trainer = Trainer(preset, 10_000, runtime.chosen_precision("auto"))
         held = next(batches)

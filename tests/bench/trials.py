@@ -2,38 +2,29 @@
 
     python -m tests.bench.trials run BASE NAME-SEED SHARDS RUNS
     python -m tests.bench.trials table BASE RUNS
-    python -m tests.bench.trials plot BASE RUNS
 
 A base says what is trained on, from which weights, and what it is tested on. A trial NAME of it
 is docs/trials/GROUP/NAME.json, which `train --config` reads. SHARDS holds the shards of each data
 set; a trial's files stand in RUNS/BASE/NAME-SEED. Stopped and run again, it goes on. `table`
-prints Markdown, `plot` a PNG of how the discriminators fared. Figures are of prepared frames,
-inside the field of view, at the threshold that was best on the validation part.
+prints Markdown. Figures are of prepared frames, inside the field of view, at the threshold that
+was best on the validation part. The trials of the adversary ran at commit 158e046; their tables
+are in docs/trials.
 """
 
 import csv
 import json
-import math
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
-from fundusseg.config import Preset
-from fundusseg.io import models
+from fundusseg.files import models
 from fundusseg.report import markdown
-from fundusseg.report.plots import COLOURS, DPI
-from fundusseg.report.png import png
 
 CONTROL = "control"
-ABOUT = "Written by `make trials`; what was learnt: docs/recipe.md, docs/adversary.md."
+ABOUT = "Written by `make trials`; what was learnt: docs/recipe.md."
 FUNDUSSEG = "bin/fundusseg"
 FIGURES = {"dice": "Dice", "cldice": "clDice", "auroc": "AUROC"}
-# What a discriminator pays that judges all maps alike, by kind of loss.
-GUESSING = {"cross-entropy": math.log(2), "hinge": 1.0, "least-squares": 0.25}
-LINES = ("-", "--", ":")
 COMPARED = {**FIGURES, "dice at best": "Dice at the best threshold", "ece": "ECE"}
 MORE_FIGURES = {"ece": "ECE", "parts": "parts", "truth_parts": "parts of the truth"}
 
@@ -50,22 +41,14 @@ class Base:
 
 THREE_SETS = ("CHASE_DB1", "HRF", "ARIA")
 TWO_LEFT_OUT = {"ORVS": "all", "DR-HAGIS": "all"}
-SPLIT_SETS = ("CHASE_DB1", "HRF", "ARIA", "DR-HAGIS", "ORVS")
-SIX_SETS = (*SPLIT_SETS, "LES-AV")
-BASES = {
-    "scratch": Base("recipe", THREE_SETS, TWO_LEFT_OUT),
-    "from-nothing": Base("from-nothing", THREE_SETS, TWO_LEFT_OUT),
-    "split": Base(
-        "adversary", SPLIT_SETS, {"CHASE_DB1": "test", "HRF": "test", "LES-AV": "all"}, "split"
-    ),
-} | {
-    f"{prefix}without-{left_out}": Base(
-        group,
+SIX_SETS = ("CHASE_DB1", "HRF", "ARIA", "DR-HAGIS", "ORVS", "LES-AV")
+BASES = {"scratch": Base("recipe", THREE_SETS, TWO_LEFT_OUT)} | {
+    f"second-stage-without-{left_out}": Base(
+        "second-stage",
         tuple(name for name in SIX_SETS if name != left_out),
         {left_out: "all"},
         f"without-{left_out}",
     )
-    for prefix, group in (("", "adversary"), ("second-stage-", "second-stage"))
     for left_out in ("DR-HAGIS", "ORVS")
 }
 
@@ -111,7 +94,6 @@ def _call(*words) -> str:
 class Trial:
     """What one trial came to.
 
-    discriminator_course: by step, its loss over what guessing costs; empty without one.
     figures: by data set, then by name.
     """
 
@@ -120,18 +102,17 @@ class Trial:
     steps: int
     cpu_minutes: float
     validation_dice: float
-    discriminator_course: dict[int, float]
     figures: dict[str, dict[str, float]]
 
 
 def finished_trials(base: Base, folder: Path) -> list[Trial]:
     """All trials of a base that have all of their figures, the control first."""
-    found = []
+    trials = []
     for out in folder.glob("*-*"):
         scores = {data_set: out / f"{data_set}.json" for data_set in base.tests}
         if all(path.exists() for path in scores.values()):
-            found.append(_trial(out, scores))
-    return sorted(found, key=lambda trial: (trial.name != CONTROL, trial.name, trial.seed))
+            trials.append(_trial(out, scores))
+    return sorted(trials, key=lambda trial: (trial.name != CONTROL, trial.name, trial.seed))
 
 
 def _trial(out: Path, scores: dict[str, Path]) -> Trial:
@@ -151,39 +132,8 @@ def _trial(out: Path, scores: dict[str, Path]) -> Trial:
         steps=int(rows[-1]["step"]),
         cpu_minutes=sum(map(float, (out / "cpu-seconds.txt").read_text().split())) / 60,
         validation_dice=max(float(row["validation_dice"] or 0) for row in rows),
-        discriminator_course=_discriminator_course(models.read_config(out / "model")[0], rows),
         figures=figures,
     )
-
-
-def _discriminator_course(preset: Preset, rows: list[dict[str, str]]) -> dict[int, float]:
-    """Losses in a history are means over all steps, also those without the discriminator."""
-    guessing = GUESSING[preset.loss.adversarial_kind]
-    return {
-        int(row["step"]): float(row["discriminator_loss"]) * preset.discriminator.every / guessing
-        for row in rows
-        if float(row["discriminator_loss"] or 0)
-    }
-
-
-def course_plot(trials: list[Trial]) -> bytes:
-    """How well the discriminators tell made maps from real ones, by step, as PNG.
-
-    A line for each setting, the mean over its seeds: 1 is guessing, 0 is always right.
-    """
-    figure = Figure(figsize=(8.5, 5.0), dpi=DPI)
-    axes = figure.add_subplot()
-    names = sorted({trial.name for trial in trials if trial.discriminator_course})
-    for number, name in enumerate(names):
-        courses = [trial.discriminator_course for trial in trials if trial.name == name]
-        steps = sorted(set(courses[0]).intersection(*courses))
-        losses = [sum(course[step] for course in courses) / len(courses) for step in steps]
-        look = LINES[number // len(COLOURS) % len(LINES)]
-        axes.plot(steps, losses, look, color=COLOURS[number % len(COLOURS)], label=name)
-    axes.set(xlabel="step", ylabel="discriminator's loss / loss of guessing", ylim=(0, 1.15))
-    axes.grid(color="0.92")
-    axes.legend(fontsize=8, loc="upper left", bbox_to_anchor=(1.01, 1.0))
-    return png(figure, tight=True)
 
 
 def tables(base: Base, trials: list[Trial]) -> str:
@@ -247,12 +197,9 @@ def main(words: list[str]) -> int:
         run(base, trial, Path(shards), Path(runs))
         return 0
     (runs,) = rest
-    found = finished_trials(BASES[base], Path(runs) / base)
-    if task == "plot":
-        sys.stdout.buffer.write(course_plot(found))
-    else:
-        title = f"# Trials of other recipes: base {base}\n\n{ABOUT}\n\n"
-        sys.stdout.write(title + tables(BASES[base], found))
+    trials = finished_trials(BASES[base], Path(runs) / base)
+    title = f"# Trials of other recipes: base {base}\n\n{ABOUT}\n\n"
+    sys.stdout.write(title + tables(BASES[base], trials))
     return 0
 
 

@@ -1,26 +1,22 @@
 """Killed at any instant, no half file stands, and the same command ends with the same bytes.
 
-Half of the kills come at the n-th write or rename (FUNDUSSEG_KILL_AT, see io/files), half
-at an instant of the clock; numbers and instants are drawn from a fixed seed.
+Half of the kills come at a point (see kill_points), half at an instant of the clock; both are
+drawn from a fixed seed.
 """
 
-import csv
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fundusseg.io import models
-from fundusseg.io.arrays import read_arrays
+from fundusseg.files import models
+from fundusseg.files.arrays import read_arrays
 from tests.batch import contents, run, temporaries, write_photographs
-from tests.faults.killing import kill_at_instant, kill_at_point, work_seconds
+from tests.faults.killing import kill_at_instant, kill_at_point, whole_work
 
 SEED = 20
-POINTS_OF_PREP = 23  # 4 shards of 3 points and a line of 2 each, a manifest
-POINTS_OF_INFER = 66  # 6 photographs of 2 files and 2 lines each, a table, a manifest
 STEPS = 30
-KILLS_OF_TRAIN = (("point", 5), ("instant", 0.6), ("point", 9), ("instant", 0.3))
+KILLS_OF_TRAIN = (("point", 0.25), ("instant", 0.6), ("point", 0.4), ("instant", 0.3))
 FORMATS = ("h5", "npz")
 
 
@@ -30,8 +26,9 @@ def drawn(count: int, low: float, high: float, salt: int) -> list[float]:
     return [float(low + part * (high - low)) for part in parts]
 
 
-def points(count: int, last: int, salt: int) -> list[int]:
-    return [int(number) for number in drawn(count, 1, last + 1, salt)]
+def number_at(part: float, points: list[str]) -> int:
+    """The number, from 1, of the point that stands at a part of all, in [0, 1)."""
+    return 1 + int(part * len(points))
 
 
 def require_the_same_after_all(words, out, expected: dict[str, bytes]) -> None:
@@ -52,29 +49,29 @@ def prep(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def prepared(prep, tmp_path_factory):
-    """What prep writes undisturbed, and the seconds of its work, by format."""
+    """What prep writes undisturbed, and its work, by format."""
     root, found = tmp_path_factory.mktemp("prepared"), {}
     for format in FORMATS:
-        seconds = work_seconds(prep(root / format, format), root / format)
-        found[format] = contents(root / format), seconds
+        work = whole_work(prep(root / format, format), root / format)
+        found[format] = contents(root / format), work
     return found
 
 
 @pytest.mark.parametrize("format", FORMATS)
-@pytest.mark.parametrize("point", points(2, POINTS_OF_PREP, salt=1))
-def test_prep_killed_at_the_nth_write(prep, prepared, tmp_path, format, point):
+@pytest.mark.parametrize("part", drawn(2, 0, 1, salt=1))
+def test_prep_killed_at_a_point(prep, prepared, tmp_path, format, part):
     """Resume: killed at any instant; shards and manifest byte for byte."""
-    out = tmp_path / "shards"
-    kill_at_point(prep(out, format), out, point)
-    require_the_same_after_all(prep(out, format), out, prepared[format][0])
+    out, (expected, work) = tmp_path / "shards", prepared[format]
+    kill_at_point(prep(out, format), out, number_at(part, work.points))
+    require_the_same_after_all(prep(out, format), out, expected)
 
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("part", drawn(2, 0, 1, salt=2))
 def test_prep_killed_at_an_instant(prep, prepared, tmp_path, format, part):
     """Resume: killed at any instant; shards and manifest byte for byte."""
-    out, (expected, seconds) = tmp_path / "shards", prepared[format]
-    kill_at_instant(prep(out, format), out, part * seconds)
+    out, (expected, work) = tmp_path / "shards", prepared[format]
+    kill_at_instant(prep(out, format), out, part * work.seconds)
     require_the_same_after_all(prep(out, format), out, expected)
 
 
@@ -89,25 +86,25 @@ def infer(tiny_model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def inferred(infer, tmp_path_factory):
-    """What infer writes undisturbed, and the seconds of its work."""
+    """What infer writes undisturbed, and its work."""
     out = tmp_path_factory.mktemp("inferred") / "maps"
-    seconds = work_seconds(infer(out), out)
-    return contents(out), seconds
+    work = whole_work(infer(out), out)
+    return contents(out), work
 
 
-@pytest.mark.parametrize("point", points(2, POINTS_OF_INFER, salt=3))
-def test_infer_killed_at_the_nth_write(infer, inferred, tmp_path, point):
+@pytest.mark.parametrize("part", drawn(2, 0, 1, salt=3))
+def test_infer_killed_at_a_point(infer, inferred, tmp_path, part):
     """Resume: killed at any instant; maps, status and manifest byte for byte."""
-    out = tmp_path / "maps"
-    kill_at_point(infer(out), out, point)
-    require_the_same_after_all(infer(out), out, inferred[0])
+    out, (expected, work) = tmp_path / "maps", inferred
+    kill_at_point(infer(out), out, number_at(part, work.points))
+    require_the_same_after_all(infer(out), out, expected)
 
 
 @pytest.mark.parametrize("part", drawn(2, 0, 1, salt=4))
 def test_infer_killed_at_an_instant(infer, inferred, tmp_path, part):
     """Resume: killed at any instant; maps, status and manifest byte for byte."""
-    out, (expected, seconds) = tmp_path / "maps", inferred
-    kill_at_instant(infer(out), out, part * seconds)
+    out, (expected, work) = tmp_path / "maps", inferred
+    kill_at_instant(infer(out), out, part * work.seconds)
     require_the_same_after_all(infer(out), out, expected)
 
 
@@ -120,20 +117,20 @@ def train(tiny_shards, tiny_settings):
 
 @pytest.fixture(scope="module")
 def trained(train, tmp_path_factory):
-    """An undisturbed training, and the seconds of its work."""
+    """An undisturbed training, and its work."""
     out = tmp_path_factory.mktemp("trained") / "model"
-    return out, work_seconds(train(out), out)
+    return out, whole_work(train(out), out)
 
 
 def test_train_killed_again_and_again(train, trained, tmp_path):
     """Resume: killed at any instant; weights array for array, all else byte for byte."""
-    out, (undisturbed, seconds) = tmp_path / "model", trained
-    for kind, when in KILLS_OF_TRAIN:
+    out, (undisturbed, work) = tmp_path / "model", trained
+    for kind, part in KILLS_OF_TRAIN:
         if kind == "point":
-            kill_at_point(train(out), out, when)
+            kill_at_point(train(out), out, number_at(part, work.points))
         else:
-            kill_at_instant(train(out), out, when * seconds)
-    work_seconds(train(out), out)
+            kill_at_instant(train(out), out, part * work.seconds)
+    whole_work(train(out), out)
     for name in (models.GENERATOR, models.GENERATOR_LAST, models.DISCRIMINATOR):
         expected, found = read_arrays(undisturbed / name)[0], read_arrays(out / name)[0]
         assert set(found) == set(expected)
@@ -155,14 +152,8 @@ def test_train_killed_between_its_last_step_and_its_manifest(train, trained, tmp
 def test_train_killed_between_its_last_step_and_its_last_state(train, trained, tmp_path):
     """Resume: the last weights are written before the state that says so."""
     out = tmp_path / "model"
-    kill_at_point(train(out), out, points_of_train(trained[0]) - 10)  # 3 each: weights, state, ...
+    points = trained[1].points
+    last_state = len(points) - points[::-1].index(f"replace {models.STATE}")
+    kill_at_point(train(out), out, last_state - 1)  # before it is flushed
     assert (out / models.STATE).exists() and not (out / "manifest.json").exists()
     require_the_same_after_all(train(out), out, contents(trained[0]))
-
-
-def points_of_train(model: Path) -> int:
-    """How often a training of three checkpoints writes: 3 points a file."""
-    with (model / "history.csv").open() as file:
-        dice = [float(cell) for row in csv.DictReader(file) if (cell := row["validation_dice"])]
-    best = sum(figure > max(dice[:number], default=-1) for number, figure in enumerate(dice))
-    return 3 * (2 * best + 3 * 2 + 2 + 1)

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fundusseg.io import models
-from fundusseg.io.files import locked
+from fundusseg.files import models
+from fundusseg.files.lock import locked
 from tests.batch import contents, run, started, temporaries
 from tests.faults.killing import wait_until
 from tests.faults.workers import (

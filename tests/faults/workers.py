@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fundusseg.io import models
-from fundusseg.io.arrays import read_arrays
+from fundusseg.files import models
+from fundusseg.files.arrays import read_arrays
 from tests.batch import started
 
 PATIENCE_S = 600

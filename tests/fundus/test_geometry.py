@@ -6,9 +6,10 @@ from PIL import Image
 from scipy import ndimage
 from skimage.transform import resize
 
+from fundusseg.datasets import layouts
+from fundusseg.files import masks
 from fundusseg.fundus.field_of_view import FieldOfView, field_of_view_of_mask
 from fundusseg.fundus.geometry import Geometry, canonical_geometry, from_frame, to_frame
-from fundusseg.io import images, layouts
 
 
 def whole(shape: tuple[int, int], frame_px: int) -> Geometry:
@@ -187,7 +188,7 @@ def test_thin_curves_survive_half_size_and_back():
 def test_hrf_masks_survive_half_size_and_back(real_data):
     found = layouts.data_set(real_data / "HRF")
     for entry in found.entries[::15]:
-        mask = images.read_mask(found.root / entry.mask)
-        fov = images.read_mask(found.root / entry.fov)
+        mask = masks.read_mask(found.root / entry.mask)
+        fov = masks.read_mask(found.root / entry.fov)
         mask &= fov
         assert dice(half_size_and_back(mask, field_of_view_of_mask(fov)), mask) >= 0.97

@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
 from fundusseg.metrics.calibration import (
+    Calibration,
     ReliabilityBins,
     brier,
     expected_calibration_error,
@@ -106,3 +108,47 @@ def test_agrees_with_second_implementations(pairs):
         curve = reliability_curve(bins)
         assert curve.vessel_fraction == pytest.approx(fraction, abs=1e-6)
         assert curve.mean_probability == pytest.approx(mean, abs=1e-6)
+
+
+def test_scores_are_calibrated_by_slope_and_intercept_of_their_logits():
+    found = Calibration(2.0, -1.0)(np.array([0, 0.25, 0.5, 0.75, 1], np.float32))
+    odds = np.exp(-1) * np.array([1 / 9, 1, 9])
+    assert found.dtype == np.float32
+    assert found == pytest.approx([0, *(odds / (1 + odds)), 1], abs=1e-6)
+
+
+def test_what_is_calibrated_keeps_its_order_and_comes_back():
+    scores = np.sort(np.random.default_rng(2).random(9999))
+    calibration = Calibration(0.96, -0.76)
+    probabilities = calibration(scores)
+    assert (np.diff(probabilities) >= 0).all()
+    assert calibration.inverse(probabilities) == pytest.approx(scores, abs=1e-9)
+    beyond = np.array([-1e-7, 1 + 1e-7], np.float32)  # as resampling leaves them
+    assert calibration(beyond).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("values", [(0, 1), (-1, 0), (math.inf, 0), (1, math.nan), (math.nan, 0)])
+def test_what_does_not_rise_is_no_calibration(values):
+    with pytest.raises(ValueError, match="calibrate nothing"):
+        Calibration(*values)
+
+
+def test_calibrated_scores_are_calibrated():
+    random = np.random.default_rng(3)
+    scores = random.random(300_000)
+    calibration = Calibration(0.7, -1.2)
+    truth = random.random(scores.size) < calibration(scores)
+    assert expected_calibration_error(ReliabilityBins.of(scores, truth)) > 0.2
+    bins = ReliabilityBins.of(calibration(scores), truth)
+    assert expected_calibration_error(bins) < 0.005
+
+
+def test_a_large_map_is_calibrated_in_little_more_memory_than_it_takes():
+    calibration = Calibration(1.3, -0.2)
+    scores = np.random.default_rng(0).random((3000, 1001), dtype=np.float32)
+    tracemalloc.start()
+    calibrated = calibration(scores)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak_bytes < 2.5 * scores.nbytes  # every step for itself takes as much
+    assert np.array_equal(calibrated[:50], calibration(scores[:50]))

@@ -6,7 +6,7 @@ from scipy import ndimage
 from skimage.morphology import skeletonize
 
 from fundusseg.metrics import centreline
-from fundusseg.metrics.centreline import CentrelineCounts, cldice, connected_parts, skeleton
+from fundusseg.metrics.centreline import CentrelineCounts, cldice, connected_components, skeleton
 
 FIGURES = [centreline.topology_precision, centreline.topology_sensitivity, cldice]
 
@@ -68,7 +68,7 @@ def test_empty_field_of_view_is_nan(masks, figure):
 def test_no_pixels_at_all_is_nan():
     nothing = np.zeros((0, 0), bool)
     assert math.isnan(cldice(CentrelineCounts.of(nothing, nothing)))
-    assert connected_parts(nothing) == 0
+    assert connected_components(nothing) == 0
 
 
 def test_agrees_with_skeletons_of_skimage(pairs):
@@ -108,16 +108,16 @@ def test_counts_pool_by_adding():
 
 def test_parts_that_touch_at_a_corner_are_one():
     mask = np.eye(6, dtype=bool)
-    assert connected_parts(mask) == 1
+    assert connected_components(mask) == 1
     mask[2, 2] = False
-    assert connected_parts(mask) == 2
+    assert connected_components(mask) == 2
 
 
 def test_parts_of_empty_full_and_single_pixel(masks):
-    assert [connected_parts(masks[name]) for name in ("empty", "full", "pixel")] == [0, 1, 1]
+    assert [connected_components(masks[name]) for name in ("empty", "full", "pixel")] == [0, 1, 1]
 
 
 def test_parts_agree_with_scipy(pairs):
     for pair in pairs:
         _, expected = ndimage.label(pair.prediction, np.ones((3, 3)))
-        assert connected_parts(pair.prediction) == expected
+        assert connected_components(pair.prediction) == expected

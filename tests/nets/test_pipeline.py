@@ -1,16 +1,27 @@
 """The batches: their order, their crops, their repeatability."""
 
 import dataclasses
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.ndimage import distance_transform_edt
 
-from fundusseg.config import PIX2PIX, AugmentConfig
+from fundusseg.config import AugmentConfig
 from fundusseg.nets.augment import augmented
 from fundusseg.nets.pipeline import draw_order, stacked, training_batches
+from fundusseg.presets import PIX2PIX
 
+ROOT = Path(__file__).parents[2]
 UNCHANGED = PIX2PIX.augment
+
+
+def crops_of(frames, *arguments, **more) -> list[np.ndarray]:
+    """The crops of all batches, the frames being of one data set."""
+    batches = training_batches(frames, [len(frames)], *arguments, **more)
+    return [crops.numpy() for crops, _ in batches]
 
 
 @pytest.fixture
@@ -88,8 +99,8 @@ def test_frames_of_several_sizes_give_crops_of_one(frames):
     wide = np.repeat(np.repeat(frames[1], 2, axis=0), 2, axis=1)
     config = dataclasses.replace(UNCHANGED, crop_px=64, rotate=True)
     order = np.array([0, 1, 2, 1], np.int32)
-    mixed = list(training_batches([frames[0], wide, frames[2]], order, 0, 2, config, 2, 1))
-    alone = list(training_batches(frames, order, 0, 2, config, 2, 1))
+    mixed = crops_of([frames[0], wide, frames[2]], order, 0, 2, config, 2, 1)
+    alone = crops_of(frames, order, 0, 2, config, 2, 1)
     assert [batch.shape for batch in mixed] == [(2, 64, 64, 5)] * 2
     np.testing.assert_array_equal(mixed[0][0], alone[0][0])
     np.testing.assert_array_equal(mixed[1][0], alone[1][0])
@@ -101,8 +112,8 @@ def test_frames_of_several_sizes_give_crops_of_one(frames):
 def test_batches_from_the_middle_are_those_of_an_unbroken_run(frames, jobs):
     config = AugmentConfig(crop_px=64)
     order = draw_order([3], 20, 1.0, seed=2)
-    whole = list(training_batches(frames, order, 0, 4, config, 2, 1))
-    tail = list(training_batches(frames, order, 3, 4, config, 2, jobs))
+    whole = crops_of(frames, order, 0, 4, config, 2, 1)
+    tail = crops_of(frames, order, 3, 4, config, 2, jobs)
     assert (len(whole), len(tail)) == (5, 2)
     for one, other in zip(whole[3:], tail, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -111,18 +122,15 @@ def test_batches_from_the_middle_are_those_of_an_unbroken_run(frames, jobs):
 def test_nothing_is_left_to_tensorflows_tuner(frames):
     """Its thread naps for up to a minute, and the end of a training would wait for it."""
     order = draw_order([3], 6, 1.0, seed=1)
-    batches = training_batches(list(frames), order, 0, 2, UNCHANGED, 1, 1)
+    batches = training_batches(frames, [3], order, 0, 2, UNCHANGED, 1, 1)
     assert batches.options().autotune.enabled is False
 
 
 def test_the_shares_of_two_processes_make_up_the_batches_of_one(frames):
     config = AugmentConfig(crop_px=64)
     order = draw_order([3], 20, 1.0, seed=2)
-    whole = list(training_batches(frames, order, 1, 4, config, 2, 1))
-    shares = [
-        list(training_batches(frames, order, 1, 4, config, 2, 1, share=(part, 2)))
-        for part in range(2)
-    ]
+    whole = crops_of(frames, order, 1, 4, config, 2, 1)
+    shares = [crops_of(frames, order, 1, 4, config, 2, 1, share=(part, 2)) for part in range(2)]
     for batch, *halves in zip(whole, *shares, strict=True):
         np.testing.assert_array_equal(np.concatenate(halves), batch)
 
@@ -148,3 +156,46 @@ def test_a_crop_without_a_border_gets_no_rim():
     config = dataclasses.replace(UNCHANGED, rim_probability=1.0)
     crop = augmented(frame, np.array([1, 2], np.int32), config).numpy()
     np.testing.assert_allclose(crop, 1.0, atol=1e-5)
+
+
+def test_every_crop_comes_with_the_number_of_its_data_set(frames):
+    """Three frames: the first is one data set, the others are another one."""
+    order = np.array([0, 1, 2, 0], np.int32)
+    batches = training_batches(frames, [1, 2], order, 0, 2, UNCHANGED, 2, 1)
+    assert [sets.numpy().tolist() for _, sets in batches] == [[0, 1], [1, 0]]
+
+
+MEMORY = """
+import sys
+import numpy as np
+from fundusseg.nets import runtime
+from fundusseg.nets.pipeline import draw_order, stacked, training_batches
+from fundusseg.presets import PRESETS
+
+def highest_mib():
+    status = open("/proc/self/status").read()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+count, size_px = int(sys.argv[1]), 512
+runtime.start(1, seed=1)
+picture = np.full((size_px, size_px), 100, np.uint8)
+frames = [stacked(np.dstack([picture] * 3), picture, picture) for _ in range(count)]
+order = draw_order([count], 8, 1.0, 1)
+for _ in training_batches(frames, [count], order, 0, 2, PRESETS["native"].augment, 1, 1):
+    pass
+print(highest_mib())
+"""
+
+
+def test_frames_are_in_memory_once():
+    """What 240 frames of 1.25 MiB take more than 40 do is their own size."""
+    highest = [
+        float(
+            subprocess.run(
+                [sys.executable, "-c", MEMORY, str(count)],
+                cwd=ROOT, check=True, capture_output=True, text=True,
+            ).stdout
+        )
+        for count in (40, 240)
+    ]  # fmt: skip
+    assert 0.9 * 250 < highest[1] - highest[0] < 1.3 * 250

@@ -7,12 +7,13 @@ import keras
 import numpy as np
 import pytest
 
-from fundusseg.config import PIX2PIX, Preset
+from fundusseg.config import Preset
 from fundusseg.nets.discriminator import build_discriminator
 from fundusseg.nets.export import save_whole_model
 from fundusseg.nets.generator import build_generator
 from fundusseg.nets.prediction import Predictor
 from fundusseg.nets.runtime import policy
+from fundusseg.presets import PIX2PIX
 
 SIZE_PX = 256
 GENERATOR_WEIGHTS = 54_425_217  # 54,429,315 of the three-channel original, less 2 x 2,049
@@ -145,7 +146,7 @@ def test_initial_weights_are_normal_with_deviation_002(generator):
 def test_the_training_is_the_notebooks():
     train, loss = PIX2PIX.train, PIX2PIX.loss
     assert (train.learning_rate, train.beta1, train.batch, train.epochs) == (2e-4, 0.5, 1, 40)
-    assert (train.schedule, train.warmup_steps, train.average_decay) == ("constant", 0, 0)
+    assert (train.schedule, train.warmup_steps, train.ema_decay) == ("constant", 0, 0)
     assert (loss.l1, loss.adversarial, loss.adversarial_from) == (100, 1, 0)
     assert (loss.cross_entropy, loss.dice, train.clip_norm) == (0, 0, 0)
 
@@ -183,7 +184,7 @@ def test_keras_reads_the_whole_model_and_it_draws_the_same_map(small, tmp_path):
     loaded = keras.models.load_model(path, compile=False)
     image = np.random.default_rng(2).integers(0, 255, (1, SIZE_PX, SIZE_PX, 3), dtype=np.uint8)
     fov = np.full(image.shape[:3], 255, np.uint8)
-    ours = Predictor(preset, weights).probabilities(image, fov)
+    ours = Predictor(preset, weights).scores(image, fov)
     theirs = loaded.predict(image / np.float32(127.5) - 1, verbose=0)[..., 0]
     assert {layer.compute_dtype for layer in loaded.layers} == {"float32"}
     np.testing.assert_allclose((theirs + 1) / 2, ours, atol=1e-5)

@@ -31,7 +31,7 @@ def frames() -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_probabilities_are_probabilities_and_zero_outside(weights, frames):
-    found = Predictor(PRESET, weights).probabilities(*frames)
+    found = Predictor(PRESET, weights).scores(*frames)
     assert found.shape == frames[1].shape and found.dtype == np.float32
     assert found.min() >= 0 and found.max() <= 1
     assert not found[:, :10].any() and found[:, 10:].std() > 0
@@ -42,8 +42,8 @@ def test_probabilities_are_probabilities_and_zero_outside(weights, frames):
 def test_a_frame_alone_is_the_frame_among_others(weights, frames, batch, tolerance, tile_px):
     """To the last bit with batches of one; with more, processors without avx512 round otherwise."""
     predictor = Predictor(PRESET, weights, batch=batch, tile_px=tile_px)
-    together = predictor.probabilities(*frames)
-    alone = [predictor.probabilities(frames[0][n : n + 1], frames[1][n : n + 1]) for n in range(3)]
+    together = predictor.scores(*frames)
+    alone = [predictor.scores(frames[0][n : n + 1], frames[1][n : n + 1]) for n in range(3)]
     np.testing.assert_allclose(together, np.concatenate(alone), rtol=0, atol=tolerance)
 
 
@@ -53,7 +53,7 @@ def test_one_predictor_takes_frames_of_several_sizes(weights, frames):
         for values in frames
     ]
     predictor = Predictor(PRESET, weights, tile_px=FRAME_PX)
-    before, large, after = map(predictor.probabilities, *zip(frames, wide, frames, strict=True))
+    before, large, after = map(predictor.scores, *zip(frames, wide, frames, strict=True))
     np.testing.assert_array_equal(before, after)
     assert large.shape == wide[1].shape and not large[:, :, FRAME_PX:].any()
     inner = slice(16, FRAME_PX - 32)
@@ -61,8 +61,8 @@ def test_one_predictor_takes_frames_of_several_sizes(weights, frames):
 
 
 def test_tiles_agree_with_the_whole_frame_away_from_their_borders(weights, frames):
-    whole = Predictor(PRESET, weights).probabilities(*frames)
-    tiled = Predictor(PRESET, weights, tile_px=72).probabilities(*frames)
+    whole = Predictor(PRESET, weights).scores(*frames)
+    tiled = Predictor(PRESET, weights, tile_px=72).scores(*frames)
     assert np.abs(whole - tiled).mean() < 0.02
     assert not tiled[:, :10].any()
 
@@ -104,7 +104,6 @@ def trained(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 KINDS = {
     "native": {},
-    "two networks": {"networks": 2},
     "pix2pix": {"residual": False, "dropout": (0.5,), "output": "tanh"},
 }
 
@@ -127,7 +126,7 @@ def test_folded_layers_draw_what_keras_layers_draw(frames, kind):
     drawn = generator(inputs, training=False)[:, inner, inner, -1]
     expected = (drawn + 1) / 2 if kind == "pix2pix" else tf.sigmoid(drawn)
     inside = frames[1] > 0
-    found = predictor.probabilities(*frames)
+    found = predictor.scores(*frames)
     assert expected.numpy()[inside].std() > 0.05
     np.testing.assert_allclose(found[inside], expected.numpy()[inside], atol=1e-5)
 
@@ -138,16 +137,14 @@ def test_test_time_augmentation_is_the_mean_over_four_mirror_images(weights, fra
     for step_y in (1, -1):
         for step_x in (1, -1):
             image, fov = (values[:, ::step_y, ::step_x] for values in frames)
-            expected += plain.probabilities(image, fov)[:, ::step_y, ::step_x] / 4
-    found = Predictor(PRESET, weights, test_time_augmentation=True).probabilities(*frames)
+            expected += plain.scores(image, fov)[:, ::step_y, ::step_x] / 4
+    found = Predictor(PRESET, weights, test_time_augmentation=True).scores(*frames)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, atol=1e-6)
-    assert np.abs(found - plain.probabilities(*frames)).max() > 0.01
+    assert np.abs(found - plain.scores(*frames)).max() > 0.01
 
 
 def test_tanh_becomes_a_probability(weights, frames):
     generator = dataclasses.replace(PRESET.generator, output="tanh")
-    found = Predictor(dataclasses.replace(PRESET, generator=generator), weights).probabilities(
-        *frames
-    )
+    found = Predictor(dataclasses.replace(PRESET, generator=generator), weights).scores(*frames)
     assert found.min() >= 0 and found.max() <= 1

@@ -6,18 +6,21 @@ import keras
 import numpy as np
 import pytest
 
-from fundusseg.config import PIX2PIX, PRESETS, Preset, TrainConfig
+from fundusseg.config import Preset, TrainConfig
+from fundusseg.nets.prediction import Predictor
 from fundusseg.nets.training import LOSS_NAMES, Trainer, learning_rate
+from fundusseg.presets import PIX2PIX, PRESETS
 from tests.nets.tiny import tiny_preset
 
 STEPS = 10
 
 
-def batch(number: int) -> np.ndarray:
+def batch(number: int) -> tuple[np.ndarray, np.ndarray]:
+    """Two crops, one of each of two data sets."""
     values = np.random.default_rng(number).uniform(0, 1, (2, 64, 64, 5)).astype(np.float32)
     values[..., 3] = values[..., 3] > 0.9
     values[..., 4] = 1
-    return values
+    return values, np.array([0, 1], np.int32)
 
 
 def changed(preset: Preset, part: str, **values) -> Preset:
@@ -75,53 +78,17 @@ def test_the_discriminator_joins_at_its_fraction_of_the_steps(unbroken):
     assert judged == [False] * 6 + [True] * 4
 
 
-FROM_THE_START = changed(PRESET, "loss", adversarial_from=0.0)
-
-
-def test_the_discriminator_learns_at_every_third_step_and_judges_at_all():
-    learner = trainer(changed(FROM_THE_START, "discriminator", every=3))
-    learnt = []
-    for _ in range(6):
-        before = learner.discriminator_weights()["block_1_conv/kernel"]
-        learner.run_step(batch(0))
-        assert learner.mean_losses(1)["adversarial_loss"] > 0
-        after = learner.discriminator_weights()["block_1_conv/kernel"]
-        learnt.append(not np.array_equal(before, after))
-    assert learnt == [True, False, False] * 2
-
-
-def test_the_discriminator_has_its_own_learning_rate():
-    travelled = []
-    for ratio in (1.0, 5.0):
-        learner = trainer(changed(FROM_THE_START, "discriminator", learning_rate_ratio=ratio))
-        before = learner.discriminator_weights()["block_1_conv/kernel"]
-        learner.run_step(batch(0))
-        after = learner.discriminator_weights()["block_1_conv/kernel"]
-        travelled.append(np.abs(after - before).max())
-    assert travelled[1] == pytest.approx(5 * travelled[0], rel=1e-3)
-
-
-def test_both_networks_in_a_row_learn():
-    learner = trainer(changed(PRESET, "generator", networks=2))
-    names = ("encoder_1_conv", "network_2_encoder_1_conv")
-    before = [learner.generator.get_layer(name).kernel.numpy() for name in names]
-    losses = []
-    for _ in range(STEPS):
-        learner.run_step(batch(0))
-        losses.append(learner.mean_losses(1)["segmentation_loss"])
-    assert losses[-1] < losses[0]
-    for name, kernel in zip(names, before, strict=True):
-        assert np.abs(learner.generator.get_layer(name).kernel.numpy() - kernel).sum() > 0
-
-
-def test_weight_zero_leaves_the_discriminator_alone():
-    learner = trainer(dataclasses.replace(PRESET, loss=PRESETS["native"].loss))
+def test_weight_zero_has_no_discriminator():
+    preset = dataclasses.replace(PRESET, loss=PRESETS["native"].loss)
     assert PRESET.loss.adversarial > 0
-    before = learner.discriminator_weights()
-    for _ in range(STEPS):
-        learner.run_step(batch(0))
-    for name, weights in learner.discriminator_weights().items():
-        np.testing.assert_array_equal(weights, before[name])
+    learner = trainer(preset)
+    learner.run_step(batch(0))
+    assert learner.discriminator_weights() == {}
+    assert not [name for name in learner.state() if name.startswith("discriminator")]
+    assert [name for name in trainer().state() if name.startswith("discriminator")]
+    with_one, without = trainer().saved_weights(), trainer(preset).saved_weights()
+    for name, weights in with_one.items():
+        np.testing.assert_array_equal(without[name], weights)
 
 
 def test_a_restored_training_goes_on_to_the_last_digit(unbroken):
@@ -166,3 +133,84 @@ def test_moving_averages_lag_behind_the_weights(unbroken):
     now = learner.generator.get_layer("output_upconv").kernel.numpy()
     average = learner.saved_weights()["output_upconv/kernel"]
     assert 0 < np.abs(average - start).sum() < np.abs(now - start).sum()
+
+
+OFFSETS = changed(PRESET, "train", set_offsets=True, learning_rate=2e-2, warmup_steps=0)
+
+
+def offsets_trainer() -> Trainer:
+    keras.utils.set_random_seed(4)
+    return Trainer(OFFSETS, STEPS, "float32", sets=2)
+
+
+def thin_and_thick() -> tuple[np.ndarray, np.ndarray]:
+    """The same vessel in two data sets, whose masks draw it 2 and 10 pixels wide."""
+    values = np.zeros((2, 64, 64, 5), np.float32)
+    values[..., :3], values[..., 4] = 0.5, 1
+    values[:, :, 30:34, :3] = 0.2
+    values[0, :, 31:33, 3] = 1
+    values[1, :, 27:37, 3] = 1
+    return values, np.array([0, 1], np.int32)
+
+
+@pytest.fixture(scope="module")
+def with_offsets() -> Trainer:
+    """Not to be trained further."""
+    learner = offsets_trainer()
+    for _ in range(STEPS):
+        learner.run_step(thin_and_thick())
+    return learner
+
+
+def test_thin_and_thick_masks_give_their_sets_offsets_of_opposite_sign(with_offsets):
+    thin, thick = with_offsets.centred_offsets()
+    assert thin < -0.02 and thick > 0.02
+    assert thin + thick == pytest.approx(0, abs=1e-6)
+
+
+def test_an_offset_moves_the_loss_of_its_own_set():
+    """With one crop thin and one thick, the right offsets are better than their opposites."""
+    found = []
+    for offsets in ([-2.0, 2.0], [2.0, -2.0]):
+        learner = offsets_trainer()
+        learner.set_offsets.assign(offsets)
+        learner.run_step(thin_and_thick())
+        found.append(learner.mean_losses(1)["segmentation_loss"])
+    assert found[0] < found[1] - 0.1
+
+
+def test_offsets_are_0_at_prediction(with_offsets):
+    """The generator is the same without them."""
+    image = np.random.default_rng(3).integers(0, 255, (1, 96, 96, 3), dtype=np.uint8)
+    fov = np.full((1, 96, 96), 255, np.uint8)
+    weights = with_offsets.saved_weights()
+    assert weights.keys() == trainer().saved_weights().keys()
+    drawn = Predictor(OFFSETS, weights).scores(image, fov)
+    again = offsets_trainer()
+    again.restore(with_offsets.state())
+    again.set_offsets.assign([7.0, -7.0])
+    unmoved = Predictor(OFFSETS, again.saved_weights()).scores(image, fov)
+    np.testing.assert_array_equal(drawn, unmoved)
+
+
+def test_offsets_go_on_to_the_last_digit(with_offsets):
+    first, second = offsets_trainer(), offsets_trainer()
+    for _ in range(4):
+        first.run_step(thin_and_thick())
+    second.restore(first.state())
+    for _ in range(4, STEPS):
+        second.run_step(thin_and_thick())
+    found = second.state()
+    assert np.abs(found["set_offsets/0000"]).sum() > 0
+    for name, values in with_offsets.state().items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
+
+
+def test_without_the_setting_sets_make_no_difference():
+    learner, other = trainer(), trainer()
+    crops, sets = batch(0)
+    learner.run_step((crops, sets))
+    other.run_step((crops, sets[::-1].copy()))
+    assert not [name for name in learner.state() if "offset" in name]
+    for name, values in learner.state().items():
+        np.testing.assert_array_equal(other.state()[name], values, err_msg=name)

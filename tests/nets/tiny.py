@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from fundusseg.config import PRESETS, AugmentConfig, Preset
+from fundusseg.config import AugmentConfig, Preset
+from fundusseg.presets import PRESETS
 
 FRAME_PX = 96
 

@@ -74,7 +74,7 @@ def log_of(run: Path, name: str) -> str:
 
 def finished_keys(out: Path, part: int | str = "*") -> list[str]:
     """A line for every finished photograph that the ledgers of an output folder hold."""
-    ledgers = sorted(out.glob(f".ledger-{part}-of-*.jsonl"))
+    ledgers = sorted(out.glob(f".fundusseg/ledger-{part}-of-*.jsonl"))
     lines = [line for ledger in ledgers for line in ledger.read_text().splitlines()]
     return [line for line in lines if '"row": ' in line]
 

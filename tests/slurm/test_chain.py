@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fundusseg.io.status import read_status
+from fundusseg.files.status import read_status
 from tests.batch import PROGRAM, contents, run, write_photographs
 from tests.slurm.jobs import (
     ended_as,
@@ -24,7 +24,7 @@ from tests.slurm.jobs import (
 )
 
 pytestmark = pytest.mark.slurm
-PART_FILE = re.compile(r"(manifest|status)-\d+-of-\d+\.(json|tsv)")
+PART_FILE = re.compile(r"(?:manifest|status|SHA256SUMS)-\d+-of-\d+(?:\.json|\.tsv)?")
 DEADLY_PROGRAM = """#!/bin/sh
 case "$*" in *'--shard 1 '*) [ ! -e {deadly} ] || kill -KILL $$ ;; esac
 exec {program} "$@"
@@ -119,7 +119,7 @@ def test_killed_again_and_again_it_gives_up_and_the_same_command_goes_on(tiny_mo
     wait_for_all_jobs()
     assert log_of(folder, f"infer-{jobs['infer']}_1").count("exit 137") == 2
     assert log_of(folder, "infer-*_1").count("exit 137") == 4
-    assert "manifest-1-of-2.json, status-1-of-2.tsv missing of 2 parts" in log_of(
+    assert "status-1-of-2.tsv, SHA256SUMS-1-of-2 missing of 2 parts" in log_of(
         folder, "infer-merge-*"
     )
     deadly.unlink()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fundusseg.io import models
+from fundusseg.files import models
 from tests.batch import run
 from tests.faults.workers import require_close_trainings, write_settings
 from tests.slurm.jobs import log_of, state, submitted, wait_for_all_jobs, wait_until

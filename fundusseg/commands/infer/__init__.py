@@ -1,0 +1,1 @@
+"""infer: photographs become vessel maps."""

@@ -1,0 +1,236 @@
+"""The output folder of infer: what is written to it, and what it says at the end.
+
+Everything that is known of OUT goes through `OutputFolder`; what earlier runs left is in
+`EarlierRuns`. Whose is a file that stands where a map belongs, `require_no_stranger` decides.
+"""
+
+import hashlib
+import heapq
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fundusseg.commands.infer.earlier import EarlierRuns, MapRecord, Scope
+from fundusseg.commands.infer.inputs import InputFiles
+from fundusseg.commands.infer.outputs import OutputKinds
+from fundusseg.datasets.sources import Source
+from fundusseg.errors import InputError
+from fundusseg.files import checksums, status
+from fundusseg.files.atomic import output_folder, sweep, write_bytes
+from fundusseg.files.ledger import LedgerFiles, output_stands
+from fundusseg.files.lock import shared
+from fundusseg.files.manifest import (
+    Part,
+    begin_anew,
+    remove_other_parts,
+    require_no_stranger,
+    require_own_folder,
+    write_manifest,
+)
+from fundusseg.files.status import FAILED, StatusRow, status_line
+
+
+class OutputFolder:
+    """OUT, and what becomes of each photograph that is asked for.
+
+    Args:
+        kinds: the files that each photograph gets.
+        config_sha256: of the model and all settings that shape the maps.
+        part: which part of the photographs is asked for here.
+        verify: hash all that is finished, where size and time would tell.
+        force: make all anew, strangers' files overwritten.
+
+    Attributes:
+        earlier: what earlier runs left, once the folder is open.
+        failures: the reason by id.
+    """
+
+    earlier: EarlierRuns
+
+    def __init__(
+        self,
+        root: Path,
+        kinds: OutputKinds,
+        config_sha256: str,
+        part: Part,
+        verify: bool,
+        force: bool,
+    ):
+        self.root, self.kinds, self.config_sha256, self.part = root, kinds, config_sha256, part
+        self.verify, self.force = verify, force
+        self.failures: dict[str, str] = {}
+        self._ledger = LedgerFiles(root, part)
+        self._made: dict[str, str] = {}  # by id, as `MapRecord.condensed`
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Make the folder, and keep runs of other settings out of it.
+
+        Raises:
+            InputError: if the folder is another command's or a stranger's, in use with other
+                settings, or cannot be written.
+        """
+        written = () if self.force else map(self.part.named, (status.NAME, checksums.NAME))
+        require_own_folder(self.root, "infer", written)
+        output_folder(self.root)
+        with shared(self.root, self.config_sha256):
+            yield
+
+    def open(self, asked: Sequence[Source], files: InputFiles, scope: Scope) -> list[Source]:
+        """Read what earlier runs finished; the photographs that are left.
+
+        Args:
+            scope: what this call speaks for, all its parts together.
+
+        Raises:
+            InputError: if the folder holds maps of another model or other settings; for a part,
+                any of those asked for.
+        """
+        by_id = {source.id: source for source in asked}
+        self.earlier = EarlierRuns(
+            self._ledger,
+            self.kinds,
+            self.config_sha256,
+            by_id,
+            scope,
+            keeps_others=self.part.number == 0,
+            verify=self.verify,
+        )
+        if self.force:
+            self.earlier.forget()
+        else:
+            self.earlier.read(files)
+        remove_other_parts(self.root, self.part)
+        return [source for source in asked if source.id not in self.earlier.finished]
+
+    def begin(self, todo: Sequence[Source]) -> None:
+        """Get ready to write: no manifest stands beside unfinished work."""
+        self._ledger.begin()
+        begin_anew(self.root, self.part)
+        ids = [source.id for source in todo if not source.refusal]
+        for parent in {(self.root / id).parent for id in ids} - {self.root}:
+            sweep(parent)
+
+    def write(self, id: str, contents: Mapping[str, bytes]) -> dict[str, tuple[str, int]]:
+        """Write the files of one photograph; their hashes and sizes. Threads may do so at once.
+
+        Raises:
+            StrangersFile: if one stands there.
+            InputError: if the file system refuses.
+        """
+        ours = self.earlier.unfinished.get(id, {})
+        written: list[str] = []
+        try:
+            for name, data in contents.items():
+                if name not in ours and not self.force:
+                    require_no_stranger(self.root / name, "infer", data)
+                write_bytes(self.root / name, data)
+                written.append(name)
+        except InputError:
+            self._remove(written)  # all files of a photograph, or none
+            raise
+        return {
+            name: (hashlib.sha256(data).hexdigest(), len(data)) for name, data in contents.items()
+        }
+
+    def finish(self, id: str, record: MapRecord) -> None:
+        """Note a map that is written; what was made of another photograph goes."""
+        files = self.earlier.unfinished.get(id, {})
+        unlike = {name for name, inputs in files.items() if inputs != record.inputs}
+        self._remove(unlike - set(record.outputs))
+        self._ledger.append(id, self.config_sha256, **vars(record))
+        self._made[id] = record.condensed(self.kinds.names(id))
+
+    def fail(self, id: str, reason: str, is_unavailable: bool) -> None:
+        """Note a photograph that gave no map.
+
+        is_unavailable: nothing is known of what it holds now, so an earlier map of it may be
+        right and stays, unless another model made it.
+        """
+        files = self.earlier.unfinished.get(id, {})
+        self._remove(name for name, inputs in files.items() if inputs is None or not is_unavailable)
+        self.failures[id] = reason
+        row = self._row(id)
+        if self.earlier.failed.get(id) != row:
+            source = self.earlier.asked[id]
+            more: dict[str, Any] = {"folder": self.earlier.scope.folder_of(source)}
+            if is_unavailable and not os.path.lexists(source.file):
+                more["missing"] = True
+            self._ledger.append(id, self.config_sha256, outputs={}, failed=row, **more)
+
+    def prune(self) -> list[str]:
+        """Remove the maps of photographs that are gone, and the folders that this leaves empty.
+
+        The rows of names of which there never was a file go, too.
+
+        Returns:
+            The names of files that are not as infer wrote them, and stay.
+        """
+        for id in self.earlier.missing:
+            del self.earlier.others[id]
+            self.earlier.withdrawn.add(id)
+        hashes = [pair for names in self.earlier.stale.values() for pair in names.items()]
+        ours = [name for name, sha256 in hashes if output_stands(self.root / name, sha256)]
+        self._remove(ours)
+        folders = {above for name in ours for above in (self.root / name).parents}
+        for folder in sorted(folders - {self.root, *self.root.parents}, reverse=True):
+            with suppress(OSError):  # something is in it
+                folder.rmdir()
+        return sorted({name for name, _ in hashes} - set(ours))
+
+    def conclude(self, config: dict, **more: Any) -> None:
+        """Write the status table, the checksums and, last, the manifest.
+
+        What a walk no longer found has no row from here on, whatever later calls name.
+        """
+        if self.earlier.withdrawn:
+            self._ledger.begin()
+        for id in sorted(self.earlier.withdrawn):
+            self._ledger.append(id, self.config_sha256, outputs={}, withdrawn=True)
+        asked, others = self.earlier.asked, self.earlier.others
+        table = self.part.named(status.NAME)
+        of_others = (json.loads(condensed)[0] for condensed in others.values())
+        rows = [map(self._row, asked), sorted(of_others, key=status.id_bytes)]
+        lines = heapq.merge(*rows, key=status.id_bytes) if others else rows[0]
+        status.write_lines(self.root / table, lines)
+        write_manifest(
+            self.root,
+            "infer",
+            config,
+            self._outputs(),
+            part=self.part,
+            counts={"photographs": len(asked), "failed": len(self.failures)},
+            tables=[table],
+            kinds=asdict(self.kinds),
+            **more,
+        )
+
+    def _condensed(self, id: str) -> list[str]:
+        """The row of a finished map, and its files' hashes."""
+        condensed = self._made.get(id) or self.earlier.finished[id]
+        return condensed.rsplit("\t", len(self.kinds.names(id)))
+
+    def _row(self, id: str) -> str:
+        if id in self.failures:
+            return status_line(StatusRow(id, FAILED, self.failures[id]))
+        return self._condensed(id)[0]
+
+    def _outputs(self) -> Iterator[tuple[str, str]]:
+        """Names and SHA-256 of all outputs of this part."""
+        for condensed in self.earlier.others.values():
+            for name, (sha256, _) in json.loads(condensed)[1].items():
+                yield name, sha256
+        for id in self.earlier.asked:
+            if id not in self.failures:
+                yield from zip(self.kinds.names(id), self._condensed(id)[1:], strict=True)
+
+    def _remove(self, names: Iterable[str]) -> None:
+        """What the photograph, or the model, was before must not pass for its map now."""
+        for name in names:
+            path = self.root / name
+            if os.path.lexists(path) and not path.is_dir():  # a folder may have taken its name
+                path.unlink(missing_ok=True)

@@ -1,0 +1,111 @@
+"""The files that infer writes for one photograph, as bytes, and their names."""
+
+import functools
+import itertools
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from io import BytesIO
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from fundusseg.errors import InputError
+from fundusseg.files import arrays
+from fundusseg.files.encoders import (
+    OVERLAY_SUFFIX,
+    PROBABILITY_SUFFIX,
+    map_png,
+    probability_png,
+    rgb_png,
+)
+
+
+@dataclass(frozen=True)
+class OutputKinds:
+    """Which files a photograph gets. format: "png", "npz" or "h5"."""
+
+    format: str = "png"
+    probability: bool = False
+    overlay: bool = False
+
+    def names(self, id: str) -> tuple[str, ...]:
+        """The files' names relative to the output folder, the map first."""
+        names = [f"{id}.{self.format}"]
+        if self.probability and self.format == "png":
+            names.append(id + PROBABILITY_SUFFIX)
+        if self.overlay:
+            names.append(id + OVERLAY_SUFFIX)
+        return tuple(names)
+
+    def encoded(
+        self, id: str, vessels: np.ndarray, probability: np.ndarray, overlay: np.ndarray | None
+    ) -> Mapping[str, bytes]:
+        """The files' bytes by name.
+
+        Args:
+            vessels: bool (Y, X). probability: float32 (Y, X). overlay: uint8 (Y, X, 3).
+        """
+        contents = [
+            map_png(vessels) if self.format == "png" else self._arrays(vessels, probability)
+        ]
+        if self.probability and self.format == "png":
+            contents.append(probability_png(probability))
+        if overlay is not None:
+            contents.append(rgb_png(overlay))
+        return dict(zip(self.names(id), contents, strict=True))
+
+    def _arrays(self, vessels: np.ndarray, probability: np.ndarray) -> bytes:
+        """`map` uint8 0 or 1 and `probability` float32, both (Y, X), in NPZ or HDF5."""
+        drawn = vessels.astype(np.uint8)
+        buffer = BytesIO()
+        if self.format == "npz":
+            np.savez_compressed(buffer, map=drawn, probability=probability)
+        else:
+            with h5py.File(buffer, "w") as file:
+                arrays.put(file, "map", drawn, axes="YX")
+                arrays.put(file, "probability", probability, axes="YX")
+        return buffer.getvalue()
+
+
+def require_free_names(
+    out: Path, items: Iterable[tuple[str, Path | str]], kinds: OutputKinds
+) -> None:
+    """Raise if two files would get one name in `out`, or one of the inputs would be overwritten.
+
+    Args:
+        items: id and path of every input; no id twice.
+
+    Raises:
+        InputError: naming both inputs, or the one that would be lost.
+    """
+    paths = dict(items)
+    suffixes = kinds.names("")
+    # x's probabilities, x.prob.png, are the map of x.prob: one suffix ends in another. So they are
+    # to whoever reads the maps where no probabilities are written.
+    for longer, shorter in itertools.permutations(
+        replace(kinds, probability=True, overlay=True).names(""), 2
+    ):
+        if longer.endswith(shorter):
+            middle = longer.removesuffix(shorter)
+            for id in paths:
+                if id + middle in paths:
+                    problem = f"and {paths[id + middle]} would both write {id}{longer}"
+                    remedy = "give --keep-suffix, or rename one of them"
+                    raise InputError(paths[id], problem, remedy)
+    real_folder = functools.cache(os.path.realpath)
+
+    def place(path: Path | str) -> tuple[str, str]:
+        folder, name = os.path.split(path)
+        return real_folder(folder), name
+
+    outs = {real_folder(os.path.dirname(os.path.join(out, id))) for id in paths}
+    inputs = {(folder, name) for folder, name in map(place, paths.values()) if folder in outs}
+    for id in paths if inputs else ():
+        for suffix in suffixes:
+            path = os.path.join(out, id + suffix)
+            if place(path) in inputs:
+                raise InputError(
+                    path, "is an input, a map would overwrite it", "choose another OUT"
+                )

@@ -1,0 +1,1 @@
+"""prep: a data set folder becomes shards."""

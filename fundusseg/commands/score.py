@@ -1,0 +1,131 @@
+"""score: vessel maps against manual masks; a table on stdout and, on request, a report."""
+
+import sys
+from pathlib import Path
+
+from fundusseg import ui
+from fundusseg.datasets.folders import walk
+from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, UsageError
+from fundusseg.evaluation.cache import (
+    fingerprint,
+    require_own_files,
+    require_own_ledger,
+    require_same_settings,
+    settings_hash,
+    store,
+    stored_exit_code,
+)
+from fundusseg.evaluation.protocol import training_overlap
+from fundusseg.evaluation.report import PRINTED, TEXTS, Report, write_report
+from fundusseg.evaluation.scoring import Evaluation, evaluated
+from fundusseg.evaluation.study import open_study
+from fundusseg.files.atomic import output_folder
+from fundusseg.files.manifest import NAME, require_own_folder
+from fundusseg.files.status import escaped
+from fundusseg.files.text import read_text
+from fundusseg.options import ScoreOptions
+from fundusseg.report.markdown import named_in_a_line
+
+__all__ = ["ScoreOptions", "run_score"]
+
+
+def run_score(preds: list[Path], truth: Path, options: ScoreOptions) -> int:
+    """Score the maps in each of `preds` against `truth`, print the table, write the report.
+
+    An image without a map, or whose map or mask cannot be read, costs only itself. A finished
+    report of the same files and options is printed again, not computed again.
+
+    Returns:
+        The exit code: 3 if a map is missing or failed.
+
+    Raises:
+        FundussegError: if a folder or an option cannot be used as a whole, or a stop is asked for.
+    """
+    if options.threshold is not None and not 0 <= options.threshold <= 1:
+        raise UsageError(f"--threshold is {options.threshold}; it must be from 0 to 1")
+    out = options.out
+    _require_apart(preds, truth, out)
+    if out is not None:
+        require_own_folder(out, "score")
+        require_own_ledger(out)
+    paths = _walked(preds, truth, options)
+    if out is not None:
+        of_inputs = fingerprint(preds, truth, options, paths)
+        stored = None if options.force else stored_exit_code(out, of_inputs)
+        if stored is not None:
+            ui.log.info("%s is finished", out)
+            sys.stdout.write(read_text(out / PRINTED[options.json]))
+            return stored
+        of_settings = settings_hash(preds, truth, out, options)
+        if not options.force:
+            require_same_settings(out, of_settings)
+            require_own_files(out, (*TEXTS, NAME))
+    study = open_study(preds, truth, options, paths)
+    if out is not None:
+        output_folder(out)
+    report = Report(evaluated(study))
+    sys.stdout.write(report.printed(options.json))
+    code = _concluded(report.evaluation)
+    if out is not None:
+        store(out, of_inputs, write_report(report, out), code, of_settings)
+    return code
+
+
+def _require_apart(preds: list[Path], truth: Path, out: Path | None) -> None:
+    """Warn of masks scored against themselves; raise UsageError if the report would lie in them."""
+    places = {path.resolve() for path in preds}
+    if truth.resolve() in places:
+        ui.log.warning("%s: is PRED and TRUTH, so it is compared with itself", truth)
+    if out is not None and out.resolve() in places | {truth.resolve()}:
+        raise UsageError(f"{out}: is PRED or TRUTH; choose a folder of its own for the report")
+
+
+def _walked(preds: list[Path], truth: Path, options: ScoreOptions) -> dict[Path, list[str]]:
+    """The files below each folder that is read; what is no folder is refused where it is opened."""
+    folders = dict.fromkeys([*preds, truth, *filter(None, [options.fov])])
+    return {folder: walk(folder, options.out) for folder in folders if folder.is_dir()}
+
+
+def _concluded(evaluation: Evaluation) -> int:
+    """Warn of what was left out, and choose the exit code."""
+    unusable = {
+        item.id
+        for item, size in zip(evaluation.items, evaluation.sizes, strict=True)
+        if size is None
+    }
+    if unusable:
+        counts = (evaluation.truth.root, len(unusable), len(evaluation.items))
+        ui.log.warning(
+            "%s: %d of %d masks cannot be used, as %s", *counts, evaluation.truth_errors[0]
+        )
+    for pairing in evaluation.pairings:
+        reasons = evaluation.faults[pairing.label]
+        faults = [escaped(id) for id in reasons if id not in unusable]
+        if faults:
+            reason = next(reason for id, reason in reasons.items() if id not in unusable)
+            ui.log.warning(
+                "%s: %d of %d images without a usable map: %s; the first %s",
+                pairing.folder.root,
+                len(faults),
+                len(evaluation.items),
+                named_in_a_line(faults),
+                escaped(reason),
+            )
+        if pairing.without_truth:
+            ui.log.warning(
+                "%s: %d maps have no truth: %s",
+                pairing.folder.root,
+                len(pairing.without_truth),
+                named_in_a_line([escaped(id) for id in pairing.without_truth]),
+            )
+        if pairing.folder.unlisted:
+            ui.log.warning(
+                "%s: %d maps that its status.tsv does not list, as of photographs that are gone, "
+                "are not scored: %s",
+                pairing.folder.root,
+                len(pairing.folder.unlisted),
+                named_in_a_line([escaped(id) for id in pairing.folder.unlisted]),
+            )
+        if seen := training_overlap(pairing):
+            ui.log.warning("%s: %s", pairing.folder.root, seen)
+    return EXIT_SOME_FAILED if any(evaluation.faults.values()) else EXIT_OK

@@ -1,0 +1,1 @@
+"""train: shards become a model folder."""

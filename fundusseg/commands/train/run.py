@@ -1,0 +1,68 @@
+"""train: shards become a model folder; killed and started again it goes on where it was."""
+
+import dataclasses
+from pathlib import Path
+
+from fundusseg import ui
+from fundusseg.commands.train.inputs import (
+    configured,
+    initial_model,
+    require_distinct,
+    with_batch_of_all,
+)
+from fundusseg.commands.train.training import Job, Training
+from fundusseg.datasets.shards import ShardFolder
+from fundusseg.distributed.joining import joined
+from fundusseg.errors import EXIT_OK
+from fundusseg.files import models
+from fundusseg.files.manifest import require_own_folder
+from fundusseg.options import TrainOptions
+from fundusseg.processor import free_cores
+
+
+def run_train(shard_folders: list[Path], out: Path, options: TrainOptions) -> int:
+    """Train a model on the shards and write it to the folder `out`.
+
+    Raises:
+        FundussegError: if shards, configuration or folder are wrong, or a stop is asked for.
+    """
+    require_distinct(shard_folders)
+    folders = [ShardFolder(path) for path in shard_folders]
+    preset = configured(folders, options)
+    initial = initial_model(options.adapted_model, preset, out)
+    # A state says itself whose it is, when it is read.
+    is_ours = options.force or (out / models.STATE).exists()
+    require_own_folder(out, "train", () if is_ours else models.WRITTEN)
+    job = Job(preset, folders, initial, out, options)
+    if options.adapt:
+        from fundusseg.commands.train.adapt import Adaptation
+
+        Adaptation(job).run()
+    else:
+        _training(job).run()
+    return EXIT_OK
+
+
+def summary(shard_folders: list[Path], options: TrainOptions) -> str:
+    """The layers of generator and discriminator with their shapes, for --summary."""
+    from fundusseg.nets.export import layer_tables
+
+    return layer_tables(configured([ShardFolder(path) for path in shard_folders], options))
+
+
+def _training(job: Job) -> Training:
+    """The job as this process does it: alone, on all its GPUs, or as one of several workers."""
+    if job.options.distribute == "none":
+        return Training(job)
+    # Threads are set before a saved state, which may know better, is read.
+    options = dataclasses.replace(job.options, jobs=job.options.jobs or free_cores())
+    replicas, workers = joined(options.distribute, options.jobs, job.preset.train.seed)
+    preset = with_batch_of_all(job.preset, replicas.count)
+    if replicas.count > 1:
+        ui.log.info("%d replicas, %d crops a step", replicas.count, preset.train.batch)
+    job = dataclasses.replace(job, preset=preset, options=options)
+    if workers is None:
+        return Training(job, replicas)
+    from fundusseg.commands.train.shared import SharedTraining
+
+    return SharedTraining(job, workers)

@@ -1,0 +1,350 @@
+"""The training of one process: read, then step, log, validate and save to the end."""
+
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from fundusseg import stop, ui
+from fundusseg.commands.train import outputs
+from fundusseg.commands.train.inputs import (
+    TrainingData,
+    input_hashes,
+    start_entry,
+    training_data,
+)
+from fundusseg.commands.train.validation import held_out_scores
+from fundusseg.config import DEFAULT_THRESHOLD, Preset
+from fundusseg.datasets.shards import ShardFolder
+from fundusseg.errors import LACK_OF_MEMORY, InputError
+from fundusseg.files import models
+from fundusseg.files.atomic import output_folder
+from fundusseg.files.history import History
+from fundusseg.files.lock import locked
+from fundusseg.options import TrainOptions
+from fundusseg.processor import free_cores
+from fundusseg.serial import config_hash, to_dict
+
+if TYPE_CHECKING:
+    from fundusseg.nets.one_replica import OneReplica
+
+Numbers = TypeVar("Numbers", float, np.ndarray)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is asked for.
+
+    preset: with the batch of all replicas. initial: weights to begin with. adapting_part: which
+    of the trainings of an adaptation it is; empty if of none.
+    """
+
+    preset: Preset
+    folders: list[ShardFolder]
+    initial: models.Model | None
+    out: Path
+    options: TrainOptions
+    adapting_part: str = ""
+
+    def settings(self) -> dict:
+        """What determines the training beside its samples, for the manifest."""
+        return {
+            "preset": to_dict(self.preset),
+            "split": self.options.trained_part,
+            **start_entry(self.initial),
+            **({"adapt": True} if self.options.adapt else {}),
+            **({"part": self.adapting_part} if self.adapting_part else {}),
+        }
+
+    def sha256(self, inputs: dict[str, str]) -> str:
+        """The hash of the settings and of the samples, whose shards' SHA-256 are given."""
+        # The order of the data sets is that of the frames, and so of the draws.
+        order = [folder.header.data_set for folder in self.folders]
+        return config_hash({**self.settings(), "inputs": inputs, "order": order})
+
+
+class Training:
+    """The road from shards to a model folder; all that it knows on the way is in `state.h5`.
+
+    Its public methods are the steps that several workers take in another way (shared.py).
+
+    Args:
+        replicas: what each batch is dealt out to (nets.one_replica); one by default.
+    """
+
+    share = (0, 1)  # this process's part of each batch, and of how many
+
+    def __init__(self, job: Job, replicas: "OneReplica | None" = None):
+        self.job, self.preset, self.out, self.options = job, job.preset, job.out, job.options
+        self.replicas = replicas
+
+    def run(self) -> None:
+        """Train, unless the folder holds the finished model.
+
+        Raises:
+            InputError: if folder, shards or state are not what they should be.
+            Stopped: after saving, if a stop was asked for.
+        """
+        with ExitStack() as lock:
+            self.take_folder(lock)
+            self.inputs = self.hash_inputs()
+            self.config = self.job.settings()
+            self.config_sha256 = self.job.sha256(self.inputs)
+            if self.options.force:
+                self.forget()
+            if self.is_finished():
+                ui.log.info("%s is finished", self.out)
+                return
+            self.data = self.read_data()
+            self.begin()
+            from fundusseg.nets import runtime
+
+            try:
+                self.learn()
+            except runtime.OUT_OF_MEMORY as error:
+                remedy = "lower train.batch or augment.crop_px (--config), or --jobs"
+                raise InputError(self.out, LACK_OF_MEMORY, remedy) from error
+            self.conclude()
+
+    def begin(self) -> None:
+        """Build the networks, as they were in the saved state if there is one."""
+        from fundusseg.nets import runtime
+        from fundusseg.nets.training import Trainer
+
+        train = self.preset.train
+        saved = self.saved_state()
+        notes = saved[1] if saved else {}
+        # Threads and precision change the last digits, so a resume keeps those it began with.
+        self.threads = self.options.jobs or notes.get("threads") or free_cores()
+        runtime.start(self.threads, seed=train.seed)
+        self.precision = self.chosen_precision(notes)
+        ui.log.info("precision %s, %d threads", self.precision, self.threads)
+        self.batches_per_epoch = max(1, len(self.data.frames) // train.batch)
+        self.steps = train.epochs * self.batches_per_epoch if train.epochs else train.steps
+        sets = len(self.data.set_sizes)
+        self.trainer = Trainer(self.preset, self.steps, self.precision, self.replicas, sets)
+        self.history = History(self.out / models.HISTORY)
+        self.best: float | None = None
+        if self.job.initial is not None:
+            self._start_from(self.job.initial)
+        if saved is not None:
+            self._restore(*saved)
+
+    def learn(self) -> None:
+        """Train from the saved step to the last one.
+
+        Raises:
+            Stopped: after saving, if a stop was asked for.
+        """
+        train = self.preset.train
+        validate_every = train.validate_every or self.batches_per_epoch
+        with (
+            stop.interrupts_deferred(),
+            ui.progress(f"train {self.out}", self.steps, "steps") as bar,
+        ):
+            bar.advance(self.trainer.step)
+            for batch in self._batches():
+                self.trainer.run_step(batch)
+                bar.advance()
+                step = self.trainer.step
+                last = step == self.steps
+                row = self._mean_losses() if last or step % train.log_every == 0 else {}
+                if self.data.held_out and (last or step % validate_every == 0):
+                    row |= self.validate()
+                elif last:
+                    self.write_unvalidated()
+                if row:
+                    self.history.add(step, step / self.batches_per_epoch, row)
+                saving = last or step % train.checkpoint_every == 0
+                stopping = self.is_stop_requested(saving)
+                if saving or stopping:
+                    self.save()
+                if stopping:
+                    self.stop()
+
+    def take_folder(self, lock: ExitStack) -> None:
+        """Make the folder this training's own until `lock` is closed."""
+        output_folder(self.out)
+        lock.enter_context(locked(self.out))
+
+    def hash_inputs(self) -> dict[str, str]:
+        """SHA-256 of every shard file."""
+        return input_hashes(self.job.folders)
+
+    def forget(self) -> None:
+        """Begin anew (--force)."""
+        outputs.forget(self.out)
+
+    def is_finished(self) -> bool:
+        """Whether this very training has ended in the folder."""
+        return outputs.is_finished(self.out, self.config_sha256, self.preset.train.batch)
+
+    def read_data(self) -> TrainingData:
+        """The samples."""
+        return training_data(self.job.folders, self.options.trained_part, self.job.initial)
+
+    def saved_state(self) -> tuple[dict[str, np.ndarray], dict] | None:
+        """The state and notes to go on from, if any."""
+        return outputs.saved_state(self.out, self.config_sha256, self.preset.train.batch)
+
+    def chosen_precision(self, notes: dict) -> str:
+        """ "float32" or "bfloat16": as asked for, as begun, or as the hardware is."""
+        from fundusseg.nets import runtime
+
+        wanted = self.options.precision
+        return runtime.chosen_precision(
+            notes.get("precision", wanted) if wanted == "auto" else wanted
+        )
+
+    def validate(self) -> dict[str, float]:
+        """Validate the averaged weights; the best so far become generator.weights.h5."""
+        weights = self._finite(self.trainer.saved_weights())
+        scores = held_out_scores(self.preset, weights, self.precision, self.data.held_out)
+        figures = scores.figures
+        score = figures.dice if self.preset.train.select == "dice" else -scores.l1
+        if self.best is None or score > self.best:
+            self.best = score
+            about = {
+                "validation_dice": figures.dice,
+                "validation_auroc": figures.auroc,
+                "threshold_from": "validation part, prepared size, inside the field of view",
+            }
+            self._write_generator(weights, figures.threshold, figures.calibration, about)
+        ui.log.info(
+            "step %d: validation Dice %.4f, AUROC %.4f, L1 %.4f, threshold %.2f",
+            self.trainer.step,
+            figures.dice,
+            figures.auroc,
+            scores.l1,
+            figures.threshold,
+        )
+        return {
+            "validation_dice": figures.dice,
+            "validation_auroc": figures.auroc,
+            "validation_l1": scores.l1,
+            "threshold": figures.threshold,
+        }
+
+    def write_unvalidated(self) -> None:
+        """The last weights, where every photograph was trained on (--split all)."""
+        about = {"threshold_from": "nothing: every photograph was trained on"}
+        weights = self._finite(self.trainer.saved_weights())
+        self._write_generator(weights, DEFAULT_THRESHOLD, None, about)
+
+    def is_stop_requested(self, saving: bool) -> bool:
+        """Whether to end after this step; `saving`: the state is written after it anyway."""
+        return stop.requested()
+
+    def save(self) -> None:
+        """Write where the training stands; the state last, since a resume believes it."""
+        state = self._finite(self.trainer.state())
+        self.history.write()
+        if self.trainer.step == self.steps:
+            models.write_weights(self.out / models.GENERATOR_LAST, self.trainer.saved_weights())
+            if self.trainer.discriminator:
+                weights = self.trainer.discriminator_weights()
+                models.write_weights(self.out / models.DISCRIMINATOR, weights)
+        notes = {
+            "config": self.config_sha256,
+            "batch": self.preset.train.batch,
+            "threads": self.threads,
+            "precision": self.precision,
+            "best": self.best,
+            "history": self.history.rows,
+        }
+        models.write_state(self.out, state, notes)
+
+    def stop(self) -> None:
+        """End before the last step.
+
+        Raises:
+            Stopped: naming the signal.
+        """
+        stop.check()
+
+    def conclude(self) -> None:
+        """Write the manifest."""
+        config = {**self.config, "sha256": self.config_sha256}
+        names = outputs.written(self.preset)
+        outputs.conclude(self.out, names, config, self.inputs, self.data.photographs)
+
+    def _batches(self) -> Iterable[Any]:
+        from fundusseg.nets.pipeline import draw_order, training_batches
+
+        train, sizes = self.preset.train, self.data.set_sizes
+        return training_batches(
+            self.data.frames,
+            sizes,
+            draw_order(sizes, self.steps * train.batch, train.balance, train.seed),
+            self.trainer.step,
+            train.batch,
+            self.preset.augment,
+            train.seed,
+            self.threads,
+            self.share,
+        )
+
+    def _mean_losses(self) -> dict[str, float]:
+        """The mean losses since the last row, and the learning rate of the step just done."""
+        from fundusseg.nets.training import learning_rate
+
+        done = self.trainer.step
+        since = done - self.history.last_step_with("generator_loss")
+        row = self._finite(self.trainer.mean_losses(since))
+        if self.trainer.set_offsets is not None:
+            pairs = zip(self.data.set_names, self.trainer.centred_offsets(), strict=True)
+            offsets = ", ".join(f"{name} {offset:+.3f}" for name, offset in pairs)
+            losses = ", ".join(f"{name} {mean:.4f}" for name, mean in row.items())
+            ui.log.info("step %d: %s; set offsets: %s", done, losses, offsets)
+        return row | {"learning_rate": learning_rate(done - 1, self.steps, self.preset.train)}
+
+    def _finite(self, values: dict[str, Numbers]) -> dict[str, Numbers]:
+        """Losses or weights by name, as they came.
+
+        Raises:
+            InputError: if one of them is infinite or no number.
+        """
+        if not all(np.isfinite(value).all() for value in values.values()):
+            problem = f"has diverged: losses or weights are no numbers at step {self.trainer.step}"
+            remedy = "lower train.learning_rate (--config), and give --force"
+            raise InputError(self.out, problem, remedy)
+        return values
+
+    def _write_generator(
+        self,
+        weights: dict[str, np.ndarray],
+        threshold: float,
+        calibration: models.Calibration | None,
+        about: dict,
+    ) -> None:
+        training = {
+            "step": self.trainer.step,
+            "steps": self.steps,
+            "train_photographs": len(self.data.frames),
+            "validation_photographs": len(self.data.held_out),
+            "precision": self.precision,
+            "threads": self.threads,
+            **about,
+        }
+        outputs.write_generator(self.out, self.preset, weights, threshold, calibration, training)
+
+    def _start_from(self, initial: models.Model) -> None:
+        try:
+            self.trainer.start_from(initial.weights)
+        except ValueError as error:
+            raise InputError(initial.folder, str(error), "give another model") from error
+
+    def _restore(self, state: dict[str, np.ndarray], notes: dict) -> None:
+        try:
+            self.trainer.restore(state)
+            self.best, self.history.rows = notes["best"], notes["history"]
+            if not 0 <= self.trainer.step <= self.steps:
+                raise ValueError(f"step {self.trainer.step} of {self.steps}")
+        except (KeyError, TypeError, ValueError) as error:
+            problem = f"does not fit this training ({' '.join(str(error).split())[:120]})"
+            remedy = "give --force to begin anew"
+            raise InputError(self.out / models.STATE, problem, remedy) from error
+        ui.log.info("%s: going on at step %d of %d", self.out, self.trainer.step, self.steps)

@@ -1,0 +1,1 @@
+"""What a data set is: layouts, subjects and splits, samples, shards, sources, truth, maps."""

@@ -1,0 +1,354 @@
+"""Data sets as strangers download them: which file is a photograph, which its mask.
+
+A layout is a list of patterns on the path relative to the data set's folder, without the words
+that name a part (folder_names.py). Each pattern gives a file its role and its stem; files of one
+stem (and one part, such as train or test) belong together. Stems are compared in NFC; a mask
+without a photograph belongs to the one whose stem differs in case alone.
+"""
+
+import functools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from fundusseg.datasets.folder_names import (
+    ENDING,
+    FIELDS,
+    MASKS,
+    PHOTOGRAPHS,
+    PLAIN_ENDING,
+    SECOND,
+    VESSELS,
+    without_part,
+)
+from fundusseg.datasets.folders import parted, walk
+from fundusseg.errors import InputError
+from fundusseg.files.images import image_suffix, without_suffix
+from fundusseg.files.kinds import is_archive, require_no_archive
+from fundusseg.files.names import name_bytes, nfc
+
+MASK_SUFFIX = f"(?:{ENDING})?"
+ANY = r"(?:.*/)?"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """patterns: (role, regular expression with the group stem and, maybe, folder).
+
+    folder: what must be the same too for files to belong together. has_parts: its folders are
+    often named for parts; where they are, it comes before an equal one.
+    """
+
+    name: str
+    patterns: tuple[tuple[str, str], ...]
+    has_parts: bool = False
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One photograph of a data set and what belongs to it; paths relative to the folder.
+
+    part: "train", "validation" or "test" where the data set's folders say so, else "".
+    """
+
+    id: str
+    photograph: str
+    part: str
+    stem: str
+    mask: str | None = None
+    mask2: str | None = None
+    fov: str | None = None
+
+    @property
+    def files(self) -> list[str]:
+        """All that belongs to it, the photograph first."""
+        names = (self.photograph, self.mask, self.mask2, self.fov)
+        return [name for name in names if name is not None]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What a folder holds.
+
+    unmatched: masks and fields of view without a photograph. ignored: other files.
+    duplicates: (role, path, path) of files that claim one role for one stem.
+    """
+
+    root: Path
+    layout: str
+    entries: tuple[Entry, ...]
+    unmatched: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    duplicates: tuple[tuple[str, str, str], ...] = ()
+
+
+def _in_folders(vessels: str, fields: str) -> tuple[tuple[str, str], ...]:
+    """The patterns of photographs, masks and fields of view that each have folders of their own."""
+    return (
+        ("photograph", ANY + rf"{PHOTOGRAPHS}/(?P<stem>[^/]+)"),
+        ("mask", ANY + rf"{vessels}/(?P<stem>[^/]+?){MASK_SUFFIX}"),
+        ("mask2", ANY + rf"{SECOND}/(?P<stem>[^/]+?){MASK_SUFFIX}"),
+        ("fov", ANY + rf"{fields}/(?P<stem>[^/]+?){MASK_SUFFIX}"),
+    )
+
+
+LAYOUTS = (
+    Layout(
+        "fives",
+        (
+            ("photograph", ANY + r"Original/(?P<stem>\d+_[ADGN])"),
+            ("mask", ANY + r"Ground truth/(?P<stem>\d+_[ADGN])"),
+        ),
+        has_parts=True,
+    ),
+    Layout(
+        "drive",
+        (
+            ("photograph", ANY + r"images/(?P<stem>\d+)_(?:training|test)"),
+            ("mask", ANY + r"(?:1st_manual|masks)/(?P<stem>\d+)_manual1"),
+            ("mask2", ANY + r"(?:2nd_manual|masks2)/(?P<stem>\d+)_manual2"),
+            ("fov", ANY + r"(?:mask|fov)/(?P<stem>\d+)_(?:training|test)_mask"),
+        ),
+        has_parts=True,
+    ),
+    Layout(
+        "chase",
+        (
+            ("mask", ANY + r"(?P<stem>Image_\d+[LR])_1stHO"),
+            ("mask2", ANY + r"(?P<stem>Image_\d+[LR])_2ndHO"),
+            ("fov", ANY + r"fov/(?P<stem>Image_\d+[LR])(?:_\w+)?"),
+            ("photograph", ANY + r"(?P<stem>Image_\d+[LR])"),
+        ),
+    ),
+    Layout(
+        "stare",
+        (
+            ("fov", ANY + r"fov/(?P<stem>im\d{4})(?:_\w+)?"),
+            ("mask", ANY + r"(?P<stem>im\d{4})\.ah"),
+            ("mask2", ANY + r"(?P<stem>im\d{4})\.vk"),
+            ("photograph", ANY + r"(?P<stem>im\d{4})"),
+        ),
+    ),
+    Layout(
+        "hrf",
+        (
+            ("photograph", ANY + r"images/(?P<stem>\d\d_(?:h|dr|g))"),
+            ("mask", ANY + r"(?:manual1|masks|masks_derived)/(?P<stem>\d\d_(?:h|dr|g))"),
+            ("fov", ANY + r"(?:mask|fov)/(?P<stem>\d\d_(?:h|dr|g))(?:_mask)?"),
+        ),
+    ),
+    Layout(
+        "les-av",
+        (
+            ("photograph", ANY + r"images/(?P<stem>\d+)"),
+            ("mask", ANY + r"(?:vessel-segmentations|masks_derived)/(?P<stem>\d+)"),
+            ("fov", ANY + r"masks/(?P<stem>\d+)(?:_mask)?"),
+            ("fov", ANY + r"fov/(?P<stem>\d+)(?:_mask)?"),
+        ),
+    ),
+    *(
+        Layout("pairs", patterns, has_parts)
+        for has_parts, patterns in (
+            (
+                True,
+                (
+                    ("photograph", ANY + r"images/(?P<stem>[^/]+)"),
+                    ("mask", ANY + rf"masks(?:_derived)?/(?P<stem>[^/]+?){MASK_SUFFIX}"),
+                    ("mask2", ANY + rf"masks2/(?P<stem>[^/]+?){MASK_SUFFIX}"),
+                    ("fov", ANY + rf"fov/(?P<stem>[^/]+?){MASK_SUFFIX}"),
+                ),
+            ),
+            (False, _in_folders(vessels=VESSELS, fields=f"(?:{MASKS}|{FIELDS})")),
+            (False, _in_folders(vessels=MASKS, fields=FIELDS)),
+            (
+                False,
+                (
+                    ("mask2", r"(?P<folder>(?:.*/)?)(?P<stem>[^/]+?)[_.-]manual2"),
+                    ("fov", r"(?P<folder>(?:.*/)?)(?P<stem>[^/]+?)[_.-](?:fov|roi)"),
+                    ("mask", rf"(?P<folder>(?:.*/)?)(?P<stem>[^/]+?){PLAIN_ENDING}"),
+                    ("photograph", r"(?P<folder>(?:.*/)?)(?P<stem>[^/]+)"),
+                ),
+            ),
+        )
+    ),
+)
+_Key = tuple[str, str, str]  # part, folder and stem
+LAYOUT_NAMES = tuple(dict.fromkeys(layout.name for layout in LAYOUTS))
+_REMEDY = f"give --layout, one of {', '.join(LAYOUT_NAMES)}; README.md draws each"
+
+
+def data_set(
+    root: Path,
+    layout: str = "auto",
+    leave_out: Path | None = None,
+    paths: list[str] | None = None,
+) -> DataSet:
+    """Read the layout of the data set in `root`; "auto" takes the one that fits best.
+
+    Maps and plots of earlier runs below `root` are no part of it. `paths` is what
+    `walk(root, leave_out)` gives, if the caller has it already.
+
+    Raises:
+        InputError: if there is no photograph, if two files claim one role for one stem
+            (a.jpg and a.png, two masks), or if no layout pairs a photograph and a mask.
+    """
+    require_no_archive(root)
+    paths, _ = parted(root, walk(root, leave_out) if paths is None else paths)
+    best = recognised(root, paths, layout)
+    if best is None and layout != "auto":
+        best = _matched(root, _named(layout)[0], paths)
+    if best is None:
+        for archive in filter(is_archive, paths):
+            require_no_archive(root / archive)
+        if not paths:
+            raise InputError(root, "is empty", "is it mounted?")
+        problem = f"no known layout pairs photographs with masks in it ({len(paths)} files)"
+        raise InputError(root, problem, _REMEDY)
+    return checked(best)
+
+
+def recognised(root: Path, paths: list[str], layout: str = "auto") -> DataSet | None:
+    """The data set that `paths` (from `walk`) make up in the best-fitting layout, or None.
+
+    A layout's name stands for all the forms that it has.
+    """
+    bare = [without_part(without_suffix(path))[1] for path in paths if image_suffix(path)]
+    fitting = [each for each in _named(layout) if _has_mask(each, bare)]
+    best = max(
+        ((_matched(root, each, paths), each) for each in fitting), key=_fitness, default=None
+    )
+    return best[0] if best and any(entry.mask for entry in best[0].entries) else None
+
+
+def _named(name: str) -> Sequence[Layout]:
+    return [layout for layout in LAYOUTS if name in ("auto", layout.name)]
+
+
+def _has_mask(layout: Layout, bare: list[str]) -> bool:
+    """Whether there may be a mask among paths (without suffix): without one, no layout fits."""
+    masks = [pattern for role, pattern in _compiled(layout) if role == "mask"]
+    return any(pattern.fullmatch(path) for pattern in masks for path in bare)
+
+
+@functools.cache
+def _compiled(layout: Layout) -> tuple[tuple[str, re.Pattern], ...]:
+    flags = re.IGNORECASE | re.DOTALL  # a folder's name may hold a newline
+    return tuple((role, re.compile(pattern, flags)) for role, pattern in layout.patterns)
+
+
+def _fitness(matched: tuple[DataSet, Layout]) -> tuple[int, int, int, int]:
+    """How well a layout fits: many photographs with masks, few files for one role, folders named
+    for parts where it expects them, many files that belong to photographs."""
+    candidate, layout = matched
+    paired = sum(entry.mask is not None for entry in candidate.entries)
+    parts = sum(bool(entry.part) for entry in candidate.entries) if layout.has_parts else 0
+    belonging = sum(len(entry.files) - 1 for entry in candidate.entries)
+    return paired, -len(candidate.duplicates), parts, belonging
+
+
+def _matched(root: Path, layout: Layout, paths: list[str]) -> DataSet:
+    """Give each path its role by the first pattern that fits, and join roles by stem."""
+    patterns = _compiled(layout)
+    by_stem: dict[_Key, dict[str, str]] = {}
+    duplicates: list[tuple[str, str, str]] = []
+    ignored: list[str] = []
+    for path in paths:
+        match = _first_match(patterns, path)
+        if match is None:
+            ignored.append(path)
+            continue
+        role, key = match
+        roles = by_stem.setdefault(key, {})
+        rival = roles.setdefault(role, path)
+        if rival != path and _is_derived(rival) == _is_derived(path):
+            duplicates.append((role, rival, path))
+        elif _is_derived(rival):  # a derived mask is second choice
+            roles[role] = path
+    _join_case(by_stem)
+    lonely = [p for roles in by_stem.values() if "photograph" not in roles for p in roles.values()]
+    unmatched = tuple(sorted(lonely, key=name_bytes))
+    return DataSet(
+        root, layout.name, _entries(by_stem), unmatched, tuple(ignored), tuple(duplicates)
+    )
+
+
+def _join_case(by_stem: dict[_Key, dict[str, str]]) -> None:
+    """Give the files of a stem without a photograph to the only one that differs in case alone."""
+    by_folded: dict[tuple[str, ...], list[_Key]] = {}
+    for key, roles in by_stem.items():
+        if "photograph" in roles:
+            by_folded.setdefault(tuple(map(str.casefold, key)), []).append(key)
+    for key, roles in list(by_stem.items()):
+        candidates = by_folded.get(tuple(map(str.casefold, key)), [])
+        if "photograph" not in roles and len(candidates) == 1:
+            theirs = by_stem[candidates[0]]
+            for role in roles.keys() - theirs.keys():
+                theirs[role] = roles.pop(role)
+
+
+def _is_derived(path: str) -> bool:
+    return "masks_derived/" in path.lower()
+
+
+def _first_match(
+    patterns: tuple[tuple[str, re.Pattern], ...], path: str
+) -> tuple[str, _Key] | None:
+    if not image_suffix(path):
+        return None
+    part, bare = without_part(without_suffix(path))
+    for role, pattern in patterns:
+        match = pattern.fullmatch(bare)
+        if match:
+            folder = match.groupdict().get("folder", "")
+            return role, (part, nfc(folder), nfc(match["stem"]))
+    return None
+
+
+def _entries(by_stem: dict[_Key, dict[str, str]]) -> tuple[Entry, ...]:
+    entries = [
+        Entry(
+            id=without_suffix(roles["photograph"]),
+            photograph=roles["photograph"],
+            part=part,
+            stem=stem,
+            mask=roles.get("mask"),
+            mask2=roles.get("mask2"),
+            fov=roles.get("fov"),
+        )
+        for (part, _, stem), roles in by_stem.items()
+        if "photograph" in roles
+    ]
+    return tuple(sorted(entries, key=lambda entry: name_bytes(entry.id)))
+
+
+def checked(candidate: DataSet) -> DataSet:
+    """A data set whose files fit together, itself.
+
+    Raises:
+        InputError: if two files claim one role for one stem, or there is no photograph.
+    """
+    if candidate.duplicates:
+        role, first, second = candidate.duplicates[0]
+        problem = f"and {second} are both the {role} of one stem"
+        remedy = "remove one of them, or give --layout"
+        # Photographs of several folders, numbered in each; or a copy of them for each fold.
+        if len(places := _unlike_folders(first, second)) == 2:
+            root = candidate.root
+            remedy = (
+                f"give {root / places[0]} or {root / places[1]} alone, or name their files apart"
+            )
+        raise InputError(candidate.root / first, problem, remedy)
+    if not candidate.entries:
+        problem = f"holds no photograph in the layout {candidate.layout}"
+        raise InputError(candidate.root, problem, _REMEDY)
+    return candidate
+
+
+def _unlike_folders(first: str, second: str) -> list[str]:
+    """Two folders of a data set that hold paths which differ in that folder's name alone, or []."""
+    pairs = list(zip(first.split("/"), second.split("/"), strict=False))
+    unlike = [depth for depth, (one, other) in enumerate(pairs[:-1]) if one != other]
+    if len(unlike) != 1 or first.count("/") != second.count("/"):
+        return []
+    return ["/".join(path.split("/")[: unlike[0] + 1]) for path in (first, second)]

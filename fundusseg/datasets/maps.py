@@ -1,0 +1,256 @@
+"""Vessel maps to be scored or measured: a folder from infer, or any folder of maps.
+
+A map `x` is an image `x.png` (tif, gif, ...), with its probabilities in `x.prob.png` if that
+exists, or one file of arrays, `x.npz` or `x.h5`, with `map`, `probability`, or both. An image of
+more than four grey levels is read as probabilities. The pictures of a report are no maps.
+
+Of a folder that infer wrote only the maps that its status table lists count: others are of
+photographs that are gone. Where it holds one map in two formats, the file of arrays is read.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from fundusseg.config import DEFAULT_THRESHOLD, FrameConfig
+from fundusseg.datasets.folders import parted, walk
+from fundusseg.errors import InputError
+from fundusseg.files import arrays, encoders, images, masks
+from fundusseg.files.checksums import NAME as CHECKSUMS
+from fundusseg.files.checksums import read_checksums
+from fundusseg.files.manifest import NAME, read_manifest, whole_or_parts
+from fundusseg.files.models import calibration_from
+from fundusseg.files.names import nfc
+from fundusseg.files.status import NAME as STATUS
+from fundusseg.files.status import StatusRow, read_status
+from fundusseg.fundus.field_of_view import FieldOfView
+from fundusseg.fundus.geometry import canonical_geometry
+from fundusseg.fundus.small_objects import area_in_source_px, without_small_objects
+
+ARRAY_SUFFIXES = (".npz", ".h5")
+INFERS_SUFFIXES = (*ARRAY_SUFFIXES, ".png")
+
+
+@dataclass(frozen=True)
+class MapFile:
+    """The files of one map.
+
+    Attributes:
+        path: the map's own file.
+        probability: the .prob.png beside it; None if there is none.
+    """
+
+    id: str
+    path: Path
+    probability: Path | None = None
+
+
+@dataclass(frozen=True)
+class VesselMap:
+    """A map that was read.
+
+    Attributes:
+        vessels: bool (Y, X).
+        probability: float32 (Y, X) in [0, 1]; None for a binary map.
+    """
+
+    vessels: np.ndarray
+    probability: np.ndarray | None
+
+
+class MapFolder:
+    """The maps in a folder by id, and what infer wrote beside them.
+
+    Args:
+        paths: the files below `root`, from `folders.walk`, if the caller has them already.
+
+    Attributes:
+        files: the maps by id.
+        status: the rows of status.tsv (or of its parts, before they are merged).
+        unlisted: ids of files that status.tsv does not list, and that are not in `files`.
+        threshold: the model's, from the manifest; None without a manifest.
+        threshold_source: where that threshold comes from, from the manifest; "" without one.
+        model_sha256: the model's hash, from the manifest; "" without one.
+        calibration: what made its probabilities of the network's scores, from the manifest; None
+            where they are those scores.
+        trained_on: the beginnings of the SHA-256 of the photographs that the model saw, by part
+            ("train", "validation"), from the manifest; empty where it does not tell.
+
+    Raises:
+        InputError: if `root` is no folder or cannot be walked, two files are the map of one id,
+            or status.tsv or the manifest is damaged.
+    """
+
+    def __init__(self, root: Path, paths: list[str] | None = None):
+        self.root = root
+        if not root.is_dir():
+            raise InputError(root, "is no folder", "give the folder that infer wrote")
+        is_infers = is_written_by_infer(root)
+        paths, _ = parted(root, walk(root) if paths is None else paths, with_maps=True)
+        self.files = _map_files(root, paths, is_infers)
+        names = {nfc(id): id for id in self.files}
+        self.status: list[StatusRow] = []
+        for path in whole_or_parts(root, STATUS):
+            rows = read_status(path)
+            self.status += [replace(row, id=names.get(nfc(row.id), row.id)) for row in rows]
+        self._rows = {row.id: row for row in self.status}
+        self.unlisted = [id for id in self.files if id not in self._rows] if is_infers else []
+        for id in self.unlisted:
+            del self.files[id]
+        manifests = [read_manifest(path) for path in whole_or_parts(root, NAME)]
+        manifest = manifests[0] if manifests else {}
+        threshold = manifest.get("threshold")
+        self.threshold = None if threshold is None else float(threshold)
+        self.threshold_source = str(manifest.get("threshold_source") or "")
+        self.model_sha256 = str(manifest.get("model_sha256") or "")
+        self.trained_on: dict[str, list[str]] = manifest.get("trained_on", {})
+        self._config: dict = manifest.get("config", {})
+        self.calibration = calibration_from(self._config.get("calibration"), root / NAME)
+
+    def row(self, id: str) -> StatusRow | None:
+        """The row of a map in status.tsv; None in a folder that infer did not write."""
+        return self._rows.get(id)
+
+    def field_of_view(self, id: str) -> FieldOfView | None:
+        """The field of view in which infer drew a map, as status.tsv tells; None if it does not.
+
+        Raises:
+            InputError: if a cell of it is no number.
+        """
+        row = self.row(id)
+        if row is None or not row.fov_diameter_px:
+            return None
+        try:
+            y_px, x_px, diameter_px = map(float, (row.fov_y_px, row.fov_x_px, row.fov_diameter_px))
+            return FieldOfView(y_px, x_px, diameter_px, row.fov_method)
+        except ValueError as error:
+            problem = f"has a field of view of {id} that is none"
+            raise InputError(self.root / STATUS, problem, "run infer again") from error
+
+    def read(self, file: MapFile, threshold: float | None = None) -> VesselMap:
+        """Read a map and its probabilities.
+
+        Args:
+            threshold: in [0, 1]; a pixel is vessel if its probability is at least this. None
+                takes the map that is stored or, if only probabilities are, the manifest's
+                threshold (`DEFAULT_THRESHOLD` without a manifest). Binary maps ignore it. Small
+                objects are left out of a map so cut as infer left them out.
+
+        Raises:
+            InputError: if a file cannot be read, is a label image, has values that are no
+                probabilities, or the map and its probabilities differ in size.
+        """
+        vessels, probability = _stored(file)
+        if probability is not None and (vessels is None or threshold is not None):
+            fallback = DEFAULT_THRESHOLD if self.threshold is None else self.threshold
+            vessels = probability >= (fallback if threshold is None else threshold)
+            vessels = without_small_objects(vessels, self._smallest_px(file.id, vessels.shape))
+        assert vessels is not None  # there is a map, or it was cut from the probabilities
+        return VesselMap(vessels, probability)
+
+    def _smallest_px(self, id: str, shape: tuple[int, int]) -> float:
+        """The area in pixels of the source below which infer leaves objects out of a map."""
+        field_of_view, config = self.field_of_view(id), self._config
+        frame_area_px = config.get(
+            "smallest_object_px", config.get("smallest_part_px")
+        )  # its old name
+        if field_of_view is None or frame_area_px is None:
+            return 0
+        try:
+            frame = FrameConfig(config["frame"], tuple(config["frame_sizes_px"]))
+            size_px = frame.size_px(field_of_view.diameter_px)
+            geometry = canonical_geometry(frame.kind, size_px, shape, field_of_view)
+            return area_in_source_px(float(frame_area_px), geometry)
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                self.root / NAME, "is damaged (no frame)", "run infer again"
+            ) from error
+
+
+def is_written_by_infer(root: Path) -> bool:
+    """Whether a folder holds the status table that infer writes, or parts of one."""
+    return root.is_dir() and bool(whole_or_parts(root, STATUS))
+
+
+def _map_files(root: Path, paths: list[str], is_infers: bool) -> dict[str, MapFile]:
+    files: dict[str, MapFile] = {}
+    known, listed = set(paths), _listed(root) if is_infers else set()
+    for name in sorted(paths, key=lambda path: path not in listed):  # what the last run wrote first
+        id = _map_id(name)
+        if id is None:
+            continue
+        if id in files:
+            both = (name, files[id].path.name)
+            if is_infers and all(path.endswith(INFERS_SUFFIXES) for path in both):
+                continue  # the same map: in byte order the file of arrays comes first
+            problem = f"and {files[id].path.name} are both the map of {id}"
+            raise InputError(root / name, problem, "remove one of them")
+        probability = id + encoders.PROBABILITY_SUFFIX
+        files[id] = MapFile(id, root / name, root / probability if probability in known else None)
+    return files
+
+
+def _listed(root: Path) -> set[str]:
+    """The files that SHA256SUMS, or those of a job array's parts, name."""
+    paths = whole_or_parts(root, CHECKSUMS)
+    return {name for path in paths if path.is_file() for name, _ in read_checksums(path)}
+
+
+def _map_id(name: str) -> str | None:
+    """The id of the map in the file `name` (relative, with /); None for any other file."""
+    lower = name.lower()
+    if lower.endswith((encoders.PROBABILITY_SUFFIX, encoders.OVERLAY_SUFFIX)):
+        return None
+    if lower.endswith(ARRAY_SUFFIXES):
+        return str(PurePosixPath(name).with_suffix(""))
+    return images.without_suffix(name) if images.image_suffix(name) else None
+
+
+def _stored(file: MapFile) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The map, bool (Y, X), and the probability, float32 (Y, X); one of them may be None."""
+    if file.path.suffix.lower() in ARRAY_SUFFIXES:
+        return _stored_arrays(file.path)
+    if file.probability is not None:
+        vessels = masks.read_mask(file.path)
+        probability = masks.read_probability(file.probability)
+        _require_shape(file.probability, probability, vessels.shape)
+        return vessels, probability
+    grey = masks.read_probability(file.path)
+    if masks.is_binary(grey):
+        return masks.read_mask(file.path), None
+    masks.require_no_labels(file.path, grey)
+    return None, grey
+
+
+def _stored_arrays(path: Path) -> tuple[np.ndarray | None, np.ndarray | None]:
+    stored = _npz_arrays(path) if path.suffix.lower() == ".npz" else arrays.read_arrays(path)[0]
+    vessels, probability = stored.get("map"), stored.get("probability")
+    present = [values for values in (vessels, probability) if values is not None]
+    if not present:
+        raise InputError(path, "holds neither an array `map` nor `probability`")
+    for values in present:
+        if values.ndim != 2:
+            raise InputError(path, f"has an array of shape {values.shape}, not (Y, X)")
+        _require_shape(path, values, present[0].shape)
+    if vessels is not None and not masks.is_binary(vessels):
+        raise InputError(path, "has an array `map` of more than two values")
+    if probability is not None and not (
+        probability.min(initial=0) >= 0 and probability.max(initial=0) <= 1
+    ):
+        raise InputError(path, "has probabilities that are NaN or not in [0, 1]")
+    return (
+        None if vessels is None else vessels != 0,
+        None if probability is None else probability.astype(np.float32),
+    )
+
+
+def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
+    with arrays.open_npz(path) as file:
+        return {name: file[name] for name in ("map", "probability") if name in file.files}
+
+
+def _require_shape(path: Path, values: np.ndarray, shape: tuple[int, int]) -> None:
+    if values.shape != shape:
+        sizes = f"{values.shape[1]}x{values.shape[0]}, its map {shape[1]}x{shape[0]}"
+        raise InputError(path, f"is {sizes}", "run infer again for both")

@@ -1,0 +1,234 @@
+"""Shards: files of prepared samples, with all that training, prediction and scoring need.
+
+HDF5 holds many samples a file (`shard-00000-of-00008.h5`), NPZ one (`<id>.npz`); the keys
+are the same (see `samples`).
+"""
+
+import itertools
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from fnmatch import fnmatch
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fundusseg.datasets.samples import (
+    ARRAY_ATTRIBUTES,
+    FRAME_ARRAYS,
+    NATIVE_ARRAYS,
+    Sample,
+    SampleRef,
+    ShardHeader,
+    header_attributes,
+    header_from,
+    ref_from,
+    sample_arrays,
+    sample_attributes,
+    sample_from,
+)
+from fundusseg.errors import InputError
+from fundusseg.files import arrays
+from fundusseg.files.atomic import TEMPORARY_PREFIX, write_bytes
+from fundusseg.files.images import image_suffix
+from fundusseg.files.manifest import NAME as MANIFEST
+from fundusseg.files.manifest import WHOLE, Part, outputs_of, part_totals, read_manifest
+from fundusseg.files.names import name_bytes
+from fundusseg.serial import canonical_json
+
+
+def shard_name(shard: int, num_shards: int) -> str:
+    """The file name of shard number `shard` (from 0) of `num_shards`."""
+    return f"shard-{shard:05d}-of-{num_shards:05d}.h5"
+
+
+def write_shard(path: Path, header: ShardHeader, shard: int, samples: Iterable[Sample]) -> None:
+    """Write samples to one HDF5 shard, atomically; what its file will hold is in memory till then.
+
+    32 samples of 1024 pixels are some 200 MiB.
+    """
+    with arrays.new_hdf5(path) as file:
+        count = 0
+        for number, sample in enumerate(samples):
+            group = file.create_group(f"samples/{number:06d}")
+            group.attrs.update(sample_attributes(sample))
+            for name, values in sample_arrays(sample).items():
+                arrays.put(group, name, values, True, **ARRAY_ATTRIBUTES[name])
+            count = number + 1
+        file.attrs.update(header_attributes(header, shard, samples=count))
+
+
+def write_sample(path: Path, header: ShardHeader, sample: Sample) -> None:
+    """Write one sample to one NPZ file, atomically; its metadata is the JSON text `meta`.
+
+    In how many parts it was made is no part of it: N parts give the bytes of one run.
+    """
+    meta = {
+        "root": header_attributes(replace(header, num_shards=1)),
+        "sample": sample_attributes(sample),
+    }
+    named: dict[str, Any] = {"meta": np.array(canonical_json(meta)), **sample_arrays(sample)}
+    buffer = BytesIO()  # zipfile on a full disk says so in many lines
+    np.savez_compressed(buffer, **named)
+    write_bytes(path, buffer.getbuffer())
+
+
+class ShardFolder:
+    """The shards of one data set.
+
+    Raises:
+        InputError: if there is no shard, one is missing or damaged, they are of a newer
+            version, they were not prepared alike, or two hold one sample.
+    """
+
+    header: ShardHeader
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        h5_paths = sorted(root.glob("shard-*.h5")) if root.is_dir() else []
+        npz_paths = [] if h5_paths else _npz_files(root)
+        if not h5_paths and not npz_paths:
+            problem = "holds no shards (shard-*.h5 or *.npz)" if root.is_dir() else "is no folder"
+            remedy = "make them with: fundusseg prep SRC OUT"
+            if root.is_file():
+                remedy = f"give the folder of shards that it lies in, {root.parent}"
+            raise InputError(root, problem, remedy)
+        refs: list[SampleRef] = []
+        for path in h5_paths:
+            refs += self._h5_refs(path)
+        for path in npz_paths:
+            refs.append(self._npz_ref(path))
+        if h5_paths:
+            self._require_all(h5_paths)
+        self.refs = sorted(refs, key=lambda ref: name_bytes(ref.id))
+        self._require_single()
+        parts = self._parts(are_npz=bool(npz_paths))
+        if len(parts) > 1:
+            self._require_one_set(parts)
+        if npz_paths:
+            self._require_listed(npz_paths, parts)
+
+    def of_split(self, split: str) -> list[SampleRef]:
+        """The references of one split, or of all of them ("all"), by id in byte order."""
+        return [ref for ref in self.refs if split in ("all", ref.split)]
+
+    def read(self, ref: SampleRef, native: bool = False) -> Sample:
+        """Read a sample; the arrays at the source's own size only if `native`.
+
+        Raises:
+            InputError: if the shard is damaged.
+        """
+        wanted = FRAME_ARRAYS + (NATIVE_ARRAYS if native else ())
+        if ref.path.suffix == ".npz":
+            with _open_npz(ref.path) as file:
+                return sample_from(json.loads(str(file["meta"]))["sample"], file, wanted)
+        with arrays.open_hdf5(ref.path) as file:
+            group = file[ref.key]
+            return sample_from(dict(group.attrs), group, wanted)
+
+    def _h5_refs(self, path: Path) -> list[SampleRef]:
+        with arrays.open_hdf5(path) as file:
+            self._adopt(dict(file.attrs), path)
+            keys = [f"samples/{number:06d}" for number in range(int(file.attrs["samples"]))]
+            return [ref_from(dict(file[key].attrs), path, key) for key in keys]
+
+    def _npz_ref(self, path: Path) -> SampleRef:
+        with _open_npz(path) as file:
+            meta = json.loads(str(file["meta"]))
+            self._adopt(meta["root"], path)
+            return ref_from(meta["sample"], path, "")
+
+    def _adopt(self, attributes: dict, path: Path) -> None:
+        """Take the first shard's header for the folder's; the others must have the same."""
+        header = header_from(attributes, path)
+        if getattr(self, "header", header) != header:
+            remedy = "prepare the whole folder anew with --force"
+            raise InputError(path, "was prepared with other settings than its neighbours", remedy)
+        self.header = header
+
+    def _require_all(self, paths: list[Path]) -> None:
+        present = {path.name for path in paths}
+        for shard in range(self.header.num_shards):
+            name = shard_name(shard, self.header.num_shards)
+            if name not in present:
+                raise InputError(self.root / name, "is missing", "run the same prep again")
+
+    def _require_single(self) -> None:
+        """The parts of an array between whose tasks the data set changed hold some ids twice."""
+        for one, other in itertools.pairwise(self.refs):
+            if one.id == other.id:
+                problem = f"and {one.path.relative_to(self.root)} both hold {one.id}"
+                raise InputError(other.path, problem, "run the same prep again, all its parts")
+
+    def _parts(self, are_npz: bool) -> list[Part]:
+        """Those that prep's manifests are of: the whole or, before a merge, its parts."""
+        if (self.root / MANIFEST).is_file():
+            return [WHOLE]
+        total = self.header.num_shards
+        if are_npz:  # which do not tell
+            total = max(part_totals(self.root), default=1)
+        return [Part(number, total) for number in range(total)]
+
+    def _require_one_set(self, parts: list[Part]) -> None:
+        """Photographs that came or went between two parts may be in none of them, or in two."""
+        paths = [self.root / part.named(MANIFEST) for part in parts]
+        sets = {read_manifest(path).get("ids_sha256", "") for path in paths if path.is_file()}
+        if len(sets) > 1:
+            problem = "holds parts of a data set that changed in between"
+            raise InputError(self.root, problem, "run the same prep again, all its parts")
+
+    def _require_listed(self, paths: list[Path], parts: list[Part]) -> None:
+        """NPZ names do not tell how many there are, so what prep finished does."""
+        names = [part.named(MANIFEST) for part in parts]
+        unfinished = [name for name in names if not (self.root / name).is_file()]
+        if unfinished:
+            problem = f"is not finished ({unfinished[0]} is missing)"
+            raise InputError(self.root, problem, "run the same prep again")
+        listed = {self.root / name for part in parts for name, _ in outputs_of(self.root, part)}
+        for path in sorted(listed.difference(paths)):
+            raise InputError(path, "is missing", "run the same prep again")
+        for path in sorted(set(paths) - listed):
+            raise InputError(path, "is not what prep wrote here last", "move it elsewhere")
+
+
+@contextmanager
+def _open_npz(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
+    with arrays.open_npz(path) as file:
+        if "meta" not in file.files:
+            raise InputError(path, "is no fundusseg shard")
+        yield file
+
+
+def standing_header(root: Path) -> ShardHeader | None:
+    """The header of the first shard in a folder that can be read, finished or not; or None."""
+    for path in shard_files(root):
+        with suppress(InputError):
+            if path.suffix == ".npz":
+                with _open_npz(path) as file:
+                    return header_from(json.loads(str(file["meta"]))["root"], path)
+            with arrays.open_hdf5(path) as file:
+                return header_from(dict(file.attrs), path)
+    return None
+
+
+def are_shards(paths: Iterable[str]) -> bool:
+    """Whether the files of a folder are what prep writes: shard-*.h5, or .npz and no picture."""
+    paths = list(paths)
+    if any(fnmatch(path, "shard-*.h5") and "/" not in path for path in paths):
+        return True
+    return any(path.endswith(".npz") for path in paths) and not any(map(image_suffix, paths))
+
+
+def shard_files(root: Path) -> Iterator[Path]:
+    """The shard files directly in (HDF5) or below (NPZ) a folder, in order of name."""
+    yield from sorted(root.glob("shard-*.h5"))
+    yield from _npz_files(root)
+
+
+def _npz_files(root: Path) -> list[Path]:
+    """All but the temporary files that a killed or a living prep keeps there."""
+    paths = root.rglob("*.npz")
+    return sorted(path for path in paths if not path.name.startswith(TEMPORARY_PREFIX))

@@ -1,0 +1,223 @@
+"""What infer is given: a folder, a file, a list or shards, as one list of sources."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import NoReturn
+
+from fundusseg.datasets.folder_names import names_a_mask
+from fundusseg.datasets.folders import OF_A_SYSTEM, Walk, output_folders, parted, walked
+from fundusseg.datasets.layouts import data_set, recognised
+from fundusseg.datasets.listed import listed
+from fundusseg.datasets.samples import SampleRef
+from fundusseg.datasets.shards import ShardFolder, are_shards
+from fundusseg.errors import InputError, UsageError
+from fundusseg.files.images import image_suffix, without_suffix
+from fundusseg.files.kinds import ARCHIVES, UNKNOWN, by_kind, require_no_archive
+from fundusseg.files.ledger import LedgerFiles
+from fundusseg.files.masks import is_plain_mask
+from fundusseg.files.names import is_inside, name_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One input. id: its output's path without suffix, / kept.
+
+    before, suffix: what the photograph's path has before and after the id; a million paths
+    share them. ref: where the sample lies in a shard. refusal: why it cannot be taken at
+    all; such a source becomes a failed row.
+    """
+
+    id: str
+    before: str = ""
+    suffix: str = ""
+    ref: SampleRef | None = None
+    refusal: str = ""
+
+    @property
+    def file(self) -> str:
+        """The path of the photograph, or of the shard."""
+        return f"{self.before}{self.id}{self.suffix}" if self.ref is None else str(self.ref.path)
+
+    @property
+    def path(self) -> Path:
+        """The same as a path."""
+        return Path(self.file)
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Files of a folder that are no inputs, and what they are."""
+
+    paths: list[str]
+    what: str
+    may_be_photographs: bool = False
+
+
+@dataclass(frozen=True)
+class Sources:
+    """items in byte order of their ids."""
+
+    items: tuple[Source, ...]
+    shards: ShardFolder | None = None
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def sources(
+    given: str,
+    out: Path,
+    layout: str,
+    split: str,
+    keep_suffix: bool,
+    null_separated: bool,
+    allow_empty: bool = False,
+) -> Sources:
+    """The inputs that `given` names.
+
+    Args:
+        given: a folder, a file, a folder of shards, or "-" for a list on stdin.
+        out: the output folder, which is not walked.
+        layout: "auto", "none" (every image is a photograph), or a layout's name.
+        split: of shards only.
+        keep_suffix: keep the suffix in the id (a.jpg and a.png then differ).
+        null_separated: the list is separated by NUL, not by newline.
+        allow_empty: nothing to do is no error.
+
+    Raises:
+        UsageError: if there is no such path, or it is the output folder.
+        InputError: if there is nothing in it, an earlier run wrote it, or two inputs would write
+            one output.
+    """
+    path = Path(given)
+    if null_separated and given != "-":
+        raise UsageError(f"{given}: --null is for a list on stdin; give - as IN")
+    if given == "-":
+        found = Sources(tuple(_source(*name, keep_suffix) for name in listed(null_separated)))
+    elif path.is_dir():
+        if os.path.realpath(path) == os.path.realpath(out):
+            raise UsageError(f"{given}: is IN and OUT; choose another output folder")
+        below = walked(path, leave_out=out)
+        if are_shards(below.paths):
+            found = _sharded(path, split)
+        elif "" in output_folders(path, below.paths):
+            remedy = "give IN first, then OUT; take copied maps and tables out of it"
+            raise InputError(path, "is what an earlier run wrote", remedy)
+        else:
+            found = _walked(path, out, below, layout, keep_suffix)
+    elif path.is_file():
+        require_no_archive(path)
+        if path.suffix in (".h5", ".npz"):
+            remedy = f"give the folder of shards that it lies in, {path.parent}"
+            raise InputError(path, "is a file of arrays, not a photograph", remedy)
+        found = Sources((_source(_beginning(path.parent), path.name, keep_suffix),))
+    else:
+        raise UsageError(
+            f"{given}: does not exist; give a folder, a file, or - for a list on stdin"
+        )
+    if split != "all" and found.shards is None:
+        raise UsageError(f"{given}: --split is for shards; these are photographs")
+    if not found.items and not allow_empty:
+        _refuse_empty(given, found, out)
+    ordered = sorted(found.items, key=lambda source: name_bytes(source.id))
+    _require_distinct(ordered)
+    return Sources(tuple(ordered), found.shards, found.left_out)
+
+
+def _refuse_empty(given: str, found: Sources, out: Path) -> NoReturn:
+    """Raise: an archive that is not unpacked, a share that is not mounted, or no photograph."""
+    for left_out in found.left_out:
+        if left_out.what == ARCHIVES:
+            require_no_archive(Path(given) / left_out.paths[0])
+    finished = {record["key"] for record in LedgerFiles(out) if record["outputs"]}
+    if finished and given != "-":
+        problem = f"is empty, and {out} holds {len(finished)} maps of photographs that were there"
+        raise InputError(given, problem, "is it mounted? For an inbox, give --allow-empty")
+    raise InputError(given, "holds no photograph", "README.md lists the formats that are read")
+
+
+def _walked(root: Path, out: Path, below: Walk, layout: str, keep_suffix: bool) -> Sources:
+    """Photographs of a folder; of a data set only its photographs, not its masks."""
+    paths, outputs = parted(root, below.paths)
+    pictures = [path for path in paths if image_suffix(path)]
+    taken, roles, masks = pictures, set(), []
+    if layout != "none":
+        known = recognised(root, paths) if layout == "auto" else data_set(root, layout, out, paths)
+        if known is not None:
+            duplicates = {
+                path for role, *pair in known.duplicates if role == "photograph" for path in pair
+            }
+            taken = sorted({entry.photograph for entry in known.entries} | duplicates)
+            roles = set(pictures) - set(taken) - set(known.ignored)
+    without_role = sorted(set(pictures) - set(taken) - roles)
+    if layout != "none":
+        # Of an unknown layout all pictures are in question; where all seem masks, none is one.
+        masks = _masks(root, pictures if known is None else without_role)
+        if known is None and len(masks) == len(pictures):
+            masks = []
+        without_role = sorted(set(without_role) - set(masks))
+        taken = sorted(set(taken) - set(masks))
+    if len(without_role) > len(taken):  # a pair that strayed in makes no data set of a folder
+        taken, without_role = sorted([*taken, *without_role]), []
+    others = by_kind(root, paths).items()
+    left_out = (
+        *(LeftOut(names, kind, may_be_photographs=kind != UNKNOWN) for kind, names in others),
+        LeftOut(below.passed_over, OF_A_SYSTEM),
+        LeftOut(sorted(roles), "masks and fields of view"),
+        LeftOut(masks, "images that are masks, by name or by their two grey levels,", True),
+        LeftOut(outputs, "images in output folders of earlier runs", may_be_photographs=True),
+        LeftOut(
+            without_role,
+            "images without a role in this data set (--layout none takes all)",
+            may_be_photographs=True,
+        ),
+    )
+    before = _beginning(root)
+    items = [_source(before, path, keep_suffix) for path in taken]
+    for folder, reason in below.unreadable.items():
+        items.append(Source(f"{folder}/", before, refusal=reason))
+    return Sources(tuple(items), left_out=tuple(one for one in left_out if one.paths))
+
+
+def _masks(root: Path, pictures: list[str]) -> list[str]:
+    """Of pictures without a role those that are masks.
+
+    By name; and where the first of a folder, JPEGs aside, has two grey levels, all that have.
+    """
+    named = {path for path in pictures if names_a_mask(without_suffix(path))}
+    by_folder: dict[str, list[str]] = {}
+    for path in pictures:
+        if path not in named and not path.lower().endswith((".jpg", ".jpeg")):
+            by_folder.setdefault(path.rpartition("/")[0], []).append(path)
+    for first, *others in by_folder.values():
+        if is_plain_mask(root / first):
+            named |= {first, *(path for path in others if is_plain_mask(root / path))}
+    return sorted(named, key=name_bytes)
+
+
+def _sharded(root: Path, split: str) -> Sources:
+    folder = ShardFolder(root)
+    return Sources(tuple(Source(ref.id, ref=ref) for ref in folder.of_split(split)), folder)
+
+
+def _source(before: str, path: str, keep_suffix: bool) -> Source:
+    """The photograph `path` (with /), below what stands in `before`."""
+    suffix = "" if keep_suffix else image_suffix(path)
+    return Source(path[: len(path) - len(suffix)], before, suffix, refusal=_refusal(path))
+
+
+def _refusal(id: str) -> str:
+    return "" if is_inside(id) else "has an id outside the folder that it belongs to"
+
+
+def _beginning(folder: Path) -> str:
+    """What the paths of files in `folder` begin with."""
+    return str(folder / "_")[:-1]
+
+
+def _require_distinct(ordered: Iterable[Source]) -> None:
+    for source, other in pairwise(ordered):
+        if source.id == other.id:
+            problem = f"and {other.path} would write one output"
+            raise InputError(source.path, problem, "give --keep-suffix, or rename one of them")

@@ -1,0 +1,1 @@
+"""All that several workers of one training need: cluster, rendezvous, strategy, replicas."""

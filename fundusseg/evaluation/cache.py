@@ -1,0 +1,136 @@
+"""Whether a finished report is up to date, so that it is printed and not computed again."""
+
+import os
+from collections.abc import Collection
+from dataclasses import asdict
+from pathlib import Path
+
+from fundusseg.errors import InputError
+from fundusseg.files.checksums import NAME as CHECKSUMS
+from fundusseg.files.checksums import sha256_of
+from fundusseg.files.ledger import Ledger, LedgerFiles, output_stands, stamp
+from fundusseg.files.manifest import NAME, package_versions, require_no_stranger
+from fundusseg.files.status import NAME as STATUS
+from fundusseg.options import ScoreOptions
+from fundusseg.serial import config_hash
+
+_KEY = "score"
+_NO_INFLUENCE = ("out", "json", "jobs", "force")  # options that change no figure
+
+
+def fingerprint(
+    preds: list[Path], truth: Path, options: ScoreOptions, paths: dict[Path, list[str]]
+) -> str:
+    """A hash of the options, the versions, and size and time of every file that may be read.
+
+    Args:
+        paths: the files below each folder, from `folders.walk`.
+    """
+    asked = _asked(options)
+    inputs = [*preds, truth, *filter(None, (options.fov, options.groups, options.subjects))]
+    stamps = [[str(path), _stamps(path, paths.get(path))] for path in inputs]
+    return config_hash({"options": asked, "stamps": stamps, "versions": package_versions()})
+
+
+def stored_exit_code(out: Path, of_inputs: str) -> int | None:
+    """The exit code of the finished report in `out`.
+
+    Args:
+        of_inputs: the `fingerprint` that the report must have been made from.
+
+    Returns:
+        None if there is no such report, or one of its files is gone or was changed.
+    """
+    record = Ledger(out).records.get(_KEY)
+    if record is None or record["config"] != of_inputs:
+        return None
+    outputs = record["outputs"].items()
+    are_whole = all(output_stands(out / name, sha256) for name, sha256 in outputs)
+    return record["exit_code"] if are_whole else None
+
+
+def store(
+    out: Path, of_inputs: str, outputs: dict[str, str], exit_code: int, of_settings: str
+) -> None:
+    """Record that the report in `out` is finished.
+
+    Args:
+        of_inputs: the `fingerprint` that it was made from.
+        outputs: SHA-256 of its files by name.
+        of_settings: the `settings_hash` that it was made with.
+    """
+    ledger = LedgerFiles(out)
+    ledger.begin()
+    ledger.append(_KEY, of_inputs, outputs=outputs, exit_code=exit_code, settings=of_settings)
+
+
+def begin_report(out: Path, names: list[str]) -> None:
+    """Record that files of these names are score's, before they are written."""
+    ledger = LedgerFiles(out)
+    ledger.begin()
+    ledger.append(_KEY, "", outputs=dict.fromkeys(names))
+
+
+def settings_hash(preds: list[Path], truth: Path, out: Path, options: ScoreOptions) -> str:
+    """A hash of what was asked for: the options, and where the folders lie as seen from `out`."""
+    asked = _asked(options)
+    places = [os.path.relpath(path.resolve(), out.resolve()) for path in (*preds, truth)]
+    return config_hash({"options": asked, "places": [ascii(place) for place in places]})
+
+
+def require_same_settings(out: Path, of_settings: str) -> None:
+    """Refuse a folder with a report of other settings than those of this `settings_hash`.
+
+    Raises:
+        InputError: if so, naming --force.
+    """
+    record = Ledger(out).records.get(_KEY, {})
+    if record.get("settings", of_settings) != of_settings:
+        problem = "holds a report of other maps, another truth or other settings"
+        raise InputError(out, problem, "choose another folder, or give --force")
+
+
+def require_own_files(out: Path, names: Collection[str]) -> None:
+    """Refuse a folder in which files of these names are not score's.
+
+    Raises:
+        InputError: naming the file and --force.
+    """
+    record = Ledger(out).records.get(_KEY)
+    ours = {*record["outputs"], CHECKSUMS} if record else set()
+    for name in (*names, CHECKSUMS):
+        if name not in ours:
+            require_no_stranger(out / name, "score")
+
+
+def require_own_ledger(out: Path) -> None:
+    """Refuse a folder in which infer or prep has begun, though there is no manifest yet.
+
+    Raises:
+        InputError: if so.
+    """
+    if any(record["key"] != _KEY for record in LedgerFiles(out)):
+        problem = "is where another stage is at work"
+        raise InputError(out, problem, "choose another output folder")
+
+
+def _asked(options: ScoreOptions) -> dict[str, str]:
+    asked = {name: str(value) for name, value in asdict(options).items()}
+    return {name: value for name, value in asked.items() if name not in _NO_INFLUENCE}
+
+
+def _stamps(path: Path, names: list[str] | None) -> list:
+    """Of a file, or of all files of a folder, by name."""
+    if names is None:
+        return stamp(path)
+    return [[ascii(name), *_stamp(path / name)] for name in names]
+
+
+def _stamp(path: Path) -> list:
+    """Size and time; the hash of a file that every run rewrites, whose time tells nothing."""
+    try:
+        if path.name in (NAME, CHECKSUMS, STATUS):
+            return [sha256_of(path)]
+        return stamp(path)
+    except (OSError, InputError):  # such as a dangling link, which may not even be a map
+        return []

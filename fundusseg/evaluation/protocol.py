@@ -1,0 +1,175 @@
+"""The protocol: what a reader must know to compare the figures with others."""
+
+from collections import Counter
+
+from fundusseg.config import DEFAULT_THRESHOLD
+from fundusseg.datasets.maps import MapFolder
+from fundusseg.evaluation.image import SIMILARITY_SIZE_PX, TOLERANCE_DIAMETER_PX
+from fundusseg.evaluation.matching import Pairing, seen_in_training
+from fundusseg.evaluation.scoring import Evaluation
+from fundusseg.evaluation.systems import BASELINE, ORACLE, Cohort
+from fundusseg.files.manifest import package_versions
+from fundusseg.files.names import escaped
+from fundusseg.metrics.intervals import LEAST_RESAMPLED, LEAST_SUBJECTS, N_RESAMPLES
+from fundusseg.report.markdown import plain
+
+MOST_SIZES = 3
+
+
+def protocol(evaluation: Evaluation) -> dict[str, str]:
+    """What was scored, and how: a statement for each topic, in the order of the report."""
+    statements = {
+        "truth": _truth(evaluation),
+        "images": _images(evaluation),
+        "size": _size(evaluation),
+        "region": _region(evaluation),
+    }
+    for pairing in evaluation.pairings:
+        statements[f"maps {plain(escaped(pairing.label))}"] = _maps(evaluation, pairing)
+    if evaluation.baseline is not None:
+        statements[BASELINE] = (
+            "Sato's filter on the green channel at fixed scales, threshold "
+            f"{evaluation.baseline.threshold:.4f}: the one with the highest Dice on "
+            f"{evaluation.baseline.n_images} train images"
+        )
+    statements |= {"mean": _mean(evaluation.cohort), **_definitions()}
+    if any(system.role == ORACLE for system in evaluation.systems):
+        statements["oracle"] = (
+            "the maps cut anew at the threshold with the highest mean Dice on these very images "
+            "(small objects counted when it is chosen, then left out as infer does): what a better "
+            "threshold could gain, not a result"
+        )
+    return statements | {"versions": _versions()}
+
+
+def _truth(evaluation: Evaluation) -> str:
+    truth = evaluation.truth
+    layout = f", layout {truth.layout}" if truth.layout else ""
+    return f"{plain(escaped(truth.root.resolve().name))} ({truth.kind}{layout}), first observer"
+
+
+def _images(evaluation: Evaluation) -> str:
+    cohort = evaluation.cohort
+    split = "all images" if evaluation.split == "all" else f"split {evaluation.split}"
+    n_subjects = len(set(cohort.counted_subjects))
+    n_excluded = len(evaluation.items) - sum(cohort.counted)
+    statement = f"{sum(cohort.counted)} of {n_subjects} subjects, {split}"
+    if n_excluded:
+        statement += f"; {n_excluded} more excluded from all means: a map is missing or failed"
+    if evaluation.truth.unlabelled:
+        statement += f"; {evaluation.truth.unlabelled} photographs of the truth have no mask"
+    return statement
+
+
+def _size(evaluation: Evaluation) -> str:
+    sizes = Counter(f"{size.width_px}x{size.height_px}" for size in evaluation.sizes if size)
+    common = ", ".join(size for size, _ in sizes.most_common(MOST_SIZES))
+    more = f" and {len(sizes) - MOST_SIZES} other sizes" if len(sizes) > MOST_SIZES else ""
+    if evaluation.options.at == "prepared":
+        return f"prepared ({common}): truth and maps are resampled to the shards' frame"
+    return f"native ({common}{more}), truth and maps are not resampled"
+
+
+def _region(evaluation: Evaluation) -> str:
+    methods = Counter(size.fov_method for size in evaluation.sizes if size)
+    counts = ", ".join(f"{method}: {count}" for method, count in sorted(methods.items()) if method)
+    if evaluation.options.whole_frame:
+        return "whole frame, including the pixels outside the field of view"
+    if not counts:
+        return "whole frame: the field of view is not known (--fov provides one)"
+    if evaluation.has_infers_fields:
+        n_without = methods[""]
+        rest = f"; {n_without} without one on the whole frame" if n_without else ""
+        return f"inside the circles that infer found, from its status.tsv ({counts}){rest}"
+    return f"inside the field of view ({counts})"
+
+
+def _maps(evaluation: Evaluation, pairing: Pairing) -> str:
+    statement = _cut(evaluation, pairing)
+    if pairing.folder.unlisted:
+        statement += f"; {len(pairing.folder.unlisted)} maps not scored: not in its status.tsv"
+    seen = training_overlap(pairing)
+    return f"{statement}; {seen}" if seen else statement
+
+
+def training_overlap(pairing: Pairing) -> str:
+    """What a reader must know of photographs that the model has seen; "" if there are none."""
+    seen = seen_in_training(pairing)
+    if not any(seen.values()):
+        return ""
+    return (
+        f"{seen['train']} of the {len(pairing.maps)} photographs scored were trained on, "
+        f"{seen['validation']} validated on"
+    )
+
+
+def _cut(evaluation: Evaluation, pairing: Pairing) -> str:
+    folder, override = pairing.folder, evaluation.options.threshold
+    system = next(system for system in evaluation.systems if system.label == pairing.label)
+    if system.scores and not any(score and score.sweep is not None for score in system.scores):
+        return "binary, as stored" + ("" if override is None else "; --threshold does not apply")
+    if override is not None:
+        told = f"threshold {override:g}, from --threshold{_scale(folder)}"
+        return f"{told}, small objects left out as by infer"
+    if folder.threshold is None:
+        return (
+            f"binary maps as stored; threshold {DEFAULT_THRESHOLD:g} where there are only "
+            "probabilities"
+        )
+    source = folder.threshold_source or "the model's"
+    model = f", model {folder.model_sha256[:12]}" if folder.model_sha256 else ""
+    told = f"threshold {folder.threshold:g} from infer's manifest ({escaped(source)}){model}"
+    return told + _scale(folder)
+
+
+def _scale(folder: MapFolder) -> str:
+    """What a threshold is held against, where infer's manifest tells."""
+    if folder.threshold is None:
+        return ""
+    return ", on " + ("calibrated probabilities" if folder.calibration else "raw scores")
+
+
+def _mean(cohort: Cohort) -> str:
+    n_subjects = len(set(cohort.counted_subjects))
+    if n_subjects < LEAST_SUBJECTS:
+        own = f"too few ({n_subjects}) for an interval"
+    elif n_subjects < LEAST_RESAMPLED:
+        own = f"{n_subjects}, so a cluster-robust t interval"
+    else:
+        own = f"{n_subjects}, so a percentile bootstrap interval"
+    return (
+        f"over images, with a 95 % interval over subjects; here {own}. Percentile bootstrap, "
+        f"{N_RESAMPLES:,} draws of whole subjects (seed {cohort.seed}), from {LEAST_RESAMPLED} "
+        "subjects on; below, cluster-robust t with a degree of freedom less than subjects, cut at "
+        f"the figure's range; none below {LEAST_SUBJECTS}. Differences are paired by image"
+    )
+
+
+def _definitions() -> dict[str, str]:
+    return {
+        "pooled": "one figure from the pixels of all images together",
+        "undefined": (
+            "n/a, left out of the mean and counted; two empty masks agree (1), an empty and a "
+            "non-empty one do not (0, HD95 infinite)"
+        ),
+        "AUROC, AUPRC": "exact at 16 bits; AUPRC is average precision, without interpolation",
+        "clDice": "on Zhang and Suen's skeletons (scikit-image) of the masks inside the region",
+        "NSD": (
+            f"tolerance 1 and 2 px at a field of view of {TOLERANCE_DIAMETER_PX} px, scaled to "
+            "each image's; NSD and HD95 as defined by DeepMind's surface-distance; HD95 in px of "
+            "the size scored"
+        ),
+        "connected components": "8-connectivity",
+        "ECE": "of the vessel probability, 15 bins of equal width",
+        "MSE, SSIM, PSNR": (
+            f"whole maps averaged to {SIMILARITY_SIZE_PX}x{SIMILARITY_SIZE_PX}, in [-1, 1] (data "
+            "range 2); SSIM with a Gaussian window of 1.5 px, without its borders; measures of "
+            "image translation, not of segmentation"
+        ),
+    }
+
+
+def _versions() -> str:
+    versions = package_versions()
+    names = ("fundusseg", "numpy", "scipy", "scikit-image")
+    return ", ".join(f"{name} {versions[name]}" for name in names)

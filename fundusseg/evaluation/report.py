@@ -1,0 +1,192 @@
+"""What score prints and writes: the table or JSON, and the folder of a report."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from fundusseg.evaluation.cache import begin_report, require_own_files
+from fundusseg.evaluation.metrics_tsv import metrics_tsv
+from fundusseg.evaluation.pictures import ReportImage, galleries, plots
+from fundusseg.evaluation.protocol import protocol, training_overlap
+from fundusseg.evaluation.row_formats import (
+    FIGURE_BY_KEY,
+    TABLE_HEADER,
+    json_pool,
+    json_row,
+    json_stratum,
+    stratum_cells,
+    table_cells,
+)
+from fundusseg.evaluation.scoring import Evaluation
+from fundusseg.evaluation.summary import STRATUM_FIGURES, stratum_rows, table_rows
+from fundusseg.files.atomic import write_bytes, write_text
+from fundusseg.files.checksums import sha256_of
+from fundusseg.files.manifest import NAME, begin_anew, write_manifest
+from fundusseg.files.status import escaped
+from fundusseg.report import markdown
+
+FORMAT = "fundusseg-score"
+VERSION = 1
+
+METRICS, SUMMARY, TABLE, REPORT = "metrics.tsv", "summary.json", "table.md", "report.md"
+TEXTS = (METRICS, SUMMARY, TABLE, REPORT)
+PRINTED = {False: TABLE, True: SUMMARY}  # the file that holds what goes to stdout, by --json
+
+
+class Report:
+    """The texts of a report. Rows are computed once: each interval may take 10,000 draws."""
+
+    def __init__(self, evaluation: Evaluation):
+        self.evaluation = evaluation
+        self.protocol = protocol(evaluation)
+        self.rows = table_rows(evaluation.systems, evaluation.cohort)
+        self.strata = stratum_rows(evaluation.systems, evaluation.strata, evaluation.cohort)
+
+    def printed(self, as_json: bool) -> str:
+        """What goes to stdout."""
+        return self.json() if as_json else self.table()
+
+    def table(self) -> str:
+        """All figures as a Markdown table, above it the region and what the models had seen."""
+        lines = [f"Region: {self.protocol['region']}."]
+        for pairing in self.evaluation.pairings:
+            if seen := training_overlap(pairing):
+                lines.append(f"{markdown.plain(escaped(pairing.label))}: {seen}.")
+        table = markdown.table(TABLE_HEADER, map(table_cells, self.rows), text_columns=2)
+        return "".join(f"{line}\n\n" for line in lines) + table
+
+    def json(self) -> str:
+        """All figures as JSON: NaN is null, infinity "inf"."""
+        evaluation = self.evaluation
+        summary = {
+            "format": FORMAT,
+            "version": VERSION,
+            "protocol": self.protocol,
+            "rows": [json_row(row) for row in self.rows],
+            "strata": [json_stratum(row) for row in self.strata],
+            "pooled_counts": {
+                escaped(system.label): json_pool(system) for system in evaluation.systems
+            },
+            "failures": {
+                escaped(label): {escaped(id): escaped(reason) for id, reason in faults.items()}
+                for label, faults in evaluation.faults.items()
+            },
+            "maps_without_truth": {
+                escaped(pairing.label): [escaped(id) for id in pairing.without_truth]
+                for pairing in evaluation.pairings
+            },
+        }
+        return json.dumps(summary, indent=1, sort_keys=True) + "\n"
+
+    def markdown(self, pictures: Iterable[ReportImage]) -> str:
+        """The report; the table of all figures is its last block."""
+        labels = ", ".join(escaped(pairing.label) for pairing in self.evaluation.pairings)
+        truth = escaped(self.evaluation.truth.root.resolve().name)
+        statements = (f"**{topic}**: {said}" for topic, said in self.protocol.items())
+        shown = "\n".join(markdown.picture(picture.name, picture.title) for picture in pictures)
+        sections = (
+            ("Protocol", markdown.bullets(statements)),
+            ("Plots and images", shown),
+            ("Strata", self._strata_table()),
+            ("Missing and failed", self._fault_table()),
+            ("Maps without a truth", self._maps_without_truth()),
+            ("Figures", self.table()),
+        )
+        return markdown.document(f"{labels} against {truth}", sections)
+
+    def _strata_table(self) -> str:
+        if not self.strata:
+            return ""
+        titles = (FIGURE_BY_KEY[key].title for key in STRATUM_FIGURES)
+        header = ("grouping", "stratum", "of", "images", "subjects", *titles)
+        return markdown.table(header, map(stratum_cells, self.strata), text_columns=3)
+
+    def _fault_table(self) -> str:
+        unprepared = self.evaluation.truth.unprepared
+        rows = [(id, "prep", reason) for id, reason in unprepared.items()]
+        rows += [
+            (escaped(id), escaped(label), escaped(reason))
+            for label, faults in self.evaluation.faults.items()
+            for id, reason in faults.items()
+        ]
+        if not rows:
+            return "None.\n"
+        return markdown.table(("image", "of", "what"), rows, text_columns=3)
+
+    def _maps_without_truth(self) -> str:
+        lines = []
+        for pairing in self.evaluation.pairings:
+            if pairing.without_truth:
+                ids = [markdown.plain(escaped(id)) for id in pairing.without_truth]
+                label = markdown.plain(escaped(pairing.label))
+                lines.append(f"{label}: {len(ids)} not scored: {markdown.named_in_a_line(ids)}")
+        return markdown.bullets(lines)
+
+
+def write_report(report: Report, out: Path) -> dict[str, str]:
+    """Write the report's files to `out`, the manifest last.
+
+    Returns:
+        SHA-256 of each file by name, the manifest's too.
+
+    Raises:
+        InputError: if the file system refuses.
+    """
+    evaluation = report.evaluation
+    pictures = [*plots(evaluation), *galleries(evaluation)]
+    names = [picture.name for picture in pictures]
+    if not evaluation.options.force:
+        require_own_files(out, names)
+    begin_report(out, [*TEXTS, NAME, *names])
+    begin_anew(out)
+    for picture in pictures:
+        write_bytes(out / picture.name, picture.png)
+    texts = {
+        METRICS: metrics_tsv(evaluation),
+        SUMMARY: report.json(),
+        TABLE: report.table(),
+        REPORT: report.markdown(pictures),
+    }
+    for name, text in texts.items():
+        write_text(out / name, text)
+    outputs = {name: sha256_of(out / name) for name in (*texts, *names)}
+    failures = {
+        f"{label}/{id}": reason
+        for label, faults in evaluation.faults.items()
+        for id, reason in faults.items()
+    }
+    settings, inputs = _settings(evaluation), _inputs(evaluation)
+    write_manifest(out, "score", settings, outputs, inputs=inputs, failures=failures)
+    return outputs | {NAME: sha256_of(out / NAME)}
+
+
+def _settings(evaluation: Evaluation) -> dict:
+    options = evaluation.options
+    return {
+        "split": evaluation.split,
+        "layout": evaluation.truth.layout,
+        "at": options.at,
+        "whole_frame": options.whole_frame,
+        "threshold": options.threshold,
+        "baseline": options.baseline,
+        "seed": options.seed,
+    }
+
+
+def _inputs(evaluation: Evaluation) -> dict[str, str]:
+    """SHA-256 of every map and mask that was scored, and of the tables given, by name."""
+    options, truth = evaluation.options, evaluation.truth
+    paths = {"groups": options.groups, "subjects": options.subjects}
+    for item, size in zip(evaluation.items, evaluation.sizes, strict=True):
+        if size is not None:
+            for path in truth.files(item):
+                paths[f"truth/{path.relative_to(truth.root)}"] = path
+            if evaluation.given_fields is not None:
+                paths[f"fov/{item.id}"] = evaluation.given_fields.path_of(item)
+    for pairing in evaluation.pairings:
+        for id in pairing.maps.keys() - evaluation.faults[pairing.label].keys():
+            file = pairing.maps[id]
+            for path in filter(None, (file.path, file.probability)):
+                paths[f"{pairing.label}/{path.relative_to(pairing.folder.root)}"] = path
+    hashes = {path: sha256_of(path) for path in set(paths.values()) if path is not None}
+    return {name: hashes[path] for name, path in paths.items() if path is not None}

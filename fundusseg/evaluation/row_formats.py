@@ -1,0 +1,91 @@
+"""Rows of the tables as cells of a Markdown table, and as JSON."""
+
+import math
+from dataclasses import asdict
+
+from fundusseg.evaluation.metrics_tsv import NOT_APPLICABLE
+from fundusseg.evaluation.summary import FIGURES, Row, StratumRow
+from fundusseg.evaluation.systems import System
+from fundusseg.files.status import escaped
+from fundusseg.metrics.intervals import Interval
+from fundusseg.report import markdown
+
+TABLE_HEADER = (
+    "figure",
+    "of",
+    "mean over images",
+    "95 % interval",
+    "pooled",
+    "images",
+    "subjects",
+    "n/a",
+)
+FIGURE_BY_KEY = {figure.key: figure for figure in FIGURES}
+
+
+def table_cells(row: Row) -> tuple[str, ...]:
+    """A line of the table of all figures, under `TABLE_HEADER`."""
+    of, interval, decimals = escaped(row.of), row.interval, row.figure.decimals
+    if interval is None:
+        return (row.figure.title, of, *[NOT_APPLICABLE] * 3, "", "", "")
+    return (
+        row.figure.title,
+        of,
+        markdown.number(interval.mean, decimals),
+        markdown.interval(interval.low, interval.high, decimals),
+        markdown.number(row.pooled, decimals),
+        str(interval.n_images),
+        str(interval.n_subjects),
+        str(interval.n_undefined),
+    )
+
+
+def stratum_cells(row: StratumRow) -> tuple[str, ...]:
+    """A line of the table of strata: names, numbers, then a cell for each figure."""
+    figures = (_stratum_cell(key, interval) for key, interval in row.intervals.items())
+    names = (escaped(row.grouping), escaped(row.stratum), escaped(row.of))
+    return (*names, str(row.n_images), str(row.n_subjects), *figures)
+
+
+def json_row(row: Row) -> dict:
+    """A row for JSON; without a mean if the figure does not apply to binary maps."""
+    names = {"figure": row.figure.key, "of": escaped(row.of), "role": row.role}
+    return {**names, **_json_interval(row.interval), "pooled": _json_number(row.pooled)}
+
+
+def json_stratum(row: StratumRow) -> dict:
+    """The figures of one stratum for JSON."""
+    return {
+        "grouping": escaped(row.grouping),
+        "stratum": escaped(row.stratum),
+        "of": escaped(row.of),
+        "n_images": row.n_images,
+        "n_subjects": row.n_subjects,
+        "figures": {key: _json_interval(interval) for key, interval in row.intervals.items()},
+    }
+
+
+def json_pool(system: System) -> dict:
+    """The pooled counts, from which all pooled figures but those of probabilities follow."""
+    return {**asdict(system.pool.counts), "centreline": asdict(system.pool.centreline)}
+
+
+def _stratum_cell(key: str, interval: Interval | None) -> str:
+    if interval is None:
+        return NOT_APPLICABLE
+    decimals = FIGURE_BY_KEY[key].decimals
+    mean = markdown.number(interval.mean, decimals)
+    bounds = markdown.interval(interval.low, interval.high, decimals)
+    return mean if math.isnan(interval.mean) else f"{mean} ({bounds})"
+
+
+def _json_interval(interval: Interval | None) -> dict:
+    values = {} if interval is None else asdict(interval)
+    return {key: _json_number(value) for key, value in values.items()}
+
+
+def _json_number(value: float | None) -> float | str | None:
+    """NaN as null, infinity as "inf"."""
+    if value is None or math.isnan(value):
+        return None
+    return str(value) if math.isinf(value) else value

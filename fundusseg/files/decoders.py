@@ -1,0 +1,330 @@
+"""Decoders of image files: what a file shows, whatever its format, depth and colour model.
+
+Pillow reads what fundus data sets come in, LZW-compressed TIFF and palette GIF included;
+tifffile is the second try for TIFFs that Pillow cannot, such as 16-bit colour in separate planes.
+"""
+
+import gzip
+import logging
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import tifffile
+from PIL import Image, ImageFile, ImageOps
+
+from fundusseg.errors import InputError, PictureFault
+from fundusseg.files.wholeness import require_whole_jpeg, require_whole_png
+
+MOST_OVERSHOT = 2.0  # what a resampling may make of 1
+LEAST_WHITE = 16.0  # the brightest value of even a dark photograph whose white is 255
+OVERSHOT = 0.01  # of the largest value: what a resampling leaves below 0
+MOST_BELOW = 0.01  # of the values; of whitened ones it is half
+
+Image.MAX_IMAGE_PIXELS = 250_000_000
+# Odd metadata is no concern of a user; what cannot be decoded comes as an error anyway.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+
+# TIFF tags
+_KIND, _BITS_PER_SAMPLE, _PHOTOMETRIC, _DESCRIPTION, _ORIENTATION = 254, 258, 262, 270, 274
+_TURNS = range(2, 9)  # of the orientations; 1 is upright
+_REDUCED_OR_MASK = 0b101  # bits of _KIND
+_WHITE_IS_ZERO = 0
+# What ImageJ and OME write of a picture in colours that takes a page for each.
+_CHANNELS_IN_PAGES = re.compile(r'^channels=3$|\bSizeC="3"', re.MULTILINE)
+LEAST_OF_A_PAGE = 0.3  # of the largest one's area; what is smaller is its thumbnail
+JPEG_FORMATS = ("JPEG", "MPO")
+_GREY_MODES = ("1", "L", "I", "F", "I;16", "I;16L", "I;16B")
+_SWAPPED_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
+
+Page = TypeVar("Page")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The one picture in the image file `path`, upright.
+
+    values: (Y, X, 1 or 3), grey or RGB in the depth of the file: bool, integer or floating point.
+    More is brighter. What alpha hides is 0. alpha: uint8 (Y, X); None if it hides nothing, or all.
+    is_turned: by an orientation in the file. is_jpeg: values next to each other may mean the same.
+    """
+
+    path: Path
+    values: np.ndarray
+    alpha: np.ndarray | None
+    is_turned: bool
+    is_jpeg: bool
+
+    def scaled_to_8_bit(self) -> np.ndarray:
+        """The values as uint8 (Y, X, 1 or 3).
+
+        Integers go from 0 to the smallest 2^n - 1, n at least 8, that holds the largest, since
+        cameras store 10 to 14 bits in 16. Floating-point values go from 0 to 1, or else as
+        integers do; what is no number is 0.
+
+        Raises:
+            PictureFault: if values are below 0 by more than a resampling leaves.
+        """
+        values = self.values
+        if values.dtype == np.uint8:
+            return values
+        if np.iscomplexobj(values):
+            raise PictureFault("has complex values, no grey levels", "save their magnitudes")
+        if np.issubdtype(values.dtype, np.floating):  # MATLAB may put NaN outside the field of view
+            if not np.isfinite(values).any():
+                raise PictureFault("has no value that is a number", "save it again")
+            values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+            _require_known_range(float(values.max(initial=0)))
+        low, high = float(values.min(initial=0)), float(values.max(initial=0))
+        if low < 0 and (values < -OVERSHOT * max(high, -low)).mean() > MOST_BELOW:
+            problem = f"has values from {low:g} to {high:g}, no grey levels"
+            raise PictureFault(problem, "save it with values from 0 on")
+        return np.clip(np.rint(values * (255.0 / white_level(values))), 0, 255).astype(np.uint8)
+
+
+def _require_known_range(largest: float) -> None:
+    """Raise if floating-point values go neither from 0 to 1 nor from 0 to 255 or more.
+
+    Raises:
+        PictureFault: if so.
+    """
+    if MOST_OVERSHOT < largest < LEAST_WHITE:
+        problem = f"has values up to {largest:g}, neither 0 to 1 nor 0 to 255"
+        raise PictureFault(problem, "scale it")
+
+
+def white_level(values: np.ndarray) -> float:
+    """The value of white in a picture with these values; see `Picture.scaled_to_8_bit`."""
+    if values.dtype == bool:
+        return 1.0
+    largest = float(values.max(initial=0))
+    if np.issubdtype(values.dtype, np.floating) and largest <= MOST_OVERSHOT:
+        return 1.0  # as scikit-image and MATLAB have it
+    return 2.0 ** max(8, int(np.ceil(largest)).bit_length()) - 1
+
+
+def decoded(data: bytes, path: Path) -> Picture:
+    """The picture in `data`, the bytes of the file `path`.
+
+    Raises:
+        InputError: if it is damaged, or no image.
+        PictureFault: if it is a JPEG or PNG that is not whole, or holds several pictures.
+        MemoryError: if there is not enough.
+    """
+    try:
+        if path.suffix.lower() == ".gz":
+            data = gzip.decompress(data)
+        return _decoded(data, path)
+    except (MemoryError, PictureFault):
+        raise
+    # Decoders raise whatever they like on a damaged file: it must cost this image only.
+    except Exception as error:
+        # An object's address in the message would make each run's status table differ.
+        reason = re.sub(r"<[^>]*>", "", str(error))
+        reason = " ".join(reason.split()) or type(error).__name__
+        if "out of memory" in reason:  # as Pillow has it from libtiff
+            raise MemoryError from error
+        raise InputError(path, f"is no image that can be decoded ({reason[:120]})") from error
+
+
+def is_turned(path: Path) -> bool:
+    """Whether an orientation in the head of a file turns its picture; False if none is read."""
+    try:
+        with Image.open(path) as image:
+            return image.getexif().get(_ORIENTATION, 1) in _TURNS
+    except Exception:  # whoever reads the picture itself says what is wrong
+        return False
+
+
+def _decoded(data: bytes, path: Path) -> Picture:
+    try:
+        values, orientation, format = _by_pillow(data)
+    except (Image.DecompressionBombError, MemoryError, PictureFault):
+        raise
+    except Exception:
+        if not data.startswith((b"II*\0", b"MM\0*")):
+            raise
+        values, orientation, format = _by_tifffile(data)
+    if values.ndim == 2:
+        values = values[..., np.newaxis]
+    n_colours = 3 if values.shape[2] >= 3 else 1
+    alpha = None
+    if values.shape[2] > n_colours:
+        alpha = values[..., n_colours]
+        alpha = np.rint(alpha * (255.0 / white_level(alpha))).astype(np.uint8)
+        alpha = alpha if (alpha < 128).any() and (alpha >= 128).any() else None
+    values = values[..., :n_colours]
+    if alpha is not None:
+        values = np.where(alpha[..., np.newaxis] < 128, np.zeros((), values.dtype), values)
+    return Picture(
+        path, np.ascontiguousarray(values), alpha, orientation in _TURNS, format in JPEG_FORMATS
+    )
+
+
+def _one_picture(pages: list[Page], description: str) -> list[Page]:
+    """The pages of the one picture in a file: one, or three channels.
+
+    Raises:
+        PictureFault: if there are more, or none.
+    """
+    if len(pages) == 1 or (len(pages) == 3 and _CHANNELS_IN_PAGES.search(description)):
+        return pages
+    if not pages:
+        raise PictureFault("holds no picture", "save it again")
+    raise PictureFault(f"holds {len(pages)} pictures", "save each as a file of its own")
+
+
+def _of_channels(pages: list[np.ndarray]) -> np.ndarray:
+    """The values (Y, X, channels) of a picture that has a channel in each page.
+
+    Raises:
+        PictureFault: if a page is a picture in colours by itself.
+    """
+    if any(page.ndim == 3 and page.shape[2] > 1 for page in pages):
+        raise PictureFault(f"holds {len(pages)} pictures", "save each as a file of its own")
+    return np.dstack(pages)
+
+
+def _by_pillow(data: bytes) -> tuple[np.ndarray, int, str]:
+    """Values (Y, X) or (Y, X, channels), upright; the orientation that they had; the format."""
+    with Image.open(BytesIO(data)) as image:
+        description = str(getattr(image, "tag_v2", {}).get(_DESCRIPTION, ""))
+        numbers = _full_pages(image)
+        format = str(image.format)
+    pages = [_pillow_page(data, number) for number in _one_picture(numbers, description)]
+    values, orientation = pages[0]
+    if len(pages) > 1:
+        values = _of_channels([values for values, _ in pages])
+    return values, orientation, format
+
+
+def _full_pages(image: ImageFile.ImageFile) -> list[int]:
+    """The numbers of a file's pages without thumbnails, reduced copies and masks of others."""
+    areas = {}
+    for number in range(getattr(image, "n_frames", 1)):
+        image.seek(number)
+        if not getattr(image, "tag_v2", {}).get(_KIND, 0) & _REDUCED_OR_MASK:
+            areas[number] = image.width * image.height
+    # Cameras put previews of any size behind a photograph, in the format of stereo pairs.
+    least = max(areas.values(), default=0) * (1 if image.format == "MPO" else LEAST_OF_A_PAGE)
+    return [number for number, area in areas.items() if area >= least] or [0]
+
+
+def _pillow_page(data: bytes, number: int) -> tuple[np.ndarray, int]:
+    """Values of a page, upright: grey as it is, colour (palette, CMYK) as RGB; its orientation."""
+    with _opened(data, number) as image:
+        if image.format == "PNG":
+            require_whole_png(data)
+        tags = getattr(image, "tag_v2", {})
+        orientation = tags.get(_ORIENTATION, 1)  # which a TIFF loses when it is loaded
+        is_inverted = tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO and image.mode not in ("1", "L")
+        if any(tile.args == "LA;16B" for tile in image.tile):
+            values = _16_bit_grey_and_alpha(image)
+            orientation = image.getexif().get(_ORIENTATION, 1)
+        elif _is_deep(image) and image.mode in ("RGB", "RGBA"):
+            values = _16_bit_colour(image, data, number)
+            orientation = max(orientation, image.getexif().get(_ORIENTATION, 1))
+        else:
+            image.load()
+            if image.format in JPEG_FORMATS:
+                require_whole_jpeg(data[getattr(image, "offset", 0) :], image)
+            orientation = max(orientation, image.getexif().get(_ORIENTATION, 1))
+            ImageOps.exif_transpose(image, in_place=True)
+            values = _plain_values(image)
+    return (_negative(values) if is_inverted else values), orientation
+
+
+@contextmanager
+def _opened(data: bytes, number: int) -> Iterator[ImageFile.ImageFile]:
+    with Image.open(BytesIO(data)) as image:
+        image.seek(number)
+        yield image
+
+
+def _is_deep(image: ImageFile.ImageFile) -> bool:
+    bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
+    return max(bits) == 16 or any(";16" in str(tile.args) for tile in image.tile)
+
+
+def _plain_values(image: Image.Image) -> np.ndarray:
+    if image.has_transparency_data and image.mode not in _GREY_MODES[2:]:
+        return np.asarray(image.convert("RGBA"))
+    is_plain = image.mode in (*_GREY_MODES, "RGB")
+    return np.asarray(image if is_plain else image.convert("RGB"))
+
+
+def _16_bit_colour(image: ImageFile.ImageFile, data: bytes, number: int) -> np.ndarray:
+    """uint16 (Y, X, 3 or 4). Pillow keeps the high bytes; told the other byte order, the low."""
+    high = np.asarray(ImageOps.exif_transpose(image))
+    with _opened(data, number) as image:
+        image.tile = [tile._replace(args=_other_byte_order(tile.args)) for tile in image.tile]
+        low = np.asarray(ImageOps.exif_transpose(image))
+    return high * np.uint16(256) + low
+
+
+def _16_bit_grey_and_alpha(image: ImageFile.ImageFile) -> np.ndarray:
+    """uint16 (Y, X, 2) of a PNG. Pillow keeps the high bytes; as four channels it keeps all."""
+    image._mode = "RGBA"
+    image.tile = [tile._replace(args="RGBA") for tile in image.tile]
+    pairs = np.asarray(ImageOps.exif_transpose(image))
+    return pairs[..., 0::2] * np.uint16(256) + pairs[..., 1::2]
+
+
+def _other_byte_order(args: str | tuple | None) -> str | tuple:
+    """A decoder's arguments with, say, RGB;16L in place of RGB;16B."""
+    order, *rest = args if isinstance(args, tuple) else (args,)
+    name, _, bits = str(order).partition(";16")
+    if bits not in _SWAPPED_ORDER:
+        raise ValueError(f"16-bit colour stored as {order}")
+    swapped = f"{name};16{_SWAPPED_ORDER[bits]}"
+    return (swapped, *rest) if isinstance(args, tuple) else swapped
+
+
+def _by_tifffile(data: bytes) -> tuple[np.ndarray, int, str]:
+    """As `_by_pillow`."""
+    with tifffile.TiffFile(BytesIO(data)) as file:
+        whole = (page.aspage() for page in file.pages)
+        pages = [page for page in whole if not page.subfiletype & _REDUCED_OR_MASK]
+        chosen = _one_picture(pages, pages[0].description if pages else "")
+        values = [_tifffile_page(page) for page in chosen]
+        tag = chosen[0].tags.get(_ORIENTATION)
+    orientation = 1 if tag is None else int(tag.value)
+    picture = np.dstack(values) if len(values) == 1 else _of_channels(values)
+    return _upright(picture, orientation), orientation, "TIFF"
+
+
+def _tifffile_page(page: tifffile.TiffPage) -> np.ndarray:
+    """Values (Y, X) or (Y, X, channels) as stored, white brightest, and alpha."""
+    if page.photometric not in (0, 1, 2):
+        raise ValueError(f"colour model {page.photometric}")
+    values = page.asarray()
+    if values.ndim == 3 and page.axes == "SYX":  # colour in separate planes
+        values = np.moveaxis(values, 0, 2)
+    if values.ndim not in (2, 3) or values.size == 0:
+        raise ValueError("there is no picture in it")
+    n_colours = 3 if page.photometric == 2 else 1
+    has_alpha = page.extrasamples[:1] in ((1,), (2,))
+    if values.ndim == 3:
+        values = values[..., : n_colours + has_alpha]
+    return _negative(values) if page.photometric == _WHITE_IS_ZERO else values
+
+
+def _negative(values: np.ndarray) -> np.ndarray:
+    return (white_level(values) - values).astype(values.dtype)
+
+
+def _upright(values: np.ndarray, orientation: int) -> np.ndarray:
+    """Stored values (Y, X, channels) turned as TIFF's orientation 1 to 8 says."""
+    if orientation in (5, 6, 7, 8):
+        values = values.swapaxes(0, 1)
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    return values[::-1] if orientation in (3, 4, 7, 8) else values

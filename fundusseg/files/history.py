@@ -1,0 +1,37 @@
+"""history.csv: how a training went, a row every so many steps."""
+
+from pathlib import Path
+
+from fundusseg.files.atomic import write_text
+
+COLUMNS = tuple(
+    "step epoch generator_loss adversarial_loss segmentation_loss l1_loss discriminator_loss"
+    " learning_rate validation_dice validation_auroc validation_l1 threshold".split()
+)
+
+
+class History:
+    """Rows by column name; losses are means over the steps since the row before."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+
+    def add(self, step: int, epoch: float, figures: dict[str, float]) -> None:
+        """Add a row."""
+        self.rows.append({"step": step, "epoch": round(epoch, 4), **figures})
+
+    def last_step_with(self, column: str) -> int:
+        """The last step whose row has a figure in `column`; 0 if there is none."""
+        return max((int(row["step"]) for row in self.rows if column in row), default=0)
+
+    def write(self) -> None:
+        """Write all rows, atomically; a figure that a row has not is an empty cell."""
+        lines = [",".join(COLUMNS)]
+        for row in self.rows:
+            lines.append(",".join(_cell(row.get(column)) for column in COLUMNS))
+        write_text(self.path, "\n".join(lines) + "\n")
+
+
+def _cell(figure: float | None) -> str:
+    return "" if figure is None else f"{figure:.8g}"

@@ -1,0 +1,110 @@
+"""Image files: their suffixes, their bytes, and photographs.
+
+One read of a file serves the decoder and the hash.
+"""
+
+import hashlib
+import re
+import stat
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fundusseg.errors import InputError, UnavailableError, blamed_on
+from fundusseg.files.decoders import decoded
+
+SUFFIXES = tuple(".png .jpg .jpeg .jpe .jfif .tif .tiff .gif .ppm .ppm.gz .pgm .bmp .webp".split())
+SMALLEST_SIDE_PX = 32
+LEAST_CONTRAST = 8  # grey levels of 255 between the darkest and the brightest pixel
+HOT_PIXELS = 0.001  # of all, with the lens cap on; more are a vessel
+
+_SUFFIX = re.compile(f"(?:{'|'.join(map(re.escape, SUFFIXES))})\\Z", re.ASCII | re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """pixels: uint8 (Y, X, 3) sRGB, upright. sha256: of the file's bytes.
+
+    is_turned: an orientation in the file (EXIF) has turned the pixels.
+    """
+
+    pixels: np.ndarray
+    sha256: str
+    is_turned: bool = False
+
+
+def image_suffix(name: str) -> str:
+    """The known image suffix that a file name (or path) ends in, as spelled; "" if none."""
+    match = _SUFFIX.search(name)
+    return sys.intern(match.group()) if match else ""
+
+
+def without_suffix(path: str) -> str:
+    """A path (with /) without its image suffix: the id of a sample."""
+    return path[: len(path) - len(image_suffix(path))]
+
+
+def read_photograph(path: Path) -> Photograph:
+    """Read a photograph of any format, depth and colour model as upright 8-bit RGB.
+
+    Values are scaled as `Picture.scaled_to_8_bit` says, what alpha hides is black, grey is
+    repeated, EXIF orientation obeyed.
+
+    Raises:
+        InputError: if the file cannot be read or decoded, is smaller than 32 pixels, or has two
+            grey levels.
+    """
+    with blamed_on(path):
+        data = file_bytes(path)
+        picture = decoded(data, path)
+        height, width, channels = picture.values.shape
+        if min(height, width) < SMALLEST_SIDE_PX:
+            size = f"{width}x{height}"
+            raise InputError(path, f"is too small ({size}; the least is {SMALLEST_SIDE_PX} pixels)")
+        pixels = picture.scaled_to_8_bit()
+        _require_no_mask(path, pixels)
+        if channels == 1:
+            pixels = np.repeat(pixels, 3, axis=2)
+        return Photograph(pixels, hashlib.sha256(data).hexdigest(), picture.is_turned)
+
+
+def _require_no_mask(path: Path, pixels: np.ndarray) -> None:
+    """Raise if a picture, uint8 (Y, X, C), has two levels, as vessel maps and masks have.
+
+    Raises:
+        InputError: if so.
+    """
+    for part in (pixels[::16, ::16], pixels):  # the first tells at once for nearly all
+        low, high = int(part.min()), int(part.max())
+        if ((part != low) & (part != high)).any():
+            return
+    if high - low >= LEAST_CONTRAST and (pixels == high).mean() > HOT_PIXELS:  # else it is blank
+        problem = "has two grey levels: a mask or a vessel map, no photograph"
+        raise InputError(path, problem, "give the photograph")
+
+
+def is_blank(pixels: np.ndarray) -> bool:
+    """Whether a photograph, uint8 (Y, X, 3), is of one colour, as with the lens cap on."""
+    coarse = pixels[::16, ::16]  # tells at once for nearly all; the whole costs a tenth of a second
+    return all(
+        int(np.ptp(part[..., channel])) < LEAST_CONTRAST
+        for part in (coarse, pixels)
+        for channel in range(3)
+    )
+
+
+def file_bytes(path: Path) -> bytes:
+    """The bytes of a regular file.
+
+    Raises:
+        InputError: if it is a pipe, a folder or a device.
+        UnavailableError: if it cannot be read.
+    """
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would keep us waiting for ever
+            raise InputError(path, "is no regular file")
+        return path.read_bytes()
+    except OSError as error:
+        raise UnavailableError(path, f"cannot be read ({error.strerror})") from error

@@ -1,0 +1,220 @@
+"""The ledger: what is finished, noted line by line while a command works.
+
+One JSON object a line, appended in one write below `OUT/.fundusseg/`, each job-array task to files
+of its own. All of them are read back, so work done under another number of tasks still counts. A
+line that a kill cut short is passed over, and so is one that names a file outside the folder.
+
+A record has a key, and names the files that were written in `outputs`, by which stands what the
+command has to say of each. A record without `config` says only which files are ours: what they were
+made of was forgotten (--force).
+"""
+
+import itertools
+import json
+import os
+import stat
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NoReturn
+
+from fundusseg.errors import InputError
+from fundusseg.files.atomic import append_line, write_pieces
+from fundusseg.files.checksums import sha256_of
+from fundusseg.files.manifest import STATE_FOLDER, WHOLE, Part
+from fundusseg.files.names import is_inside
+
+_PATTERN = "ledger*.jsonl"
+
+
+def stamp(path: Path | str) -> list[int]:
+    """Size and modification time (ns), which tell cheaply that a file has not changed.
+
+    Raises:
+        OSError: if there is no such file.
+    """
+    status = os.stat(path)
+    return [status.st_size, status.st_mtime_ns]
+
+
+def has_ledger(folder: Path) -> bool:
+    """Whether a command keeps its ledger in a folder, finished or not."""
+    return any((folder / STATE_FOLDER).glob(_PATTERN))
+
+
+class LedgerFiles:
+    """The ledgers of one output folder; iterated over, they yield all records, oldest file first.
+
+    Of records with one key, the last is right. So only the newest file is gone on with: in an
+    older one, new records would carry its old ones past those of the others. A task whose file is
+    not the newest begins a further one (`ledger.1.jsonl`). Which is newer, a number in the first
+    line tells; where there is none, or two are equal, the time of the last change.
+    """
+
+    def __init__(self, out: Path, part: Part = WHOLE):
+        self.out = out
+        self.folder = out / STATE_FOLDER
+        self.is_part = part.total > 1
+        self._stem = part.named("ledger")
+        self.path = self.folder / f"{self._stem}.jsonl"
+
+    def __iter__(self) -> Iterator[dict]:
+        yield from _records(self._paths())
+
+    def begin(self) -> None:
+        """Mark the folder as ours; to be called before anything is written to it or noted."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        paths, own = self._paths(), self._own_paths()
+        orders = [_order(path) for path in paths]
+        order = max(orders, default=0)
+        if paths and paths[-1] in own and orders.count(order) == 1:
+            self.path = paths[-1]
+            if is_torn(self.path):
+                append_line(self.path, "")
+        else:
+            if own:
+                self.path = self._further_path()
+            append_line(self.path, _ordered(order + 1))
+
+    def append(self, key: str, config_sha256: str, **record: Any) -> dict:
+        """Note that the work named `key` is finished; the whole record."""
+        whole = {"key": key, "config": config_sha256, **record}
+        append_line(self.path, json.dumps(whole, sort_keys=True))
+        return whole
+
+    def clear(self) -> None:
+        """Forget everything (--force); on disk, a task of a job array forgets only its own."""
+        for path in self._own_paths() if self.is_part else self._paths():
+            path.unlink(missing_ok=True)
+
+    def forget(self, keys: Collection[str], config_sha256: str) -> None:
+        """Forget what `keys` were made of, and all of other settings, but not whose files are ours.
+
+        On disk, a task of a job array forgets its own files, and of others' only `keys`.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        forgotten = self._own_paths() if self.is_part else self._paths()
+        mine = {record["key"] for record in _records(forgotten)}.union(keys)
+        ours: dict[str, dict[str, Any]] = {}
+        kept: dict[str, str] = {}
+        for record in self:
+            key = record["key"]
+            if key in mine:
+                ours.setdefault(key, {}).update(record["outputs"])
+                if key not in keys and record.get("config") == config_sha256:
+                    kept[key] = json.dumps(record, sort_keys=True)
+        order = 1 + max(map(_order, self._paths()), default=0)
+        forgets = (
+            json.dumps({"key": key, "outputs": outputs}, sort_keys=True)
+            for key, outputs in ours.items()
+        )
+        lines = itertools.chain(forgets, kept.values())
+        whole = itertools.chain([_ordered(order)], lines)
+        write_pieces(self.path, (f"{line}\n".encode() for line in whole))
+        for path in forgotten:
+            if path != self.path:
+                path.unlink(missing_ok=True)
+
+    def refuse(self) -> NoReturn:
+        """Say that finished work was made with other settings.
+
+        Raises:
+            InputError: naming --force.
+        """
+        problem = "holds results of another model or other settings"
+        raise InputError(self.out, problem, "choose another folder, or give --force")
+
+    def _paths(self) -> list[Path]:
+        """The ledgers of all tasks, the newest last."""
+        stamped = []
+        for path in self.folder.glob(_PATTERN):
+            with suppress(FileNotFoundError):  # another task with --force has just removed it
+                stamped.append((_order(path), path.stat().st_mtime_ns, path.name))
+        return [self.folder / name for *_, name in sorted(stamped)]
+
+    def _own_paths(self) -> set[Path]:
+        patterns = (f"{self._stem}.jsonl", f"{self._stem}.*.jsonl")
+        return {path for pattern in patterns for path in self.folder.glob(pattern)}
+
+    def _further_path(self) -> Path:
+        numbered = (self.folder / f"{self._stem}.{number}.jsonl" for number in itertools.count(1))
+        return next(path for path in numbered if not path.exists())
+
+
+class Ledger(LedgerFiles):
+    """Finished work by key, of one output folder, in memory: for commands with few records."""
+
+    def __init__(self, out: Path, part: Part = WHOLE):
+        super().__init__(out, part)
+        self.records: dict[str, dict] = {record["key"]: record for record in self}
+
+    def require_config(self, config_sha256: str) -> None:
+        """Raise if finished work was made with other settings.
+
+        Raises:
+            InputError: naming --force.
+        """
+        if any(record.get("config") != config_sha256 for record in self.records.values()):
+            self.refuse()
+
+    def add(self, key: str, config_sha256: str, **record: Any) -> None:
+        """Note that the work named `key` is finished."""
+        self.records[key] = self.append(key, config_sha256, **record)
+
+    def clear(self) -> None:
+        """As `LedgerFiles.clear`, in memory too."""
+        super().clear()
+        self.records.clear()
+
+
+def output_stands(
+    path: Path | str, sha256: str, size_bytes: int | None = None, verify: bool = True
+) -> bool:
+    """Whether a file is what was written: of this size, if known, and with `verify` this hash."""
+    try:
+        status = os.stat(path)
+        is_of_size = status.st_size == size_bytes if size_bytes is not None else True
+        is_file = stat.S_ISREG(status.st_mode)
+        return is_file and is_of_size and (not verify or sha256_of(path) == sha256)
+    except (OSError, InputError):
+        return False
+
+
+def _ordered(order: int) -> str:
+    """The first line of a ledger: the higher its number, the newer."""
+    return json.dumps({"order": order})
+
+
+def _order(path: Path) -> int:
+    """The number of a ledger; 0 if it has none, or is gone."""
+    try:
+        with path.open("rb") as file:
+            order = json.loads(file.readline())["order"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return 0
+    return order if isinstance(order, int) else 0
+
+
+def _records(paths: Iterable[Path]) -> Iterator[dict]:
+    for path in paths:
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            yield from filter(None, map(_record, file))
+
+
+def _record(line: bytes) -> dict | None:
+    """The record of a line; None if it is none, as where a kill cut it short."""
+    try:
+        record = json.loads(line.decode())
+        is_record = isinstance(record["key"], str) and all(map(is_inside, record["outputs"].keys()))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return record if is_record else None
+
+
+def is_torn(path: Path) -> bool:
+    """Whether a file's last line has no end."""
+    if not path.exists() or path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"

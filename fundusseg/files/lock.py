@@ -1,0 +1,88 @@
+"""A folder held by one process, or by those of one purpose; the kernel frees it when they die."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from fundusseg.errors import InputError
+from fundusseg.files.atomic import unwritable
+from fundusseg.files.manifest import STATE_FOLDER
+
+_LONGEST_BYTES = 1000
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold `folder` for this process alone; the kernel frees it when the process dies.
+
+    It also marks the folder as ours, as `shared` does.
+
+    Raises:
+        InputError: naming the holder, if another process holds it; or if `folder` cannot
+            be written.
+    """
+    with _opened(folder, "lock") as descriptor:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(descriptor, 200).decode(errors="replace").strip() or "another process"
+            remedy = "wait for it, stop it, or choose another output folder"
+            raise InputError(folder, f"is in use by {holder}", remedy) from error
+        except OSError as error:  # Lustre without -o flock, some NFS
+            problem = f"cannot be locked ({error.strerror})"
+            remedy = "choose a folder on another file system, or have this one mounted with flock"
+            raise InputError(folder, problem, remedy) from error
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+        yield
+
+
+@contextmanager
+def shared(folder: Path, settings: str) -> Iterator[None]:
+    """Hold `folder` together with those of the same settings, so that no others write to it.
+
+    A file system that cannot lock lets all of them in.
+
+    Raises:
+        InputError: if processes of other settings hold it, or it cannot be written.
+    """
+    with _opened(folder, "in-use") as descriptor:
+        if _settings_of_holders(descriptor, settings.encode()) != settings.encode():
+            remedy = "wait for it, stop it, or choose another output folder"
+            raise InputError(folder, "is in use by a run with other settings", remedy)
+        yield
+
+
+@contextmanager
+def _opened(folder: Path, name: str) -> Iterator[int]:
+    """The descriptor of a file that is locked; it is made if need be."""
+    path = folder / STATE_FOLDER / name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _settings_of_holders(descriptor: int, own: bytes) -> bytes:
+    """Join those that hold a file, and read what they have in common.
+
+    The first writes its own. Between two locks another may come first: so it reads them, too.
+    """
+    try:
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.pread(descriptor, _LONGEST_BYTES, 0) != own:
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, own, 0)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    except OSError:
+        return own
+    return os.pread(descriptor, _LONGEST_BYTES, 0)

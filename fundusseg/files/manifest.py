@@ -1,0 +1,277 @@
+"""manifest.json: how a command was set, what it counted, and the hashes of its tables.
+
+Written last: its presence means that the command is complete. It holds no time, host or user, so
+the same work gives the same bytes, in one run or in the merged parts of a job array. The outputs
+and their hashes stand beside it in SHA256SUMS.
+"""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from fundusseg import __version__
+from fundusseg.errors import InputError
+from fundusseg.files import checksums, status
+from fundusseg.files.atomic import write_json
+from fundusseg.files.checksums import sha256_of
+from fundusseg.files.names import is_inside, unescaped
+from fundusseg.files.text import read_json
+
+FORMAT = "fundusseg-manifest"
+VERSION = 2  # 1 held all hashes itself; the models that ship have it, and so may shards
+NAME = "manifest.json"
+STATE_FOLDER = ".fundusseg"  # beside the outputs: ledger and locks; it marks a folder as ours
+_REMEDY = "remove it, and run the same command again"
+_PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "h5py", "pillow", "scikit-image")
+_OF_A_PART = ("counts", "tables", "inputs", "failures")  # what differs between the parts of one run
+
+
+@dataclass(frozen=True)
+class Part:
+    """Part `number` (from 0) of `total` of a job array; part 0 of 1 is the whole."""
+
+    number: int = 0
+    total: int = 1
+
+    def named(self, name: str) -> str:
+        """The name of this part's own `name`: status.tsv is status-0-of-3.tsv in part 0 of 3."""
+        if self.total == 1:
+            return name
+        stem, dot, suffix = name.partition(".")
+        return f"{stem}-{self.number}-of-{self.total}{dot}{suffix}"
+
+
+WHOLE = Part()
+_TABLES = (NAME, status.NAME, checksums.NAME)  # what each part has of its own
+_NUMBERS = re.compile(r"-(?P<number>\d+)-of-(?P<total>\d+)")
+
+
+def parts_of(folder: Path, *names: str) -> dict[Path, Part]:
+    """The files in a folder that are parts' own, of these `names` in the whole, and whose."""
+    parts: dict[Path, Part] = {}
+    for file in os.listdir(folder):
+        for numbers in _NUMBERS.finditer(file):
+            part = Part(*map(int, numbers.groups()))
+            if part.total > 1 and file in map(part.named, names):
+                parts[folder / file] = part
+    return parts
+
+
+def whole_or_parts(folder: Path, name: str) -> list[Path]:
+    """The file `name` of a folder or, before they are merged, those of its parts."""
+    return [folder / name] if (folder / name).exists() else sorted(parts_of(folder, name))
+
+
+def part_totals(folder: Path, name: str = NAME) -> list[int]:
+    """The numbers of parts whose manifests, or own `name`, stand in a folder, ascending."""
+    return sorted({part.total for part in parts_of(folder, name).values()})
+
+
+def remove_other_parts(folder: Path, part: Part) -> None:
+    """Remove the tables of parts of other numbers than that of `part`.
+
+    They are of older work, and merge would take them for this one's. The tasks of one array do
+    so at the same time, and leave each other's parts alone; a run without parts removes all. The
+    manifest of the whole is older work than a part's, too: merge writes it.
+    """
+    for path, other in parts_of(folder, *_TABLES).items():
+        if other.total != part.total:
+            path.unlink(missing_ok=True)
+    if part.total > 1:
+        (folder / NAME).unlink(missing_ok=True)
+
+
+def begin_anew(folder: Path, part: Part = WHOLE) -> None:
+    """Remove the manifest, and a part's own: none stands beside unfinished work."""
+    for name in {NAME, part.named(NAME)}:
+        (folder / name).unlink(missing_ok=True)
+
+
+def write_manifest(
+    folder: Path,
+    stage: str,
+    config: dict,
+    outputs: Iterable[tuple[str, str]] | Mapping[str, str],
+    *,
+    part: Part = WHOLE,
+    counts: dict[str, int] | None = None,
+    tables: Sequence[str] = (),
+    **more: Any,
+) -> None:
+    """Write SHA256SUMS and then the manifest, each atomically.
+
+    Args:
+        stage: the command.
+        config: what changes the results.
+        outputs: names and SHA-256.
+        counts: of photographs or files; by default of `inputs` and `failures` in `more`.
+        tables: further files, written before, whose hashes the manifest holds.
+        more: further entries, such as `inputs` (SHA-256 by name) or the model's hash.
+    """
+    pairs = outputs.items() if isinstance(outputs, Mapping) else outputs
+    sums = part.named(checksums.NAME)
+    checksums.write_checksums(folder / sums, pairs)
+    if counts is None:
+        counts = {"inputs": len(more.get("inputs", ())), "failed": len(more.get("failures", ()))}
+    values = {
+        "format": FORMAT,
+        "version": VERSION,
+        "stage": stage,
+        "config": config,
+        "counts": counts,
+        "packages": package_versions(),
+        "tables": {name: sha256_of(folder / name) for name in (sums, *tables)},
+        **more,
+    }
+    write_json(folder / part.named(NAME), values)
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of this program and of the packages that its numbers depend on."""
+    versions = {"fundusseg": __version__}
+    for name in _PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+def read_manifest(path: Path) -> dict:
+    """Read a manifest.
+
+    Raises:
+        InputError: if it is missing, no manifest, or of a newer version.
+    """
+    try:
+        values = read_json(path)
+    except InputError as error:
+        raise InputError(path, error.problem, _REMEDY) from error
+    if values.get("format") != FORMAT:
+        raise InputError(path, "is no fundusseg manifest")
+    version = values.get("version")
+    if not isinstance(version, int) or version > VERSION:
+        raise InputError(
+            path, f"has version {version}, newer than {VERSION}", "use a newer fundusseg"
+        )
+    kinds = {"stage": str, "config": dict, "counts": dict}
+    kinds |= {"tables": dict} if version > 1 else {}
+    missing = [key for key, kind in kinds.items() if not isinstance(values.get(key), kind)]
+    missing += [name for name in values.get("tables", ()) if not is_inside(name)]
+    if missing:
+        raise InputError(path, f"is damaged (no {', '.join(missing)})", _REMEDY)
+    return values
+
+
+def outputs_of(folder: Path, part: Part = WHOLE) -> Iterator[tuple[str, str]]:
+    """Names and SHA-256 of what a finished command wrote to a folder, one at a time.
+
+    Raises:
+        InputError: if manifest or checksums are missing or damaged.
+    """
+    values = read_manifest(folder / part.named(NAME))
+    if values["version"] > 1:
+        yield from checksums.read_checksums(folder / part.named(checksums.NAME))
+    else:
+        for shown, sha256 in values.get("outputs", {}).items():
+            name = unescaped(shown)
+            if not is_inside(name):
+                problem = f"names {shown}, which is not inside its folder"
+                raise InputError(folder / part.named(NAME), problem, _REMEDY)
+            yield name, sha256
+
+
+def merge_manifests(folder: Path, total: int, tables: Sequence[str] = ()) -> dict:
+    """Write SHA256SUMS and the manifest of the whole from those of its parts; what it holds.
+
+    Args:
+        total: the number of parts, whose manifests all stand.
+        tables: further files of the whole, written before.
+
+    Raises:
+        InputError: if two parts differ in anything but what is each one's own.
+    """
+    parts = [Part(number, total) for number in range(total)]
+    manifests = [read_manifest(folder / part.named(NAME)) for part in parts]
+    require_alike(folder, parts, manifests)
+    whole: dict = {key: value for key, value in manifests[0].items() if key not in _OF_A_PART}
+    keys = manifests[0]["counts"]
+    counts = {key: sum(values["counts"][key] for values in manifests) for key in keys}
+    joined: dict[str, Any] = {
+        key: {name: text for values in manifests for name, text in values[key].items()}
+        for key in ("inputs", "failures")
+        if key in manifests[0]
+    }
+    stage, config = whole.pop("stage"), whole.pop("config")
+    del whole["format"], whole["version"]
+    outputs = (pair for part in parts for pair in outputs_of(folder, part))
+    write_manifest(folder, stage, config, outputs, counts=counts, tables=tables, **whole, **joined)
+    return counts
+
+
+def require_alike(folder: Path, parts: Sequence[Part], manifests: Sequence[dict]) -> None:
+    """Raise if the parts of one run were not made with the same settings, inputs and versions.
+
+    Raises:
+        InputError: naming the part that differs from the first.
+    """
+    settings = [
+        {key: value for key, value in values.items() if key not in _OF_A_PART}
+        for values in manifests
+    ]
+    first = folder / parts[0].named(NAME)
+    for part, own in zip(parts, settings, strict=True):
+        if own != settings[0]:
+            problem = f"was made with other settings, inputs or versions than {first.name}"
+            remedy = "run all parts with the same command on the same inputs"
+            raise InputError(folder / part.named(NAME), problem, remedy)
+
+
+def require_own_folder(folder: Path, stage: str, written: Iterable[str] = ()) -> None:
+    """Raise if `folder` holds what this command would spoil.
+
+    Args:
+        written: names that the command writes. In a folder that nothing marks as ours, a file of
+            such a name is a stranger's.
+
+    Raises:
+        InputError: if another command wrote the folder, or the manifest there is damaged or newer.
+        StrangersFile: as `require_no_stranger`.
+    """
+    if (folder / NAME).is_file():
+        wrote = read_manifest(folder / NAME)["stage"]
+        if wrote != stage:
+            raise InputError(folder, f"is what {wrote} wrote", "choose another output folder")
+        return
+    if (folder / STATE_FOLDER).exists() or (folder.is_dir() and part_totals(folder)):
+        return
+    for name in written:
+        require_no_stranger(folder / name, stage)
+
+
+class StrangersFile(InputError):
+    """A file that the command did not write stands where it would write."""
+
+
+def require_no_stranger(path: Path, stage: str, data: bytes | None = None) -> None:
+    """Whose is a file? Raise if one stands at `path` that no ledger names: it is a stranger's.
+
+    Args:
+        data: what would be written. A file of these bytes is ours: a run was killed before it
+            could note it.
+
+    Raises:
+        StrangersFile: if so.
+    """
+    if not os.path.lexists(path):
+        return
+    with suppress(OSError):  # a link to nothing, or a file that is not to be read, is a stranger's
+        if data is not None and path.stat().st_size == len(data) and path.read_bytes() == data:
+            return
+    remedy = "move it away, choose another output folder, or give --force"
+    raise StrangersFile(path, f"is there, and {stage} did not write it", remedy)

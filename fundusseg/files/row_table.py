@@ -1,0 +1,193 @@
+"""A CSV table with one row or several for each id, which a killed command goes on with.
+
+The table is its own ledger: the last two cells of a row are hashes of the settings and of all that
+it was made from, so a row is kept as long as they are as they were. While a command works, rows go
+to a hidden file beside the table (`.NAME.rows`), those of one id in one write; at the end the table
+is written in one piece, and the hidden file goes. A line that a kill cut short is passed over.
+
+A part of a job array writes a table of its own, `NAME-K-of-N.csv`.
+"""
+
+import csv
+import heapq
+from collections.abc import Iterable, Iterator, KeysView, Sequence
+from contextlib import ExitStack, contextmanager
+from io import StringIO
+from operator import itemgetter
+from pathlib import Path
+from typing import BinaryIO
+
+from fundusseg.errors import InputError
+from fundusseg.files.atomic import append_line, write_pieces
+from fundusseg.files.ledger import is_torn
+from fundusseg.files.manifest import Part, part_totals
+from fundusseg.files.names import escaped, name_bytes, unescaped
+from fundusseg.files.status import FAILED
+
+HASHES = ("settings", "made_from")  # the last two columns
+STATUS = "status"  # the second column of a table with one row for each id
+_Place = tuple[int, int, int]  # which file, and the first byte and the one after the last in it
+
+
+class RowTable:
+    """A table of rows by id.
+
+    The first column is the id, and the second tells the rows of one id apart; the rows of an id
+    follow one another.
+
+    Args:
+        path: of the table. columns: without `HASHES`.
+        force: begin anew, and write over whatever stands there.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str], force: bool = False):
+        self.path = path
+        self.columns = (*columns, *HASHES)
+        self._work = path.with_name(f".{path.name}.rows")
+        self._places: dict[str, _Place] = {}
+        self._hashes: dict[str, tuple[str, str]] = {}
+        self._read = (self._work,) if force else (path, self._work)
+        if force:
+            self._work.unlink(missing_ok=True)
+
+    def read(self) -> None:
+        """Note the rows of earlier runs.
+
+        Raises:
+            InputError: if another file stands there.
+        """
+        with self._opened():
+            pass
+
+    @property
+    def ids(self) -> KeysView[str]:
+        """Of all rows."""
+        return self._places.keys()
+
+    def has(self, id: str, settings: str, made_from: str) -> bool:
+        """Whether the rows of an id were made from this."""
+        return self._hashes.get(id) == (settings, made_from)
+
+    def append(self, id: str, rows: Iterable[Sequence[str]], settings: str, made_from: str) -> None:
+        """Note the rows of an id: cells as text, without the id and the hashes."""
+        lines = [_line([escaped(id), *cells, settings, made_from]) for cells in rows]
+        if lines:
+            if is_torn(self._work):
+                append_line(self._work, "")
+            append_line(self._work, "\n".join(lines))
+
+    def conclude(self, ids: Iterable[str]) -> None:
+        """Write the table: the rows of these ids, in this order. What is right stays."""
+        ids = list(ids)
+        with self._opened() as files:
+            if self.path in self._read and not self._work.exists() and [*self._places] == ids:
+                return
+
+            def pieces() -> Iterator[bytes]:
+                yield f"{_line(self.columns)}\n".encode()
+                for id in ids:
+                    if id in self._places:
+                        which, start, stop = self._places[id]
+                        files[which].seek(start)
+                        yield files[which].read(stop - start)
+
+            write_pieces(self.path, pieces())
+        self._work.unlink(missing_ok=True)
+
+    @contextmanager
+    def _opened(self) -> Iterator[list[BinaryIO]]:
+        """The table and the hidden file, as far as they are there, once their rows are noted."""
+        with ExitStack() as stack:
+            files: list[BinaryIO] = []
+            for path in self._read:
+                if path.exists():
+                    files.append(stack.enter_context(path.open("rb")))
+                    self._note(path, len(files) - 1, files[-1])
+            yield files
+
+    def _note(self, path: Path, which: int, file: BinaryIO) -> None:
+        stop, first, before = 0, "", ""
+        for number, line in enumerate(file):
+            start, stop = stop, stop + len(line)
+            cells = _cells(line)
+            if path == self.path and (len(cells) != len(self.columns) or number == 0):
+                if cells != list(self.columns):
+                    problem = "is there, and is not the table that would be written"
+                    raise InputError(path, problem, "choose another name, or give --force")
+            elif len(cells) == len(self.columns):
+                id = unescaped(cells[0])
+                if id != before or cells[1] == first:  # the rows of an id begin (anew)
+                    first, before = cells[1], id
+                    self._places[id] = which, start, stop
+                self._places[id] = (*self._places[id][:2], stop)
+                self._hashes[id] = cells[-2], cells[-1]
+
+
+def merge_tables(path: Path) -> tuple[int, int]:
+    """Join the tables of all parts; how many rows there are, and how many of them failed.
+
+    Raises:
+        InputError: if there are no parts, one is missing, or they do not fit together.
+    """
+    totals = part_totals(path.parent, path.name)
+    if len(totals) != 1:
+        several = " and of ".join(map(str, totals))
+        problem = f"has parts of {several}" if totals else "has no parts"
+        remedy = "run measure with --shard K --num-shards N, and remove the parts of another N"
+        raise InputError(path, problem, remedy)
+    (total,) = totals
+    parts = [path.with_name(Part(number, total).named(path.name)) for number in range(total)]
+    if missing := [part.name for part in parts if not part.is_file()]:
+        problem = f"{', '.join(missing)} missing of {total} parts"
+        raise InputError(path, problem, "run those parts again, then merge")
+    counts = [0, 0]
+    write_pieces(path, _merged(parts, counts))
+    return counts[0], counts[1]
+
+
+def _merged(parts: list[Path], counts: list[int]) -> Iterator[bytes]:
+    """The lines of all parts; `counts` become those of rows and of failed ones.
+
+    Parts share out the ids in turn: so those that saw other inputs show.
+    """
+    tables = [part.open("rb") for part in parts]
+    with ExitStack() as stack:
+        for table in tables:
+            stack.enter_context(table)
+        headers = [table.readline() for table in tables]
+        has_status = _cells(headers[0])[1:2] == [STATUS]
+        yield headers[0]
+        settings: set[bytes] = {headers[0]}
+        rows = (_keyed(table, number) for number, table in enumerate(tables))
+        for _, number, line in heapq.merge(*rows, key=itemgetter(0)):
+            wrong = headers[number] != headers[0] or (
+                has_status and number != counts[0] % len(parts)
+            )
+            settings.add(line.rsplit(b",", 2)[-2])
+            if wrong or len(settings) > 2:
+                problem = "was made with other settings, maps or versions than the first part"
+                remedy = "run all parts with the same command on the same maps"
+                raise InputError(parts[number], problem, remedy)
+            counts[0] += 1
+            counts[1] += has_status and _cells(line)[1] == FAILED
+            yield line
+
+
+def _keyed(table: BinaryIO, number: int) -> Iterator[tuple[bytes, int, bytes]]:
+    for line in table:
+        yield name_bytes(unescaped(_cells(line)[0])), number, line
+
+
+def _cells(line: bytes) -> list[str]:
+    """The cells of a line; none where it is cut off, or no text."""
+    try:
+        return next(csv.reader([line[:-1].decode()]), []) if line.endswith(b"\n") else []
+    except (UnicodeDecodeError, csv.Error):
+        return []
+
+
+def _line(cells: Sequence[str]) -> str:
+    """Cells as a line of CSV, without its end."""
+    text = StringIO()
+    csv.writer(text, lineterminator="").writerow(cells)
+    return text.getvalue()

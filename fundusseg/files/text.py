@@ -1,0 +1,47 @@
+"""Text and JSON read from files."""
+
+import json
+from pathlib import Path
+
+from fundusseg.errors import InputError
+
+
+def read_text(path: Path) -> str:
+    """Read UTF-8 text.
+
+    Raises:
+        InputError: if the file cannot be read, or is no UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(path, f"is no text in UTF-8 ({error.reason})") from error
+
+
+def read_json(path: Path) -> dict:
+    """Read a JSON object.
+
+    Raises:
+        InputError: if the file is missing, no JSON, or no object.
+    """
+    try:
+        return json_object(path, path.read_bytes())  # as bytes, since JSON tells its encoding
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})") from error
+
+
+def json_object(path: Path, text: str | bytes) -> dict:
+    """The JSON object that `text`, from the file `path`, holds.
+
+    Raises:
+        InputError: if it is no JSON, or no object.
+    """
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise InputError(path, f"is not JSON ({error})") from error
+    if not isinstance(values, dict):
+        raise InputError(path, "is not a JSON object")
+    return values

@@ -1,0 +1,36 @@
+"""Small objects of a vessel map: connected components too small to be a vessel."""
+
+import numpy as np
+from scipy import ndimage
+
+from fundusseg.fundus.geometry import Geometry
+
+EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
+
+
+def without_small_objects(vessels: np.ndarray, smallest_px: float) -> np.ndarray:
+    """A map without its connected components (8 neighbours) of fewer than `smallest_px` pixels.
+
+    Args:
+        vessels: bool (Y, X).
+        smallest_px: an area in pixels; up to 1 keeps every component.
+
+    Returns:
+        bool (Y, X); `vessels` itself if `smallest_px` is at most 1.
+    """
+    if smallest_px <= 1:
+        return vessels
+    # scikit-image has a function for this, but importing it takes longer than ten photographs.
+    components, _ = ndimage.label(vessels, EIGHT_NEIGHBOURS)
+    places = np.flatnonzero(vessels)  # few: what follows need not look at every pixel
+    component_of = components.ravel()[places]
+    is_small = np.bincount(component_of) < smallest_px
+    kept = vessels.copy()
+    kept.ravel()[places[is_small[component_of]]] = False
+    return kept
+
+
+def area_in_source_px(frame_area_px: float, geometry: Geometry) -> float:
+    """An area in pixels of the frame, converted to pixels of the source."""
+    y0, x0, y1, x1 = geometry.box
+    return frame_area_px * (y1 - y0) * (x1 - x0) / geometry.frame_px**2

@@ -1,1 +1,0 @@
-"""The only package that opens files: photographs, data sets, shards, models, tables."""

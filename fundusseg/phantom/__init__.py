@@ -1,0 +1,1 @@
+"""The drawn eye: tree, growth, raster, photograph, and the description of all that is known."""

@@ -1,1 +1,0 @@
-"""One module per subcommand: it reads and writes through io, and computes by pure functions."""

@@ -1,0 +1,163 @@
+"""measure: a row for each map, whatever becomes of it; kept, parted and merged."""
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fundusseg.files.encoders import map_png
+from fundusseg.files.status import FAILED, OK, StatusRow, status_line, write_lines
+from fundusseg.morphometry import definitions
+from tests.batch import one_line, run
+from tests.commands.score_sets import write_maps
+from tests.morphometry.drawn import bar
+
+SHAPE = (120, 160)
+DOCS = Path(__file__).parents[2] / "docs" / "measures.md"
+
+
+@pytest.fixture
+def maps(tmp_path) -> Path:
+    """What infer writes of four photographs: one with probabilities, one empty, one failed."""
+    folder = write_maps(
+        tmp_path / "maps",
+        {
+            "b": bar(80, 5, 0.3, SHAPE),
+            "a/soft": np.where(bar(80, 5, 0.3, SHAPE), 0.9, 0.1),
+            "empty": np.zeros(SHAPE, bool),
+        },
+    )
+    field = {"fov_y_px": "60.0", "fov_x_px": "80.0", "fov_diameter_px": "150.0"}
+    rows = [
+        StatusRow("a/soft", OK, **field, fov_method="circle", expected_dice="0.8100"),
+        StatusRow("b", OK, **field, fov_method="hull", expected_dice="0.6000"),
+        StatusRow("damaged, \n", FAILED, "cannot be decoded"),
+        StatusRow("empty", OK, **field, fov_method="circle"),
+    ]
+    write_lines(folder / "status.tsv", map(status_line, rows))
+    return folder
+
+
+def rows(path: Path) -> dict[str, dict[str, str]]:
+    with path.open(newline="") as file:
+        return {row["id"]: row for row in csv.DictReader(file)}
+
+
+def test_every_map_has_a_row_whatever_became_of_it(maps, tmp_path):
+    assert run("measure", maps, tmp_path / "out.csv", "--min-confidence", "0.7") == 3
+    found = rows(tmp_path / "out.csv")
+    assert list(found) == ["a/soft", "b", "damaged, \\n", "empty"]
+    assert found["b"].keys() == {*definitions.COLUMNS, "settings", "made_from"}
+    soft, hard, failed, empty = found.values()
+    assert (soft["status"], failed["status"], empty["status"]) == ("ok", "failed", "ok")
+    assert "cannot be decoded" in failed["reason"] and failed["width_mean_px"] == ""
+    assert [soft["confidence"], hard["confidence"], empty["confidence"]] == ["ok", "low", ""]
+    assert (hard["fov_source"], hard["fov_method"]) == ("status.tsv", "hull")
+    assert float(hard["width_mean_px"]) == pytest.approx(5, abs=0.4)
+    assert float(hard["width_mean_fov"]) == pytest.approx(float(hard["width_mean_px"]) / 150, 1e-3)
+    assert float(hard["length_density_per_fov"]) == pytest.approx(
+        80 * 150 / (np.pi * 75**2 - 2 * 1062), rel=0.05
+    )  # the frame cuts the circle above and below
+    assert "probabilities" in hard["unmeasured"] and "probabilities" not in soft["unmeasured"]
+    assert float(soft["half_height_width_mean_px"]) == pytest.approx(5, abs=0.4)
+    assert (empty["area_density_ratio"], empty["width_mean_px"]) == ("0", "")
+    assert "vessels" in empty["unmeasured"] and hard["resolution"] == "low"
+
+
+def test_pixel_sizes_are_one_for_all_or_a_table_and_must_be_possible(maps, tmp_path, capsys):
+    out, sizes = tmp_path / "out.csv", tmp_path / "sizes.tsv"
+    run("measure", maps, out, "--pixel-um", "60")
+    row = rows(out)["b"]
+    assert float(row["width_mean_um"]) == pytest.approx(60 * float(row["width_mean_px"]), 1e-4)
+    sizes.write_text("id\tpixel_um\nb\t40\n")
+    run("measure", maps, out, "--pixel-um", sizes)
+    assert rows(out)["b"]["pixel_um"] == "40" and rows(out)["a/soft"]["pixel_um"] == ""
+    assert run("measure", maps, out, "--pixel-um", "0.06") == 3
+    assert "0.009 mm" in rows(out)["b"]["reason"]
+    capsys.readouterr()
+    assert run("measure", maps, out, "--pixel-um", "six") == 2
+    assert "neither a number above 0 nor a file" in one_line(capsys)
+
+
+def test_a_field_of_view_is_given_or_else_the_whole_frame(maps, tmp_path):
+    (maps / "status.tsv").unlink()
+    out = tmp_path / "out.csv"
+    assert run("measure", maps, out) == 0
+    assert {row["fov_source"] for row in rows(out).values()} == {"none"}
+    left = np.zeros(SHAPE, bool)
+    left[:, :80] = True
+    for id in ("b", "empty", "a/soft"):
+        path = tmp_path / "fov" / f"{id}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(map_png(left))
+    whole = float(rows(out)["b"]["centreline_length_px"])
+    assert run("measure", maps, out, "--fov", tmp_path / "fov") == 0
+    row = rows(out)["b"]
+    assert (row["fov_source"], row["fov_diameter_px"]) == ("--fov", "120.0")
+    assert float(row["centreline_length_px"]) == pytest.approx(whole / 2, rel=0.05)
+
+
+@pytest.fixture
+def measured_anew(monkeypatch) -> list[int]:
+    """How many maps were measured, one entry each."""
+    from fundusseg.commands import measure
+
+    seen: list[int] = []
+    whole = measure.map_measures
+    monkeypatch.setattr(measure, "map_measures", lambda *given: (seen.append(1), whole(*given))[1])
+    return seen
+
+
+def test_rows_are_kept_while_what_they_follow_from_is_as_it_was(maps, tmp_path, measured_anew):
+    out, segments = tmp_path / "out.csv", tmp_path / "segments.csv"
+    words = ("measure", maps, out, "--segments", segments)
+    assert run(*words) == 3
+    first, of_segments = out.read_bytes(), segments.read_bytes()
+    assert len(measured_anew) == 3
+    segments.unlink()
+    assert run(*words) == 3
+    assert (out.read_bytes(), segments.read_bytes()) == (first, of_segments)
+    del measured_anew[:]
+    (maps / "b.png").write_bytes(map_png(bar(60, 5, 0.3, SHAPE)))
+    assert run(*words) == 3
+    assert len(measured_anew) == 2  # b, and the one without segments
+    kept, anew = rows(out)["a/soft"], rows(out)["b"]
+    assert float(kept["centreline_length_px"]) == pytest.approx(80, rel=0.02)
+    assert float(anew["centreline_length_px"]) == pytest.approx(60, rel=0.03)
+    assert [row.split(",")[0] for row in segments.read_text().splitlines()[1:]] == ["a/soft", "b"]
+
+
+def test_parts_merged_are_the_bytes_of_one_run(maps, tmp_path, capsys):
+    whole, parted = tmp_path / "whole.csv", tmp_path / "parted.csv"
+    run("measure", maps, whole)
+    for part in range(3):
+        run("measure", maps, parted, "--shard", part, "--num-shards", 3)
+    assert run("merge", parted) == 3
+    assert parted.read_bytes() == whole.read_bytes()
+    (tmp_path / "parted-1-of-3.csv").unlink()
+    capsys.readouterr()
+    assert run("merge", parted) == 1
+    assert "parted-1-of-3.csv missing" in one_line(capsys)
+
+
+def test_the_measures_of_other_maps_are_not_written_over(maps, tmp_path, capsys):
+    out = tmp_path / "out.csv"
+    run("measure", maps, out)
+    others = write_maps(tmp_path / "others", {"z": bar(80, 5, 0.3, SHAPE)})
+    before = out.read_bytes()
+    capsys.readouterr()
+    assert run("measure", others, out) == 1
+    assert "holds the measures of other maps" in one_line(capsys)
+    assert out.read_bytes() == before
+    assert run("measure", others, out, "--force") == 0
+    assert list(rows(out)) == ["z"]
+
+
+def test_describe_is_the_text_of_the_docs_and_names_every_column(capsys):
+    assert run("measure", "--describe") == 0
+    said = capsys.readouterr().out
+    assert said in DOCS.read_text()
+    columns = {*definitions.COLUMNS, *definitions.SEGMENT_COLUMNS, "settings", "made_from"}
+    assert columns <= set(re.findall(r"\w+", said))

@@ -1,0 +1,97 @@
+"""The files of one photograph: their names, their bytes, and that no two share a name."""
+
+from io import BytesIO
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from fundusseg.commands.infer.outputs import OutputKinds, require_free_names
+from fundusseg.errors import InputError
+
+VESSELS = np.arange(12).reshape(3, 4) % 3 == 0
+PROBABILITY = np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
+OVERLAY = np.full((3, 4, 3), 7, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "names"),
+    [
+        (OutputKinds(), ["x.png"]),
+        (OutputKinds(probability=True), ["x.png", "x.prob.png"]),
+        (OutputKinds(overlay=True), ["x.png", "x.overlay.png"]),
+        (OutputKinds("npz"), ["x.npz"]),
+        (OutputKinds("h5", probability=True, overlay=True), ["x.h5", "x.overlay.png"]),
+    ],
+)
+def test_names_and_bytes_go_together(kinds, names):
+    """infer's output: the map first, .prob.png and .overlay.png beside it if asked for."""
+    overlay = OVERLAY if kinds.overlay else None
+    contents = kinds.encoded("d/x", VESSELS, PROBABILITY, overlay)
+    assert list(contents) == list(kinds.names("d/x")) == [f"d/{name}" for name in names]
+
+
+def test_png_maps_are_0_and_255_and_probabilities_16_bit():
+    """infer's output: 0 or 255; --probability adds 16 bit."""
+    vessels, probability = (
+        OutputKinds(probability=True).encoded("x", VESSELS, PROBABILITY, None).values()
+    )
+    np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(vessels))), VESSELS * 255)
+    stored = np.asarray(Image.open(BytesIO(probability)))
+    assert stored.dtype == np.uint16
+    np.testing.assert_allclose(stored / 65535, PROBABILITY, atol=0.5 / 65535)
+
+
+@pytest.mark.parametrize("format", ["npz", "h5"])
+def test_arrays_hold_map_and_probability_in_the_same_bytes_each_time(format):
+    """--format npz|h5: one file of arrays; the same input, the same bytes."""
+    (data,) = OutputKinds(format).encoded("x", VESSELS, PROBABILITY, None).values()
+    (again,) = OutputKinds(format).encoded("x", VESSELS, PROBABILITY, None).values()
+    assert data == again
+    opened = np.load(BytesIO(data)) if format == "npz" else h5py.File(BytesIO(data))
+    np.testing.assert_array_equal(opened["map"][()], VESSELS)
+    np.testing.assert_array_equal(opened["probability"][()], PROBABILITY)
+
+
+def test_free_names_pass(tmp_path):
+    items = [("a", tmp_path / "in/a.png"), ("b", tmp_path / "in/b.png")]
+    require_free_names(tmp_path / "out", items, OutputKinds(probability=True))
+
+
+@pytest.mark.parametrize("kinds", [OutputKinds(), OutputKinds(probability=True)])
+def test_a_map_that_is_or_would_pass_for_another_inputs_probabilities_is_refused(kinds):
+    """Two inputs that would write one output: x's probabilities and x.prob's map."""
+    items = [("x", Path("x.png")), ("x.prob", Path("x.prob.png"))]
+    with pytest.raises(InputError, match=r"x\.png: and x\.prob\.png would both write x\.prob\.png"):
+        require_free_names(Path("out"), items, kinds)
+
+
+def test_samples_of_one_shard_that_would_write_one_file_are_refused():
+    """Two inputs that would write one output: also where both lie in one file."""
+    items = [("x", Path("s.h5")), ("x.prob", Path("s.h5"))]
+    with pytest.raises(InputError, match=r"would both write x\.prob\.png"):
+        require_free_names(Path("out"), items, OutputKinds(probability=True))
+
+
+def test_an_input_is_not_overwritten_by_probabilities_either(tmp_path):
+    items = [("d/b", tmp_path / "d/a.prob.png"), ("d/a", tmp_path / "in/a.png")]
+    require_free_names(tmp_path, items, OutputKinds())
+    with pytest.raises(InputError, match=r"d/a\.prob\.png: is an input"):
+        require_free_names(tmp_path, items, OutputKinds(probability=True))
+
+
+def test_an_input_is_never_overwritten(tmp_path):
+    """Exit 1 before the first byte where a map would take its photograph's place."""
+    items = [("a", tmp_path / "a.png")]
+    with pytest.raises(InputError, match="is an input"):
+        require_free_names(tmp_path, items, OutputKinds())
+    require_free_names(tmp_path, items, OutputKinds("npz"))
+
+
+def test_an_input_is_seen_through_a_linked_folder(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "in")
+    with pytest.raises(InputError, match="is an input"):
+        require_free_names(tmp_path / "out", [("a", tmp_path / "in/a.png")], OutputKinds())

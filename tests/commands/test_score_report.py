@@ -1,0 +1,152 @@
+"""score's report is whole, says what it was made from, and is made again only if that changed."""
+
+import csv
+import dataclasses
+import os
+import shutil
+
+import pytest
+
+from fundusseg.commands import score
+from fundusseg.commands.score import ScoreOptions, run_score
+from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED
+from fundusseg.files.checksums import sha256_of
+from fundusseg.files.manifest import outputs_of, read_manifest, write_manifest
+from fundusseg.files.text import read_json
+from tests.commands.score_sets import guesses, write_maps
+
+
+@pytest.fixture(scope="module")
+def maps(root, tmp_path_factory):
+    return write_maps(tmp_path_factory.mktemp("runs") / "maps", guesses(root))
+
+
+def _report(maps, root, out, jobs=1):
+    run_score([maps], root, ScoreOptions(split="all", out=out, jobs=jobs))
+    return {path.name: path.read_bytes() for path in out.glob("[!.]*")}
+
+
+def test_a_report_made_twice_is_the_same_bytes(capsys, root, maps, tmp_path):
+    one = _report(maps, root, tmp_path / "one")
+    assert set(one) == {
+        "SHA256SUMS",
+        "dice.png",
+        "gallery-best.png",
+        "gallery-worst.png",
+        "manifest.json",
+        "metrics.tsv",
+        "precision-recall.png",
+        "reliability.png",
+        "report.md",
+        "roc.png",
+        "summary.json",
+        "table.md",
+    }
+    assert _report(maps, root, tmp_path / "two", jobs=2) == one
+    assert _report(maps, root, tmp_path / "one") == one
+
+
+def test_the_report_begins_with_the_protocol_and_ends_in_the_table(capsys, root, maps, tmp_path):
+    text = _report(maps, root, tmp_path / "r")["report.md"].decode()
+    table = capsys.readouterr().out
+    assert text.endswith(table) and (tmp_path / "r/table.md").read_text() == table
+    headings = [line for line in text.splitlines() if line.startswith("#")]
+    assert headings[:2] == ["# maps against data set", "## Protocol"]
+    assert headings[-1] == "## Figures"
+    for name in ("roc.png", "dice.png", "gallery-worst.png"):
+        assert f"]({name})" in text
+
+
+def test_the_counts_of_metrics_tsv_give_its_figures_back(capsys, root, maps, tmp_path):
+    _report(maps, root, tmp_path / "r")
+    with (tmp_path / "r/metrics.tsv").open(newline="") as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    assert len(rows) == 4 * 2  # the maps and the second observer
+    for row in rows:
+        tp, fp, fn = (int(row[name]) for name in ("tp", "fp", "fn"))
+        assert float(row["dice"]) == pytest.approx(2 * tp / (2 * tp + fp + fn), abs=1e-6)
+    assert rows[1]["role"] == "second observer" and rows[1]["auroc"] == "n/a (binary)"
+
+
+def test_the_manifest_names_what_was_read_and_written(capsys, root, maps, tmp_path):
+    out = tmp_path / "r"
+    _report(maps, root, out)
+    found = read_manifest(out / "manifest.json")
+    assert dict(outputs_of(out))["report.md"] == sha256_of(out / "report.md")
+    assert found["inputs"]["truth/test/masks/p3_OS.png"] == sha256_of(root / "test/masks/p3_OS.png")
+    name = "test/images/p3_OS.prob.png"
+    assert found["inputs"][f"maps/{name}"] == sha256_of(maps / name)
+    assert read_json(out / "summary.json")["protocol"]["truth"].startswith(
+        "data set (data set folder"
+    )
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_finished_report_is_printed_again_not_made_again(
+    capsys, monkeypatch, root, maps, tmp_path, as_json
+):
+    """Resume: finished outputs are kept; what changed is scored anew."""
+    options = ScoreOptions(split="all", out=tmp_path / "out", jobs=1, json=as_json)
+    copy = shutil.copytree(maps, tmp_path / "maps")
+    write_manifest(copy, "infer", {}, {})
+    assert run_score([copy], root, options) == EXIT_OK
+    os.utime(copy / "manifest.json")  # infer writes it at every run
+    first = capsys.readouterr().out
+    with monkeypatch.context() as patch:
+        patch.setattr(score, "evaluated", None)
+        assert run_score([copy], root, options) == EXIT_OK
+    assert capsys.readouterr().out == first
+    next(path for path in sorted(copy.rglob("*.png"))).unlink()
+    assert run_score([copy], root, options) == EXIT_SOME_FAILED
+    assert capsys.readouterr().out != first
+    assert run_score([copy], root, options) == EXIT_SOME_FAILED
+    with monkeypatch.context() as patch, pytest.raises(TypeError):
+        patch.setattr(score, "evaluated", None)
+        run_score([copy], root, dataclasses.replace(options, force=True))
+
+
+@pytest.mark.parametrize("name", ["roc.png", "report.md", "manifest.json"])
+def test_a_report_that_lost_a_file_is_made_again(capsys, root, maps, tmp_path, name):
+    whole = _report(maps, root, tmp_path / "r")
+    (tmp_path / "r" / name).unlink()
+    assert _report(maps, root, tmp_path / "r") == whole
+
+
+def test_each_folder_is_walked_once(capsys, monkeypatch, phantom_set, tmp_path):
+    source = phantom_set("chase-foldered")
+    maps = write_maps(tmp_path / "maps", guesses(source))
+    walked, walk = [], os.walk
+    monkeypatch.setattr(os, "walk", lambda top, **more: walked.append(top) or walk(top, **more))
+    for truth, layout in ((source / "masks", "auto"), (source, "auto"), (source, "chase")):
+        out = tmp_path / layout / truth.name
+        walked.clear()
+        options = ScoreOptions(layout=layout, fov=source / "fov", out=out, jobs=1)
+        run_score([maps], truth, options)
+        assert walked == [maps, truth, source / "fov"]
+
+
+def test_the_baseline_has_its_rows_in_the_report_and_its_key_in_the_table(
+    capsys, root, maps, tmp_path
+):
+    """metrics.tsv is a format that scripts read: its words stay what they are."""
+    run_score([maps], root, ScoreOptions(split="test", baseline=True, out=tmp_path / "r", jobs=1))
+    assert "| baseline (Sato's filter) |" in capsys.readouterr().out
+    with (tmp_path / "r/metrics.tsv").open(newline="") as file:
+        systems = [(row["of"], row["role"]) for row in csv.DictReader(file, delimiter="\t")]
+    assert ("floor", "floor") in systems
+    rows = read_json(tmp_path / "r/summary.json")["rows"]
+    assert ("baseline (Sato's filter)", "baseline") in {(row["of"], row["role"]) for row in rows}
+
+
+def test_the_protocol_says_how_many_subjects_and_which_interval(capsys, root, maps, tmp_path):
+    report = _report(maps, root, tmp_path / "r")["report.md"].decode()
+    assert "here 3, so a cluster-robust t interval. Percentile bootstrap, 10,000 draws" in report
+
+
+def test_strata_of_fewer_than_three_subjects_have_no_interval(capsys, root, maps, tmp_path):
+    (tmp_path / "g.tsv").write_text("id\tcamera\np3_OS\tA\n")
+    options = ScoreOptions(split="all", groups=tmp_path / "g.tsv", out=tmp_path / "r", jobs=1)
+    run_score([maps], root, options)
+    text = (tmp_path / "r/report.md").read_text()
+    (row,) = [line for line in text.splitlines() if line.startswith("| camera   | A       | maps")]
+    assert row.count("(n/a)") == 6 and "nan" not in text

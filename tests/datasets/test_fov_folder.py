@@ -1,0 +1,88 @@
+"""Fields of view that a user hands in are found by name, and must fit."""
+
+import numpy as np
+import pytest
+
+from fundusseg.datasets.fov_folder import FovFolder
+from fundusseg.errors import InputError, UsageError
+from tests.phantom_sets import encoded
+
+DISC = np.hypot(*np.mgrid[-20:20, -24:24]) < 18
+
+
+def folder(root, *names) -> FovFolder:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(encoded(DISC, name))
+    return FovFolder(root, ["d/x", "d/y"])
+
+
+@pytest.mark.parametrize(
+    "name", ["x.png", "x_mask.gif", "x_fov.tif", "x_test_mask.png", "d/x.png", "other/x_mask.png"]
+)
+def test_a_mask_is_found_by_path_or_unique_stem(tmp_path, name):
+    assert folder(tmp_path, name, "y.png").path_of("d/x") == tmp_path / name
+
+
+def test_the_whole_path_comes_before_the_stem(tmp_path):
+    found = folder(tmp_path, "a/x.png", "b/x.png")
+    assert found.path_of("b/x") == tmp_path / "b/x.png"
+
+
+def test_an_ambiguous_stem_is_refused(tmp_path):
+    """An ambiguous match is an error."""
+    with pytest.raises(InputError, match="several masks named x"):
+        folder(tmp_path, "a/x.png", "b/x.png").path_of("c/x")
+
+
+def test_none_is_an_input_error(tmp_path):
+    """A missing field of view costs only its photograph."""
+    with pytest.raises(InputError, match="no field of view for d/x"):
+        folder(tmp_path, "y.png").path_of("d/x")
+
+
+def test_an_id_that_kept_its_suffix_is_found(tmp_path):
+    assert folder(tmp_path, "x_mask.png").path_of("d/x.jpg") == tmp_path / "x_mask.png"
+
+
+def test_no_folder_is_a_usage_error(tmp_path):
+    """Exit 2: a wrong path."""
+    with pytest.raises(UsageError, match="no folder"):
+        FovFolder(tmp_path / "missing", [])
+
+
+def test_the_mask_comes_as_bool_of_the_photographs_shape(tmp_path):
+    mask = folder(tmp_path, "x.png").mask_of("x", DISC.shape)
+    np.testing.assert_array_equal(mask, DISC)
+
+
+def test_another_size_is_refused(tmp_path):
+    with pytest.raises(InputError, match="is 48x40, its photograph 9x7"):
+        folder(tmp_path, "x.png").mask_of("x", (7, 9))
+
+
+def test_an_empty_mask_is_refused(tmp_path):
+    (tmp_path / "x.png").write_bytes(encoded(np.zeros_like(DISC), "x.png"))
+    with pytest.raises(InputError, match="empty field of view"):
+        FovFolder(tmp_path, ["x"]).mask_of("x", DISC.shape)
+
+
+def test_a_file_that_is_no_mask_is_refused(tmp_path):
+    (tmp_path / "x.png").write_text("no picture")
+    with pytest.raises(InputError, match="cannot|decoded"):
+        FovFolder(tmp_path, ["x"]).mask_of("x", DISC.shape)
+
+
+@pytest.mark.parametrize("name", ["a/x.png", "x.png", "c/x_mask.png"])
+def test_a_stem_that_several_photographs_have_tells_no_mask(tmp_path, name):
+    folder(tmp_path, name)
+    fovs = FovFolder(tmp_path, ["a/x", "b/x"])
+    with pytest.raises(InputError, match="several photographs are named so"):
+        fovs.path_of("b/x")
+    if name == "a/x.png":
+        assert fovs.path_of("a/x") == tmp_path / name
+
+
+def test_masks_are_found_whichever_way_accents_are_written(tmp_path):
+    found = folder(tmp_path, "Mu\u0308ller_mask.png")
+    assert found.path_of("d/M\u00fcller") == tmp_path / "Mu\u0308ller_mask.png"

@@ -1,0 +1,97 @@
+"""A folder is held by one process, until it ends."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from fundusseg.errors import InputError
+from fundusseg.files import lock
+from fundusseg.files.lock import locked, shared
+from fundusseg.files.manifest import STATE_FOLDER
+from tests.files.processes import python
+
+HOST = os.uname().nodename
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from fundusseg.files.lock import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_lock_names_its_holder_and_ends_with_it(tmp_path):
+    holder = python(HOLDER, tmp_path)
+    try:
+        assert holder.stdout.readline() == "held\n"
+        assert_in_use(tmp_path, holder.pid)
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+    with locked(tmp_path):
+        assert_in_use(tmp_path, os.getpid())
+    with locked(tmp_path):
+        pass
+
+
+def assert_in_use(folder: Path, pid: int) -> None:
+    match = f"in use by process {pid} on {HOST}"
+    with pytest.raises(InputError, match=match), locked(folder):
+        pass
+
+
+def test_a_file_system_without_locks_is_an_input_error(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    match = f"{tmp_path}: cannot be locked .*; choose a folder on another file system"
+    with pytest.raises(InputError, match=match), locked(tmp_path):
+        pass
+
+
+def test_a_lock_in_no_folder_is_an_input_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot be written"), locked(tmp_path / "file"):
+        pass
+
+
+def test_locks_stand_in_the_hidden_folder(tmp_path):
+    with locked(tmp_path), shared(tmp_path, "A"):
+        assert [path.name for path in tmp_path.iterdir()] == [STATE_FOLDER]
+
+
+SHARER = HOLDER.replace("locked(Path(sys.argv[1]))", "shared(Path(sys.argv[1]), 'A')").replace(
+    "import locked", "import shared"
+)
+
+
+def test_runs_of_the_same_settings_share_a_folder_and_others_are_refused(tmp_path):
+    holder = python(SHARER, tmp_path)
+    try:
+        assert holder.stdout.readline() == "held\n"
+        with shared(tmp_path, "A"):
+            pass
+        match = f"{tmp_path}: is in use by a run with other settings"
+        with pytest.raises(InputError, match=match), shared(tmp_path, "B"):
+            pass
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+    with shared(tmp_path, "B"), pytest.raises(InputError), shared(tmp_path, "A"):
+        pass
+
+
+def test_a_file_system_without_locks_lets_all_share(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    with shared(tmp_path, "A"), shared(tmp_path, "B"):
+        pass

@@ -1,0 +1,96 @@
+"""A table that a killed command goes on with, and that parts are joined to."""
+
+import pytest
+
+from fundusseg.errors import InputError
+from fundusseg.files.row_table import RowTable, merge_tables
+
+COLUMNS = ("id", "status", "value")
+
+
+def written(path, ids, settings="s", status="ok"):
+    table = RowTable(path, COLUMNS)
+    for id in ids:
+        table.append(id, [[status, f"of {id}"]], settings, f"from {id}")
+    table.conclude(ids)
+    return table
+
+
+def test_rows_stand_in_the_order_asked_for_and_are_known_again(tmp_path):
+    path = tmp_path / "t.csv"
+    table = RowTable(path, COLUMNS)
+    for id in ("b", 'a,"quoted"', "tab\there"):
+        table.append(id, [["ok", "1"]], "s", "h")
+    table.conclude(['a,"quoted"', "b", "tab\there"])
+    lines = path.read_text().splitlines()
+    assert lines[0] == "id,status,value,settings,made_from"
+    assert lines[1:] == ['"a,""quoted""",ok,1,s,h', "b,ok,1,s,h", "tab\\there,ok,1,s,h"]
+    again = RowTable(path, COLUMNS)
+    again.read()
+    assert again.ids == {'a,"quoted"', "b", "tab\there"}
+    assert again.has("b", "s", "h") and not again.has("b", "s", "other")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["t.csv"]
+
+
+def test_what_a_kill_left_is_gone_on_with(tmp_path):
+    path = tmp_path / "t.csv"
+    written(path, ["a"])
+    killed = RowTable(path, COLUMNS)
+    killed.append("b", [["ok", "of b"]], "s", "from b")
+    with (tmp_path / ".t.csv.rows").open("a") as file:
+        file.write("c,ok,cut o")
+    table = RowTable(path, COLUMNS)
+    table.read()
+    assert table.ids == {"a", "b"}
+    table.append("c", [["ok", "of c"]], "s", "from c")
+    table.append("a", [["ok", "anew"]], "s", "from a")
+    table.conclude(["a", "b", "c"])
+    assert [line.split(",")[2] for line in path.read_text().splitlines()[1:]] == [
+        "anew",
+        "of b",
+        "of c",
+    ]
+
+
+def test_rows_of_one_id_stay_together_and_take_the_place_of_earlier_ones(tmp_path):
+    path = tmp_path / "t.csv"
+    table = RowTable(path, ("id", "number"))
+    table.append("a", [["1"], ["2"], ["3"]], "s", "h")
+    table.append("a", [["1"], ["2"]], "s", "h")  # as where a kill came between two tables
+    table.append("b", [["1"]], "s", "h")
+    table.conclude(["a", "b"])
+    assert [line[:3] for line in path.read_text().splitlines()[1:]] == ["a,1", "a,2", "b,1"]
+
+
+def test_another_file_is_not_written_over(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("my,own\n1,2\n")
+    with pytest.raises(InputError, match="choose another name, or give --force"):
+        RowTable(path, COLUMNS).read()
+    RowTable(path, COLUMNS, force=True).conclude([])
+    assert path.read_text().startswith("id,")
+
+
+def test_parts_become_one_table(tmp_path):
+    written(tmp_path / "t-0-of-2.csv", ["a", "c"])
+    written(tmp_path / "t-1-of-2.csv", ["b"], status="failed")
+    assert merge_tables(tmp_path / "t.csv") == (3, 1)
+    merged = (tmp_path / "t.csv").read_text().splitlines()
+    assert [line[0] for line in merged[1:]] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "settings", "said"),
+    [
+        (["b", "d"], "s", "other settings, maps or versions"),  # b of a and c: three maps in all
+        (["b"], "t", "other settings, maps or versions"),
+        (None, "s", "t-1-of-2.csv missing of 2 parts"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(tmp_path, ids, settings, said):
+    written(tmp_path / "t-0-of-2.csv", ["a", "c", "e", "g"] if ids == ["b", "d"] else ["a", "c"])
+    if ids:
+        written(tmp_path / "t-1-of-2.csv", ids, settings)
+    with pytest.raises(InputError, match=said):
+        merge_tables(tmp_path / "t.csv")
+    assert not (tmp_path / "t.csv").exists()

@@ -1,0 +1,126 @@
+"""What is known of a shape beforehand comes out of its pixels."""
+
+import numpy as np
+import pytest
+
+from fundusseg.fundus.field_of_view import FieldOfView
+from fundusseg.morphometry.measures import map_measures
+from tests.morphometry.drawn import arc, bar, sine, tree
+
+# Not at whole sixteenths: of a bar at 45 degrees the pixels themselves are up to half a pixel off.
+ANGLES = np.pi * (np.arange(16) + 0.5) / 16
+
+
+def measured(drawn: np.ndarray, diameter_px: float) -> dict[str, float]:
+    """The measures of a shape in a field of view that has no rim."""
+    y, x = np.array(drawn.shape) / 2
+    field_of_view = FieldOfView(y, x, diameter_px, "given")
+    return map_measures(drawn, None, np.ones_like(drawn), field_of_view).values
+
+
+@pytest.mark.parametrize("width_px", [3, 4, 7, 15])
+def test_a_bar_has_its_width_and_its_length_at_any_angle(width_px):
+    found = [measured(bar(220, width_px, angle, (260, 260)), 700) for angle in ANGLES]
+    assert [f["segments"] for f in found] == [1] * len(ANGLES)
+    for name in ("width_mean", "width_median", "width_length_weighted"):
+        assert [f[name] for f in found] == pytest.approx([width_px] * len(ANGLES), abs=0.4)
+    lengths = [f["centreline_length"] for f in found]
+    assert lengths == pytest.approx([220] * len(ANGLES), rel=0.02)
+    straight = [f["tortuosity_arc_over_chord"] for f in found]
+    assert straight == pytest.approx([1] * len(ANGLES), abs=1e-3)
+
+
+@pytest.mark.parametrize(("opening", "ratio"), [(np.pi, 1.570796), (np.pi / 2, 1.110721)])
+def test_arc_over_chord_of_circles(opening, ratio):
+    found = [measured(arc(150, opening, angle), 700) for angle in (0.1, 1.0)]
+    assert [f["tortuosity_arc_over_chord"] for f in found] == pytest.approx([ratio] * 2, rel=0.01)
+    assert [f["tortuosity_density"] for f in found] == [0, 0]  # it never turns
+
+
+@pytest.mark.parametrize("period_px", [200, 400])
+@pytest.mark.parametrize(
+    ("amplitude", "ratio", "squared", "density"),
+    [
+        (0.25, 1.01545, 0.02963, 0.004842),
+        (0.5, 1.05984, 0.10278, 0.017972),
+        (1.0, 1.21601, 0.27121, 0.056543),
+    ],
+)
+def test_tortuosity_of_a_sine(period_px, amplitude, ratio, squared, density):
+    """In the unit of x, of which a period has 2 pi; and the same at any angle."""
+    unit_px = period_px / (2 * np.pi)
+    units = np.array([1, unit_px**2, unit_px])
+    names = ("arc_over_chord", "squared_curvature", "density")
+    values = []
+    for angle in np.linspace(0.1, 1.5, 5 if period_px == 200 else 2):
+        found = measured(sine(amplitude, period_px, angle), 3.5 * period_px)
+        values.append([found[f"tortuosity_{name}"] for name in names] * units)
+    mean = np.mean(values, axis=0)
+    assert mean == pytest.approx([ratio, squared, density], rel=0.03)
+    assert np.abs(values / mean - 1).max() < 0.02
+
+
+# Where the vessels of each tree run, and how many branch points, crossings, ends, loops it has.
+Y = [[(0.9, 0.5), (0.5, 0.5), (0.15, 0.2)], [(0.5, 0.5), (0.15, 0.8)]]
+TREES = {
+    "bar": ([[(0.1, 0.2), (0.9, 0.7)]], (0, 0, 2, 0)),
+    "fork": (Y, (1, 0, 3, 0)),
+    "crossing": ([[(0.1, 0.1), (0.9, 0.9)], [(0.15, 0.8), (0.85, 0.2)]], (1, 1, 4, 0)),
+    "comb": (
+        [[(0.1, 0.5), (0.9, 0.5)], [(0.3, 0.5), (0.2, 0.9)], [(0.7, 0.5), (0.6, 0.1)]],
+        (2, 0, 4, 0),
+    ),
+    "loop": ([[(0.2, 0.2), (0.2, 0.8), (0.8, 0.8), (0.8, 0.2), (0.2, 0.2)]], (0, 0, 0, 1)),
+    "net": (
+        [
+            [(0.2, 0.2), (0.2, 0.8), (0.8, 0.8), (0.8, 0.2), (0.2, 0.2)],
+            [(0.5, 0.2), (0.5, 0.8)],
+            [(0.2, 0.5), (0.05, 0.5)],
+        ],
+        (3, 0, 1, 2),
+    ),
+}
+
+
+@pytest.mark.parametrize("width_px", [1, 3, 6, 11])
+@pytest.mark.parametrize("name", TREES)
+def test_branch_points_crossings_ends_and_loops_of_known_trees(name, width_px):
+    ways, counts = TREES[name]
+    found = measured(tree(ways, width_px, 200), 200)
+    names = ("branch_points", "crossings", "end_points", "loops")
+    assert tuple(found[name] for name in names) == counts
+    assert found["components"] == 1
+
+
+def test_a_bump_on_a_vessel_is_no_branch():
+    drawn = tree([[(0.1, 0.5), (0.9, 0.5)], [(0.5, 0.5), (0.5, 0.54)]], 9, 200)
+    found = measured(drawn, 200)
+    assert (found["segments"], found["branch_points"]) == (1, 0)
+
+
+def test_densities_are_over_the_field_of_view_alone():
+    drawn = bar(200, 5, 0.3, (300, 300))
+    where = np.zeros((300, 300), bool)
+    where[:, 100:200] = True
+    found = map_measures(drawn, None, where, FieldOfView(150, 150, 300, "given")).values
+    assert found["area_density"] == pytest.approx((drawn & where).sum() / 30_000)
+    length_px = 100 / np.cos(0.3)
+    assert found["centreline_length"] == pytest.approx(length_px, rel=0.02)
+    assert found["length_density"] == pytest.approx(length_px / 30_000, rel=0.02)
+
+
+def test_an_empty_map_has_no_vessels_and_no_widths():
+    found = measured(np.zeros((50, 50), bool), 50)
+    assert (found["area_density"], found["length_density"], found["segments"]) == (0, 0, 0)
+    assert "width_mean" not in found
+
+
+def test_the_half_height_of_a_soft_edge_is_where_a_hard_one_would_be():
+    drawn = bar(200, 8, 0.4, (240, 240))
+    y, x = np.indices(drawn.shape) - 120.0
+    across = (y - 0.3) * np.cos(0.4) - (x - 0.1) * np.sin(0.4)
+    soft = 0.8 / (1 + np.exp((np.abs(across) - 4) / 0.7))
+    where = np.ones_like(drawn)
+    field_of_view = FieldOfView(120, 120, 700, "given")
+    found = map_measures(drawn, soft.astype(np.float32), where, field_of_view).values
+    assert found["half_height_width_mean"] == pytest.approx(8, abs=0.2)

@@ -1,0 +1,75 @@
+"""Drawn eyes: lengths and widths against their truth, and the same eye in other ways."""
+
+import cmath
+import math
+from functools import cache
+
+import numpy as np
+import pytest
+
+from fundusseg.fundus.field_of_view import field_of_view_of_mask
+from fundusseg.morphometry.definitions import DEFINITIONS
+from fundusseg.morphometry.measures import map_measures
+from fundusseg.phantom.drawing import PhantomConfig, phantom
+from fundusseg.phantom.growth import grow_trees
+from fundusseg.phantom.raster import Projection, vessel_raster
+from fundusseg.phantom.tree import VIEW_RADIUS, Eye
+
+# What changes by more than 3 % with size, angle or side; docs/measures.md has by how much.
+VARYING = {
+    "width_p10_fov",
+    "width_p90_fov",
+    "width_six_widest_fov",
+    "tortuosity_density_per_fov",
+    "branching_coefficient_median_ratio",
+    "junctional_exponent_deviation_median_ratio",
+}
+
+
+def test_lengths_and_widths_of_phantoms():
+    """Up to 10 % of a phantom's length lies inside another vessel, where no map shows it."""
+    shares = []
+    for seed in range(20):
+        drawn = phantom(PhantomConfig(size_px=800), seed)
+        totals = drawn.truth["totals"]
+        field_of_view = field_of_view_of_mask(drawn.fov)
+        found = map_measures(drawn.mask, None, drawn.fov, field_of_view).values
+        shares.append(found["centreline_length"] / totals["length_px"])
+        width_px = totals["length_times_width_px2"] / totals["length_px"]
+        assert found["width_length_weighted"] == pytest.approx(width_px, abs=0.4)
+    assert np.mean(shares) == pytest.approx(1, abs=0.03)
+    assert min(shares) > 0.93 and max(shares) < 1.01
+
+
+@cache
+def columns(scale: float, turn_deg: float, is_left: bool) -> dict[str, float]:
+    """The measures of one eye in their units, drawn at a scale, turned and mirrored."""
+    turned = cmath.rect(1, math.radians(turn_deg))
+    upright = Eye(70, 170 - 10j, 60 + 5j, VIEW_RADIUS, 1 + 0j)
+    trees = grow_trees(upright, 8.5, 1.5, np.random.default_rng(7))
+    eye = Eye(70, 170 - 10j, 60 + 5j, VIEW_RADIUS, turned)
+    side = round(1000 * scale)
+    projection = Projection(eye, (side - 1) / 2 * (1 + 1j), 2 * scale, is_left, (side, side))
+    where = projection.fov()
+    vessels = where & (vessel_raster(trees, projection).outside_px <= 0)
+    field_of_view = field_of_view_of_mask(where)
+    values = map_measures(vessels, None, where, field_of_view).values
+    found: dict[str, float] = {}
+    for definition in DEFINITIONS:
+        value = values.get(definition.name, math.nan)
+        in_units = definition.in_units(value, field_of_view.diameter_px, None)
+        found |= zip(definition.columns, in_units, strict=True)
+    return {
+        name: value
+        for name, value in found.items()
+        if name.endswith(("_fov", "_ratio")) and not name.startswith("half")
+    }
+
+
+@pytest.mark.parametrize(
+    ("scale", "turn_deg", "is_left"), [(0.5, 0, True), (2, 0, True), (1, 17, True), (1, 0, False)]
+)
+def test_an_eye_has_the_same_measures_at_any_size_angle_and_side(scale, turn_deg, is_left):
+    one, other = columns(1, 0, True), columns(scale, turn_deg, is_left)
+    differing = {name for name in one if other[name] != pytest.approx(one[name], rel=0.03)}
+    assert differing <= VARYING
