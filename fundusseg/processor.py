@@ -40,15 +40,20 @@ def _quotas() -> Iterator[float]:
 
 
 def processor_name() -> str:
-    """The processor's name and whether it multiplies in bfloat16, for tables of times."""
+    """The processor's name and whether bfloat16 is its faster precision, for tables of times."""
     lines = _cpuinfo().splitlines()
     names = (line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine()) + (" (avx512_bf16)" if cpu_has_bfloat16() else "")
+    return next(names, platform.machine()) + (" (bfloat16)" if is_faster_in_bfloat16() else "")
 
 
-def cpu_has_bfloat16() -> bool:
-    """Whether the processor multiplies in bfloat16 (avx512_bf16)."""
-    return "avx512_bf16" in _cpuinfo().split()
+def is_faster_in_bfloat16() -> bool:
+    """Whether the processor multiplies faster in bfloat16 than in float32.
+
+    AMD's with avx512_bf16 do, and Intel's with AMX; Intel's avx512_bf16 alone is the slower way
+    (docs/speed.md).
+    """
+    words = _cpuinfo().split()
+    return "amx_bf16" in words or ("avx512_bf16" in words and "AuthenticAMD" in words)
 
 
 def _cpuinfo() -> str:

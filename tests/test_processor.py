@@ -5,7 +5,7 @@ import os
 import pytest
 
 from fundusseg import processor
-from fundusseg.processor import free_cores
+from fundusseg.processor import free_cores, is_faster_in_bfloat16
 
 
 def test_free_cores_are_at_least_one():
@@ -40,3 +40,18 @@ def test_free_cores_are_no_more_than_a_containers_quota(
         (tmp_path / "fs" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "fs" / name).write_text(f"{text}\n")
     assert free_cores() == expected
+
+
+@pytest.mark.parametrize(
+    ("vendor", "flags", "expected"),
+    [
+        ("AuthenticAMD", "avx512f avx512_bf16", True),
+        ("GenuineIntel", "avx512f avx512_bf16 amx_bf16", True),
+        ("GenuineIntel", "avx512f avx512_bf16", False),
+        ("AuthenticAMD", "avx2", False),
+    ],
+)
+def test_bfloat16_is_faster_with_amx_and_on_amd(vendor, flags, expected, monkeypatch):
+    told = f"vendor_id\t: {vendor}\nflags\t\t: fpu {flags}\n"
+    monkeypatch.setattr(processor, "_cpuinfo", lambda: told)
+    assert is_faster_in_bfloat16() is expected

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fundusseg import ui
-from fundusseg.processor import cpu_has_bfloat16, free_cores
+from fundusseg.processor import free_cores, is_faster_in_bfloat16
 
 
 @contextmanager
@@ -88,11 +88,11 @@ def gpu_names() -> list[str]:
 
 
 def chosen_precision(wanted: str) -> str:
-    """ "float32" or "bfloat16"; "auto" takes bfloat16 where the hardware multiplies in it."""
+    """ "float32" or "bfloat16"; "auto" takes bfloat16 where the hardware is faster in it."""
     if wanted != "auto":
         return wanted
-    has_bfloat16 = _gpus_have_bfloat16() if _GPUS else cpu_has_bfloat16()
-    return "bfloat16" if has_bfloat16 else "float32"
+    faster = _gpus_have_bfloat16() if _GPUS else is_faster_in_bfloat16()
+    return "bfloat16" if faster else "float32"
 
 
 def _gpus_have_bfloat16() -> bool:
