@@ -67,11 +67,7 @@ class _Command(typer.core.TyperCommand):
                     formatter.write_dl(padded, col_max=COLUMN)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse the words.
-
-        Raises:
-            UsageError: if there are more paths than the command takes.
-        """
+        """Parse the words; UsageError if there are more paths than the command takes."""
         extra = super().parse_args(ctx, args)
         if extra:
             are = f"and {len(extra) - 1} more are" if len(extra) > 1 else "is one"
@@ -105,7 +101,10 @@ def _command(run: Callable[..., int]) -> Callable[..., int]:
     kind = paths.pop("options").annotation if "options" in paths else None
 
     def command(**words: Any) -> int:
-        _start(_taken(MessageOptions, words))
+        messages = _taken(MessageOptions, words)
+        if messages.quiet and messages.verbose:
+            raise errors.UsageError("--quiet and --verbose exclude each other")
+        ui.start_logging(**vars(messages))
         given = {name: words[name] for name in paths}
         if kind is not None:
             _require_existing(*(words[f.name] for f in fields_of(kind) if f.is_read))
@@ -165,7 +164,7 @@ def prep(
     Example: fundusseg prep CHASE_DB1/ shards/
     """
     _require_existing(src)
-    _require_part(options)
+    _require_part("prep", options)
     from fundusseg.commands.prep.plan import planned
     from fundusseg.commands.prep.run import run_prep
 
@@ -208,7 +207,7 @@ def infer(
     Example: fundusseg infer photographs/ maps/
     """
     _require_existing(None if given == "-" else Path(given))
-    _require_lone_or_part("infer", options)
+    _require_part("infer", options)
     from fundusseg.commands.infer.run import run_infer
 
     return run_infer(given, out, options)
@@ -252,7 +251,7 @@ def measure(
     if paths is None or len(paths) != 2:
         _refuse("measure", "needs a folder of maps, and the name of the table")
     _require_existing(paths[0])
-    _require_lone_or_part("measure", options)
+    _require_part("measure", options)
     from fundusseg.commands.measure import run_measure
 
     maps, out = paths
@@ -434,33 +433,19 @@ def _use_utf8(is_own_process: bool) -> None:
             stream.reconfigure(encoding="utf-8", errors=on_error)
 
 
-def _start(messages: MessageOptions) -> None:
-    if messages.quiet and messages.verbose:
-        raise errors.UsageError("--quiet and --verbose exclude each other")
-    ui.start_logging(messages.quiet, messages.verbose, messages.log_file)
-
-
 def _require_existing(*paths: Path | None) -> None:
     for path in paths:
         if path is not None and not path.exists():
             raise errors.UsageError(f"{path}: does not exist; check the spelling")
 
 
-def _require_lone_or_part(command: str, options: PartOptions) -> None:
-    """Raise as `_require_part`, and if --num-shards stands alone."""
-    if options.num_shards is not None and options.shard is None:
-        _refuse(
-            command,
-            f"--num-shards {options.num_shards} needs --shard K, the part that this run makes, "
-            f"0 to {options.num_shards - 1}",
-        )
-    _require_part(options)
-
-
-def _require_part(options: PartOptions) -> None:
-    """Raise if --shard K is none of the --num-shards N parts."""
+def _require_part(command: str, options: PartOptions) -> None:
+    """Raise if --shard K is none of the --num-shards N parts; N alone says something to prep."""
     shard, count = options.shard, options.num_shards
     if shard is None:
+        if count is not None and command != "prep":
+            needed = f"--shard K, the part that this run makes, 0 to {count - 1}"
+            _refuse(command, f"--num-shards {count} needs {needed}")
         return
     if not count:
         raise errors.UsageError(f"--shard {shard} needs --num-shards N, the number of parts")

@@ -21,31 +21,13 @@ InferLayout = Literal["auto", "none", DrawnLayout]
 Precision = Literal["auto", "float32", "bfloat16"]
 
 # The panels of a command's help, in this order.
-INPUT = "Input"
-OUTPUT = "Output"
-MODEL = "Model"
-TRAINING = "Training"
-SCORING = "Scoring"
-MEASURING = "Measuring"
-DRAWING = "Drawing"
-PARTS = "Parts of an array"
-FINISHED = "Finished work"
-SPEED = "Speed"
-MESSAGES = "Messages"
+INPUT, OUTPUT, MODEL = "Input", "Output", "Model"
+TRAINING, SCORING, MEASURING, DRAWING = "Training", "Scoring", "Measuring", "Drawing"
+PARTS, FINISHED, SPEED, MESSAGES = "Parts of an array", "Finished work", "Speed", "Messages"
 PANELS = (
-    INPUT,
-    OUTPUT,
-    MODEL,
-    TRAINING,
-    SCORING,
-    MEASURING,
-    DRAWING,
-    PARTS,
-    FINISHED,
-    SPEED,
-    MESSAGES,
+    *(INPUT, OUTPUT, MODEL, TRAINING, SCORING, MEASURING, DRAWING),
+    *(PARTS, FINISHED, SPEED, MESSAGES),
 )
-
 _METAVARS = {int: "N", Path: "FILE"}
 
 
@@ -53,21 +35,27 @@ _METAVARS = {int: "N", Path: "FILE"}
 class Field:
     """A field of an options dataclass, and the option of the command line that it is.
 
-    name, type, default: of the field. word: the option, with its dashes. sentence: its help. panel:
-    one of `PANELS`. metavar: what stands for the value in help, where neither its type nor its
-    choices tell. minimum, maximum: of a number. is_read: the value is a path that must exist.
+    name, type, default: of the field. sentence: its help. panel: one of `PANELS`. spelling: the
+    option where it is not spelt as the field. metavar: what stands for the value in help, where
+    neither its type nor its choices tell. minimum, maximum: of a number. is_read: the value is a
+    path that must exist.
     """
 
     name: str
     type: Any
     default: Any
-    word: str
     sentence: str
     panel: str
+    spelling: str = ""
     metavar: str = ""
     minimum: float | None = None
     maximum: float | None = None
     is_read: bool = False
+
+    @property
+    def word(self) -> str:
+        """The option, with its dashes."""
+        return self.spelling or f"--{self.name.replace('_', '-')}"
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -93,10 +81,9 @@ class Field:
         return self.sentence + (f" [{'; '.join(notes)}]" if notes else "")
 
 
-def option(default: Any, word: str, sentence: str, panel: str, **more: Any) -> Any:
+def option(default: Any, sentence: str, panel: str, **more: Any) -> Any:
     """A dataclass field that is an option; `more` is the rest of `Field`."""
-    told = {"word": word, "sentence": sentence, "panel": panel, **more}
-    return field(default=default, metadata=told)
+    return field(default=default, metadata={"sentence": sentence, "panel": panel, **more})
 
 
 def fields_of(kind: type) -> list[Field]:
@@ -110,39 +97,37 @@ def fields_of(kind: type) -> list[Field]:
 
 def _seed(default: int | None, panel: str) -> Any:
     help = "Seed that all random numbers follow from."
-    return option(default, "--seed", help, panel, minimum=0, maximum=LARGEST_SEED)
+    return option(default, help, panel, minimum=0, maximum=LARGEST_SEED)
 
 
 def _threshold(panel: str) -> Any:
     help = "Probability from which on a pixel is vessel, in place of the model's own."
-    return option(None, "--threshold", help, panel, metavar="P", minimum=0, maximum=1)
+    return option(None, help, panel, metavar="P", minimum=0, maximum=1)
 
 
 def _fov() -> Any:
     help = "Folder of field-of-view masks, matched to the photographs by name."
-    return option(None, "--fov", help, INPUT, metavar="DIR", is_read=True)
+    return option(None, help, INPUT, metavar="DIR", is_read=True)
 
 
 def _subjects() -> Any:
     help = "TSV file with the columns id and subject: the person of each photograph."
-    return option(None, "--subjects", help, INPUT, is_read=True)
+    return option(None, help, INPUT, is_read=True)
 
 
 def _precision() -> Any:
     help = "Precision of the network's convolutions; auto takes bfloat16 where it is faster."
-    return option("auto", "--precision", help, SPEED)
+    return option("auto", help, SPEED)
 
 
 @dataclass(frozen=True)
 class MessageOptions:
     """What every command can be told: what of its messages is shown, and where."""
 
-    quiet: bool = option(False, "--quiet", "Print only warnings and errors.", MESSAGES)
-    verbose: bool = option(
-        False, "--verbose", "Print more messages, and tracebacks of errors.", MESSAGES
-    )
+    quiet: bool = option(False, "Print only warnings and errors.", MESSAGES)
+    verbose: bool = option(False, "Print more messages, and tracebacks of errors.", MESSAGES)
     log_file: Path | None = option(
-        None, "--log-file", "Append all messages to this file too, with their times.", MESSAGES
+        None, "Append all messages to this file too, with their times.", MESSAGES
     )
 
 
@@ -150,12 +135,8 @@ class MessageOptions:
 class WorkOptions:
     """What every command that makes something can be told. jobs: 0 takes the free cores."""
 
-    jobs: int = option(
-        0, "--jobs", "Number of threads; 0 takes one for each free core.", SPEED, minimum=0
-    )
-    force: bool = option(
-        False, "--force", "Make finished work anew, in place of keeping it.", FINISHED
-    )
+    jobs: int = option(0, "Number of threads; 0 takes one for each free core.", SPEED, minimum=0)
+    force: bool = option(False, "Make finished work anew, in place of keeping it.", FINISHED)
 
 
 @dataclass(frozen=True)
@@ -166,19 +147,10 @@ class PartOptions(WorkOptions):
     """
 
     shard: int | None = option(
-        None,
-        "--shard",
-        "Make only this part of the N; the first is 0.",
-        PARTS,
-        metavar="K",
-        minimum=0,
+        None, "Make only this part of the N; the first is 0.", PARTS, metavar="K", minimum=0
     )
     num_shards: int | None = option(
-        None,
-        "--num-shards",
-        "Number of parts, the same in every task of an array.",
-        PARTS,
-        minimum=1,
+        None, "Number of parts, the same in every task of an array.", PARTS, minimum=1
     )
 
     @property
@@ -193,7 +165,6 @@ class ArrayOptions(PartOptions):
 
     verify: bool = option(
         False,
-        "--verify",
         "Hash inputs and outputs of finished work, in place of trusting size and time.",
         FINISHED,
     )
@@ -203,30 +174,23 @@ class ArrayOptions(PartOptions):
 class PrepOptions(ArrayOptions):
     """What `prep` can be told. num_shards: 0 lets the number of samples decide."""
 
-    layout: Layout = option("auto", "--layout", "Layout of SRC; auto recognises it.", INPUT)
+    layout: Layout = option("auto", "Layout of SRC; auto recognises it.", INPUT)
     split: Literal["auto", "train", "test"] = option(
         "auto",
-        "--split",
-        "Part of the data set that a photograph belongs to: auto, as the set itself has it; else "
-        "one part for all.",
+        "Part of the data set that a photograph belongs to: auto, as the set itself has it; "
+        "else one part for all.",
         INPUT,
     )
     subjects: Path | None = _subjects()
     preset: Preset = option(
-        DEFAULT_PRESET,
-        "--preset",
-        "Frame of the photographs, and network that they are for.",
-        MODEL,
+        DEFAULT_PRESET, "Frame of the photographs, and network that they are for.", MODEL
     )
     format: Literal["h5", "npz"] = option(
-        "h5", "--format", "Kind of shard: h5 holds many samples a file, npz one.", OUTPUT
+        "h5", "Kind of shard: h5 holds many samples a file, npz one.", OUTPUT
     )
-    dry_run: bool = option(
-        False, "--dry-run", "Print which file matches which, and write nothing.", OUTPUT
-    )
+    dry_run: bool = option(False, "Print which file matches which, and write nothing.", OUTPUT)
     num_shards: int = option(
         0,
-        "--num-shards",
         "Number of shards, and of parts of an array; 0 goes by the size of the set.",
         PARTS,
         minimum=0,
@@ -242,48 +206,32 @@ class TrainOptions(WorkOptions):
 
     split: Literal["auto", "train", "all"] = option(
         "auto",
-        "--split",
-        "Part of the data set that is trained on: auto or train, the train part, validated on the "
-        "validation part; all, every photograph, and none validates.",
+        "Part of the data set that is trained on: auto or train, the train part, validated on "
+        "the validation part; all, every photograph, and none validates.",
         INPUT,
     )
-    summary: bool = option(
-        False, "--summary", "Print the layers of the network, and train nothing.", OUTPUT
-    )
+    summary: bool = option(False, "Print the layers of the network, and train nothing.", OUTPUT)
     start_from: str | None = option(
         None,
-        "--start-from",
         "Begin with the weights of this model, a folder or the name of a shipped one.",
         MODEL,
         metavar="MODEL",
     )
     adapt: bool = option(
         False,
-        "--adapt",
         "Fit a trained model, --start-from or the default one, to a few photographs of your own "
         "camera, in some ten minutes; takes all that are not in the test part.",
         MODEL,
     )
     config: Path | None = option(
-        None,
-        "--config",
-        "JSON file with any keys of the preset, to change them.",
-        MODEL,
-        is_read=True,
+        None, "JSON file with any keys of the preset, to change them.", MODEL, is_read=True
     )
-    steps: int | None = option(
-        None, "--steps", "Length of the training in steps.", TRAINING, minimum=1
-    )
+    steps: int | None = option(None, "Length of the training in steps.", TRAINING, minimum=1)
     epochs: int | None = option(
-        None,
-        "--epochs",
-        "Length of the training in epochs, rounds over all photographs.",
-        TRAINING,
-        minimum=1,
+        None, "Length of the training in epochs, rounds over all photographs.", TRAINING, minimum=1
     )
     adversarial_weight: float | None = option(
         None,
-        "--adversarial-weight",
         "Weight of the discriminator in the loss; 0 trains without one.",
         TRAINING,
         metavar="W",
@@ -293,9 +241,8 @@ class TrainOptions(WorkOptions):
     precision: Precision = _precision()
     distribute: Literal["none", "mirrored", "multi-worker"] = option(
         "none",
-        "--distribute",
-        "Train on one device (none), on all GPUs of this machine (mirrored), or in all processes "
-        "of srun or TF_CONFIG (multi-worker).",
+        "Train on one device (none), on all GPUs of this machine (mirrored), or in all "
+        "processes of srun or TF_CONFIG (multi-worker).",
         SPEED,
     )
 
@@ -315,74 +262,61 @@ class InferOptions(ArrayOptions):
     """What `infer` can be told. threshold: None is the model's own. batch: 0 is 8, on a GPU."""
 
     layout: InferLayout = option(
-        "auto",
-        "--layout",
-        "Layout of IN; auto recognises it, none takes every image for a photograph.",
-        INPUT,
+        "auto", "Layout of IN; auto recognises it, none takes every image for a photograph.", INPUT
     )
     split: Literal["train", "validation", "test", "all"] = option(
-        "all", "--split", "Part of the data set that is drawn, where IN is shards.", INPUT
+        "all", "Part of the data set that is drawn, where IN is shards.", INPUT
     )
     fov: Path | None = _fov()
     null_separated: bool = option(
         False,
-        "--null",
         "Names in the list on stdin end in NUL, as find -print0 writes them.",
         INPUT,
+        spelling="--null",
     )
     allow_empty: bool = option(
-        False, "--allow-empty", "Take it for done where IN is empty, as an inbox may be.", INPUT
+        False, "Take it for done where IN is empty, as an inbox may be.", INPUT
     )
     format: Literal["png", "npz", "h5"] = option(
-        "png", "--format", "Kind of output: an image, or a file of arrays.", OUTPUT
+        "png", "Kind of output: an image, or a file of arrays.", OUTPUT
     )
     probability: bool = option(
-        False, "--probability", "Write the probabilities too: <name>.prob.png, 16 bit.", OUTPUT
+        False, "Write the probabilities too: <name>.prob.png, 16 bit.", OUTPUT
     )
-    overlay: bool = option(
-        False, "--overlay", "Write the photograph with the vessels' outlines too.", OUTPUT
-    )
+    overlay: bool = option(False, "Write the photograph with the vessels' outlines too.", OUTPUT)
     prune: bool = option(
         False,
-        "--prune",
         "Remove the maps of photographs that are gone from the folder IN, and the rows of names "
         "that were never there.",
         OUTPUT,
     )
     keep_suffix: bool = option(
-        False, "--keep-suffix", "Keep the photograph's suffix: a.jpg becomes a.jpg.png.", OUTPUT
+        False, "Keep the photograph's suffix: a.jpg becomes a.jpg.png.", OUTPUT
     )
     keep_small_objects: bool = option(
         False,
-        "--keep-small-objects",
         "Keep the small objects of the maps, mostly noise, which are left out otherwise.",
         OUTPUT,
     )
     model: str = option(
         DEFAULT_MODEL,
-        "--model",
         "Model that draws the maps: a folder, or the name of a shipped one.",
         MODEL,
         metavar="MODEL",
     )
     threshold: float | None = _threshold(MODEL)
     test_time_augmentation: bool = option(
-        False,
-        "--test-time-augmentation",
-        "Draw the mean over four mirror images, at four times the cost.",
-        MODEL,
+        False, "Draw the mean over four mirror images, at four times the cost.", MODEL
     )
     tile_px: int = option(
         0,
-        "--tile",
         "Side of the tiles that a frame is drawn in, in pixels; 0 draws it whole.",
         SPEED,
         metavar="PX",
         minimum=0,
+        spelling="--tile",
     )
-    batch: int = option(
-        0, "--batch", "Number of frames that a GPU draws at once; 0 is 8.", SPEED, minimum=0
-    )
+    batch: int = option(0, "Number of frames that a GPU draws at once; 0 is 8.", SPEED, minimum=0)
     precision: Precision = _precision()
 
 
@@ -390,41 +324,29 @@ class InferOptions(ArrayOptions):
 class ScoreOptions(WorkOptions):
     """What `score` can be told. threshold: it does not touch binary maps."""
 
-    layout: Layout = option("auto", "--layout", "Layout of TRUTH; auto recognises it.", INPUT)
+    layout: Layout = option("auto", "Layout of TRUTH; auto recognises it.", INPUT)
     split: Literal["auto", "train", "validation", "test", "all"] = option(
         "auto",
-        "--split",
         "Part of the data set that is scored: auto, test where TRUTH is split, else all.",
         INPUT,
     )
     subjects: Path | None = _subjects()
     fov: Path | None = _fov()
     groups: Path | None = option(
-        None,
-        "--groups",
-        "TSV file with the column id, and others to group the images by.",
-        INPUT,
-        is_read=True,
+        None, "TSV file with the column id, and others to group the images by.", INPUT, is_read=True
     )
-    out: Path | None = option(
-        None, "--out", "Folder for tables, report and plots.", OUTPUT, metavar="DIR"
-    )
-    json: bool = option(
-        False, "--json", "Print JSON on stdout, in place of the Markdown table.", OUTPUT
-    )
+    out: Path | None = option(None, "Folder for tables, report and plots.", OUTPUT, metavar="DIR")
+    json: bool = option(False, "Print JSON on stdout, in place of the Markdown table.", OUTPUT)
     threshold: float | None = _threshold(SCORING)
-    whole_frame: bool = option(
-        False, "--whole-frame", "Score what lies outside the field of view too.", SCORING
-    )
+    whole_frame: bool = option(False, "Score what lies outside the field of view too.", SCORING)
     at: Literal["native", "prepared"] = option(
         "native",
-        "--at",
-        "Size at which maps and masks are compared: native, the masks' own; prepared, that of the "
-        "frame (TRUTH must be shards).",
+        "Size at which maps and masks are compared: native, the masks' own; prepared, that of "
+        "the frame (TRUTH must be shards).",
         SCORING,
     )
     baseline: bool = option(
-        False, "--baseline", "Score a classical filter too, which has learnt nothing.", SCORING
+        False, "Score a classical filter too, which has learnt nothing.", SCORING
     )
     seed: int = _seed(1, SCORING)
 
@@ -436,24 +358,16 @@ class MeasureOptions(PartOptions):
     fov: Path | None = _fov()
     pixel_um: str | None = option(
         None,
-        "--pixel-um",
         "Side of a pixel in micrometres, or a TSV file with the columns id and pixel_um.",
         INPUT,
         metavar="UM|FILE",
     )
     segments: Path | None = option(
-        None,
-        "--segments",
-        "Write a table of the maps' segments too, one row each.",
-        OUTPUT,
-        metavar="FILE",
+        None, "Write a table of the maps' segments too, one row each.", OUTPUT, metavar="FILE"
     )
-    describe: bool = option(
-        False, "--describe", "Print what each column is, and measure nothing.", OUTPUT
-    )
+    describe: bool = option(False, "Print what each column is, and measure nothing.", OUTPUT)
     min_confidence: float | None = option(
         None,
-        "--min-confidence",
         "Mark the maps whose expected Dice is less; their rows stay.",
         MEASURING,
         metavar="D",
@@ -466,24 +380,21 @@ class MeasureOptions(PartOptions):
 class PhantomOptions(WorkOptions):
     """What `phantom` can be told."""
 
-    layout: DrawnLayout = option(
-        "pairs", "--layout", "Layout in which the data set is written.", OUTPUT
-    )
-    count: int = option(24, "--count", "Number of photographs to draw.", DRAWING, minimum=1)
+    layout: DrawnLayout = option("pairs", "Layout in which the data set is written.", OUTPUT)
+    count: int = option(24, "Number of photographs to draw.", DRAWING, minimum=1)
     size_px: int = option(
         512,
-        "--size",
         "Height of the photographs in pixels.",
         DRAWING,
         metavar="PX",
         minimum=64,
         maximum=4096,
+        spelling="--size",
     )
     appearance: Literal["natural", "varied"] = option(
         "natural",
-        "--appearance",
-        "Colour, light and texture of the photographs: natural, as cameras and eyes give; varied, "
-        "wide beyond that, for training.",
+        "Colour, light and texture of the photographs: natural, as cameras and eyes give; "
+        "varied, wide beyond that, for training.",
         DRAWING,
     )
     seed: int = _seed(1, DRAWING)
