@@ -47,6 +47,13 @@ class InputError(FundussegError):
         return f"{self.problem}; {self.remedy}" if self.remedy else self.problem
 
 
+def reason_of(error: InputError | OSError | MemoryError) -> str:
+    """Why a file gave nothing, as a row of a table says it, without the path."""
+    if isinstance(error, InputError):
+        return error.reason
+    return f"cannot be read ({error.strerror})" if isinstance(error, OSError) else LACK_OF_MEMORY
+
+
 class UnavailableError(InputError):
     """A file is not there, or cannot be read as things stand; what it holds is unknown."""
 

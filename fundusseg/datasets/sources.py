@@ -1,5 +1,7 @@
 """What infer is given: a folder, a file, a list or shards, as one list of sources."""
 
+import hashlib
+import logging
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
+from fundusseg import ui
 from fundusseg.datasets.folder_names import names_a_mask
 from fundusseg.datasets.folders import OF_A_SYSTEM, Walk, output_folders, parted, walked
 from fundusseg.datasets.layouts import data_set, recognised
@@ -18,7 +21,8 @@ from fundusseg.files.images import image_suffix, without_suffix
 from fundusseg.files.kinds import ARCHIVES, UNKNOWN, by_kind, require_no_archive
 from fundusseg.files.ledger import LedgerFiles
 from fundusseg.files.masks import is_plain_mask
-from fundusseg.files.names import is_inside, name_bytes
+from fundusseg.files.names import escaped, is_inside, name_bytes
+from fundusseg.options import InferOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +68,27 @@ class Sources:
     shards: ShardFolder | None = None
     left_out: tuple[LeftOut, ...] = ()
 
+    @property
+    def ids_sha256(self) -> str:
+        """Over the ids of all parts: parts that saw different inputs must not be merged."""
+        ids = b"\0".join(name_bytes(source.id) for source in self.items)
+        return hashlib.sha256(ids).hexdigest()
 
-def sources(
-    given: str,
-    out: Path,
-    layout: str,
-    split: str,
-    keep_suffix: bool,
-    null_separated: bool,
-    allow_empty: bool = False,
-) -> Sources:
+    def tell_left_out(self, given: str) -> None:
+        """Say what of the folder `given` is no input."""
+        for one in self.left_out:
+            level = logging.WARNING if one.may_be_photographs else logging.INFO
+            said = (given, len(one.paths), one.what, escaped(one.paths[0]))
+            ui.log.log(level, "%s: %d %s are left out, the first is %s", *said)
+
+
+def sources(given: str, out: Path, options: InferOptions) -> Sources:
     """The inputs that `given` names.
 
     Args:
         given: a folder, a file, a folder of shards, or "-" for a list on stdin.
         out: the output folder, which is not walked.
-        layout: "auto", "none" (every image is a photograph), or a layout's name.
-        split: of shards only.
-        keep_suffix: keep the suffix in the id (a.jpg and a.png then differ).
-        null_separated: the list is separated by NUL, not by newline.
-        allow_empty: nothing to do is no error.
+        options: of them layout, split, keep_suffix, null_separated and allow_empty.
 
     Raises:
         UsageError: if there is no such path, or it is the output folder.
@@ -91,21 +96,25 @@ def sources(
             one output.
     """
     path = Path(given)
-    if null_separated and given != "-":
+    keep_suffix = options.keep_suffix
+    if options.null_separated and given != "-":
         raise UsageError(f"{given}: --null is for a list on stdin; give - as IN")
     if given == "-":
-        found = Sources(tuple(_source(*name, keep_suffix) for name in listed(null_separated)))
+        names = listed(options.null_separated)
+        found = Sources(tuple(_source(*name, keep_suffix) for name in names))
     elif path.is_dir():
         if os.path.realpath(path) == os.path.realpath(out):
             raise UsageError(f"{given}: is IN and OUT; choose another output folder")
         below = walked(path, leave_out=out)
         if are_shards(below.paths):
-            found = _sharded(path, split)
+            folder = ShardFolder(path)
+            refs = folder.of_split(options.split)
+            found = Sources(tuple(Source(ref.id, ref=ref) for ref in refs), folder)
         elif "" in output_folders(path, below.paths):
             remedy = "give IN first, then OUT; take copied maps and tables out of it"
             raise InputError(path, "is what an earlier run wrote", remedy)
         else:
-            found = _walked(path, out, below, layout, keep_suffix)
+            found = _walked(path, out, below, options.layout, keep_suffix)
     elif path.is_file():
         require_no_archive(path)
         if path.suffix in (".h5", ".npz"):
@@ -116,9 +125,9 @@ def sources(
         raise UsageError(
             f"{given}: does not exist; give a folder, a file, or - for a list on stdin"
         )
-    if split != "all" and found.shards is None:
+    if options.split != "all" and found.shards is None:
         raise UsageError(f"{given}: --split is for shards; these are photographs")
-    if not found.items and not allow_empty:
+    if not found.items and not options.allow_empty:
         _refuse_empty(given, found, out)
     ordered = sorted(found.items, key=lambda source: name_bytes(source.id))
     _require_distinct(ordered)
@@ -196,19 +205,11 @@ def _masks(root: Path, pictures: list[str]) -> list[str]:
     return sorted(named, key=name_bytes)
 
 
-def _sharded(root: Path, split: str) -> Sources:
-    folder = ShardFolder(root)
-    return Sources(tuple(Source(ref.id, ref=ref) for ref in folder.of_split(split)), folder)
-
-
 def _source(before: str, path: str, keep_suffix: bool) -> Source:
     """The photograph `path` (with /), below what stands in `before`."""
     suffix = "" if keep_suffix else image_suffix(path)
-    return Source(path[: len(path) - len(suffix)], before, suffix, refusal=_refusal(path))
-
-
-def _refusal(id: str) -> str:
-    return "" if is_inside(id) else "has an id outside the folder that it belongs to"
+    refusal = "" if is_inside(path) else "has an id outside the folder that it belongs to"
+    return Source(path[: len(path) - len(suffix)], before, suffix, refusal=refusal)
 
 
 def _beginning(folder: Path) -> str:

@@ -12,6 +12,7 @@ from fundusseg import stop
 from fundusseg.datasets.sources import LeftOut, sources
 from fundusseg.errors import InputError, Stopped, UsageError
 from fundusseg.files.manifest import write_manifest
+from fundusseg.options import InferOptions
 from tests.batch import write_photographs
 from tests.phantom_sets import encoded
 
@@ -19,7 +20,8 @@ EARLIER = "images in output folders of earlier runs"
 
 
 def found(given, out="out", layout="auto", split="all", keep_suffix=False, null=False):
-    return sources(str(given), Path(out), layout, split, keep_suffix, null)
+    options = InferOptions(layout=layout, split=split, keep_suffix=keep_suffix, null_separated=null)
+    return sources(str(given), Path(out), options)
 
 
 def ids(*arguments, **options) -> list[str]:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from fundusseg import stop
 from fundusseg.commands.infer.inputs import InputFiles
 from fundusseg.commands.infer.outputs import OutputKinds
-from fundusseg.datasets.sources import Source
+from fundusseg.datasets.sources import Source, Sources
 from fundusseg.errors import InputError
 from fundusseg.files import status
 from fundusseg.files.ledger import LedgerFiles, output_stands
@@ -70,6 +70,15 @@ class Scope:
     walked: str = ""
     unseen: tuple[str, ...] = ()
     not_asked: Container[str] = ()
+
+    @staticmethod
+    def of(given: str, inputs: Sources, is_first: bool) -> "Scope":
+        """What the call of `infer` speaks for; only the first part has to know the ids of all."""
+        ids = {item.id for item in inputs.items} if is_first else ()
+        not_asked = set() if inputs.shards is None else {ref.id for ref in inputs.shards.refs}
+        unseen = tuple(source.id for source in inputs.items if source.id.endswith("/"))
+        walked = os.path.realpath(given) if given != "-" and os.path.isdir(given) else ""
+        return Scope(ids, walked, unseen, not_asked)
 
     def folder_of(self, source: Source) -> str:
         """What was walked, or where a file lies, as it really is."""

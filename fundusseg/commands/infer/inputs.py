@@ -10,7 +10,7 @@ from fundusseg.config import Preset
 from fundusseg.datasets.fov_folder import FovFolder
 from fundusseg.datasets.shards import ShardFolder
 from fundusseg.datasets.sources import Source
-from fundusseg.errors import InputError, UnavailableError, UsageError, blamed_on
+from fundusseg.errors import InputError, UnavailableError, UsageError, blamed_on, reason_of
 from fundusseg.files import images
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.ledger import stamp
@@ -36,6 +36,18 @@ class Input:
     stamps: list[list[int]]
     hashes: list[str]
     is_blank: bool
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A source that gave no map, and why.
+
+    is_unavailable: nothing is known of what it holds now, so an earlier map of it may be right.
+    """
+
+    source: Source
+    reason: str
+    is_unavailable: bool = False
 
 
 class InputFiles:
@@ -66,12 +78,17 @@ class InputFiles:
             *map(self._sha256_of, others),
         ]
 
-    def read(self, source: Source, segmenter: Segmenter, keep_pixels: bool) -> Input:
-        """Read a photograph, or its sample in a shard, and bring it to the frame.
+    def read(self, source: Source, segmenter: Segmenter, keep_pixels: bool) -> Input | Failure:
+        """Read a photograph, or its sample in a shard, and bring it to the frame."""
+        if source.refusal:
+            return Failure(source, source.refusal)
+        try:
+            return self._read(source, segmenter, keep_pixels)
+        except (InputError, OSError, MemoryError) as error:
+            is_known = isinstance(error, InputError) and not isinstance(error, UnavailableError)
+            return Failure(source, reason_of(error), is_unavailable=not is_known)
 
-        Raises:
-            InputError, OSError: if one of its files cannot be read.
-        """
+    def _read(self, source: Source, segmenter: Segmenter, keep_pixels: bool) -> Input:
         stamps = self.stamps(source)
         if self.shards is not None:
             assert source.ref is not None  # each source in shards has one

@@ -14,24 +14,22 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from fundusseg import ui
 from fundusseg.commands.infer.earlier import EarlierRuns, MapRecord, Scope
 from fundusseg.commands.infer.inputs import InputFiles
 from fundusseg.commands.infer.outputs import OutputKinds
 from fundusseg.datasets.sources import Source
 from fundusseg.errors import InputError
-from fundusseg.files import checksums, status
+from fundusseg.files import checksums, manifest, status
 from fundusseg.files.atomic import output_folder, sweep, write_bytes
 from fundusseg.files.ledger import LedgerFiles, output_stands
 from fundusseg.files.lock import shared
-from fundusseg.files.manifest import (
-    Part,
-    begin_anew,
-    remove_other_parts,
-    require_no_stranger,
-    require_own_folder,
-    write_manifest,
-)
+from fundusseg.files.manifest import Part
+from fundusseg.files.names import escaped
 from fundusseg.files.status import FAILED, StatusRow, status_line
+from fundusseg.report.markdown import named_in_a_line
+
+_NAMED = 5  # of what a warning counts
 
 
 class OutputFolder:
@@ -75,7 +73,7 @@ class OutputFolder:
                 settings, or cannot be written.
         """
         written = () if self.force else map(self.part.named, (status.NAME, checksums.NAME))
-        require_own_folder(self.root, "infer", written)
+        manifest.require_own_folder(self.root, "infer", written)
         output_folder(self.root)
         with shared(self.root, self.config_sha256):
             yield
@@ -90,27 +88,20 @@ class OutputFolder:
             InputError: if the folder holds maps of another model or other settings; for a part,
                 any of those asked for.
         """
-        by_id = {source.id: source for source in asked}
-        self.earlier = EarlierRuns(
-            self._ledger,
-            self.kinds,
-            self.config_sha256,
-            by_id,
-            scope,
-            keeps_others=self.part.number == 0,
-            verify=self.verify,
-        )
+        of_this_run = (self.kinds, self.config_sha256, {source.id: source for source in asked})
+        is_first = self.part.number == 0
+        self.earlier = EarlierRuns(self._ledger, *of_this_run, scope, is_first, self.verify)
         if self.force:
             self.earlier.forget()
         else:
             self.earlier.read(files)
-        remove_other_parts(self.root, self.part)
+        manifest.remove_other_parts(self.root, self.part)
         return [source for source in asked if source.id not in self.earlier.finished]
 
     def begin(self, todo: Sequence[Source]) -> None:
         """Get ready to write: no manifest stands beside unfinished work."""
         self._ledger.begin()
-        begin_anew(self.root, self.part)
+        manifest.begin_anew(self.root, self.part)
         ids = [source.id for source in todo if not source.refusal]
         for parent in {(self.root / id).parent for id in ids} - {self.root}:
             sweep(parent)
@@ -127,7 +118,7 @@ class OutputFolder:
         try:
             for name, data in contents.items():
                 if name not in ours and not self.force:
-                    require_no_stranger(self.root / name, "infer", data)
+                    manifest.require_no_stranger(self.root / name, "infer", data)
                 write_bytes(self.root / name, data)
                 written.append(name)
         except InputError:
@@ -162,10 +153,30 @@ class OutputFolder:
                 more["missing"] = True
             self._ledger.append(id, self.config_sha256, outputs={}, failed=row, **more)
 
-    def prune(self) -> list[str]:
-        """Remove the maps of photographs that are gone, and the folders that this leaves empty.
+    def tell_changes(self, prune: bool) -> None:
+        """Say which maps are made anew, and which are of photographs that are gone.
 
-        The rows of names of which there never was a file go, too.
+        prune: remove the latter, and the rows of names of which there never was a file.
+        """
+        if changed := self.earlier.changed:
+            text = (
+                "%s: %d maps are of other photographs of the same name, and are made anew, as of %s"
+            )
+            ui.log.warning(text, self.root, len(changed), escaped(min(changed)))
+        if stale := sorted(map(escaped, self.earlier.stale)):
+            remedy = "are removed" if prune else "have no row; --prune removes them"
+            text = "%s: %d maps are of photographs that are gone: %s; they %s"
+            ui.log.warning(text, self.root, len(stale), named_in_a_line(stale, _NAMED), remedy)
+        if missing := sorted(map(escaped, self.earlier.missing)):
+            remedy = "are removed" if prune else "stay; --prune removes them"
+            text = "%s: %d rows of earlier calls are of names that were not there: %s; they %s"
+            ui.log.info(text, self.root, len(missing), named_in_a_line(missing, _NAMED), remedy)
+        for name in self._prune() if prune else ():
+            text = "%s: has been changed since infer wrote it, and stays; remove it yourself"
+            ui.log.warning(text, escaped(str(self.root / name)))
+
+    def _prune(self) -> list[str]:
+        """Remove what is stale, and the folders that this leaves empty.
 
         Returns:
             The names of files that are not as infer wrote them, and stay.
@@ -197,7 +208,7 @@ class OutputFolder:
         rows = [map(self._row, asked), sorted(of_others, key=status.id_bytes)]
         lines = heapq.merge(*rows, key=status.id_bytes) if others else rows[0]
         status.write_lines(self.root / table, lines)
-        write_manifest(
+        manifest.write_manifest(
             self.root,
             "infer",
             config,

@@ -6,9 +6,6 @@ Reading and writing go through threads, so that they overlap with the network.
 """
 
 import errno
-import hashlib
-import logging
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +15,7 @@ import numpy as np
 from fundusseg import stop, ui
 from fundusseg.commands.infer.earlier import MapRecord, Scope
 from fundusseg.commands.infer.inputs import (
+    Failure,
     Input,
     InputFiles,
     require_fitting_shards,
@@ -26,41 +24,20 @@ from fundusseg.commands.infer.inputs import (
 from fundusseg.commands.infer.output_folder import OutputFolder
 from fundusseg.commands.infer.outputs import OutputKinds, require_free_names
 from fundusseg.datasets.fov_folder import FovFolder
-from fundusseg.datasets.sources import Source, Sources, sources
-from fundusseg.errors import (
-    EXIT_OK,
-    EXIT_SOME_FAILED,
-    LACK_OF_MEMORY,
-    InputError,
-    UnavailableError,
-)
+from fundusseg.datasets.sources import Source, sources
+from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, LACK_OF_MEMORY, InputError
 from fundusseg.files import models
 from fundusseg.files.manifest import Part, StrangersFile
-from fundusseg.files.models import model_folder, read_model
-from fundusseg.files.names import escaped, name_bytes
+from fundusseg.files.names import escaped
 from fundusseg.files.status import OK, StatusRow, status_line
 from fundusseg.fundus.overlay import outlined
 from fundusseg.options import InferOptions
 from fundusseg.parallel import ordered_map
-from fundusseg.report.markdown import named_in_a_line
 from fundusseg.segmenter import Segmentation, Segmenter
 from fundusseg.serial import config_hash, to_dict
 
-_NAMED = 5  # of what a warning counts
 # A name too long; or it, or a folder of it, stands there as the other.
 _FAULTS_OF_A_NAME = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A source that gave no map, and why.
-
-    is_unavailable: nothing is known of what it holds now, so an earlier map of it may be right.
-    """
-
-    source: Source
-    reason: str
-    is_unavailable: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,17 +60,9 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
     Raises:
         FundussegError: if inputs, model or output folder are wrong, or a stop is asked for.
     """
-    model = read_model(model_folder(options.model))
+    model = models.read_model(models.model_folder(options.model))
     require_fitting_tile(options.tile_px, model.preset)
-    inputs = sources(
-        given,
-        out,
-        options.layout,
-        options.split,
-        options.keep_suffix,
-        options.null_separated,
-        options.allow_empty,
-    )
+    inputs = sources(given, out, options)
     require_fitting_shards(inputs.shards, model, options)
     kinds = OutputKinds(options.format, options.probability, options.overlay)
     to_write = ((item.id, item.file) for item in inputs.items if not item.refusal)
@@ -107,9 +76,11 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
     files = InputFiles(FovFolder(options.fov, ids) if options.fov else None, inputs.shards)
     mine = inputs.items[part.number :: part.total]
     with folder.held():
-        todo = folder.open(mine, files, _scope(given, inputs, part))
-        _tell(given, out, inputs, folder, len(mine), len(todo))
-        _tell_stale(out, folder, options.prune)
+        todo = folder.open(mine, files, Scope.of(given, inputs, is_first=part.number == 0))
+        inputs.tell_left_out(given)
+        counts = (given, len(mine), len(mine) - len(todo))
+        ui.log.info("%s: %d photographs, %d of them finished before", *counts)
+        folder.tell_changes(options.prune)
         if todo:
             folder.begin(todo)
             _Road(segmenter, files, folder).go(todo)
@@ -119,21 +90,12 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
             model_sha256=model.sha256,
             threshold=segmenter.threshold,
             threshold_source="the model" if options.threshold is None else "--threshold",
-            ids_sha256=_ids_sha256(inputs),
+            ids_sha256=inputs.ids_sha256,
             **({"trained_on": seen} if seen else {}),
         )
     n_failed = len(folder.failures)
     ui.log.info("%s: %d maps, %d failed", out, len(mine) - n_failed, n_failed)
     return EXIT_SOME_FAILED if n_failed else EXIT_OK
-
-
-def _scope(given: str, inputs: Sources, part: Part) -> Scope:
-    """What the call speaks for; only the first part has to know the ids of all."""
-    ids = {item.id for item in inputs.items} if part.number == 0 else ()
-    not_asked = set() if inputs.shards is None else {ref.id for ref in inputs.shards.refs}
-    unseen = tuple(source.id for source in inputs.items if source.id.endswith("/"))
-    walked = os.path.realpath(given) if given != "-" and os.path.isdir(given) else ""
-    return Scope(ids, walked, unseen, not_asked)
 
 
 def config_of(segmenter: Segmenter) -> dict:
@@ -152,42 +114,6 @@ def config_of(segmenter: Segmenter) -> dict:
     if options.test_time_augmentation:
         config["test_time_augmentation"] = "mirror images"
     return config
-
-
-def _ids_sha256(inputs: Sources) -> str:
-    """Over the ids of all parts: parts that saw different inputs must not be merged."""
-    ids = b"\0".join(name_bytes(source.id) for source in inputs.items)
-    return hashlib.sha256(ids).hexdigest()
-
-
-def _tell(
-    given: str, out: Path, inputs: Sources, folder: OutputFolder, n_mine: int, n_todo: int
-) -> None:
-    """Say what is passed over, what has changed, and how much there is to do."""
-    for left_out in inputs.left_out:
-        said = (given, len(left_out.paths), left_out.what, escaped(left_out.paths[0]))
-        level = logging.WARNING if left_out.may_be_photographs else logging.INFO
-        ui.log.log(level, "%s: %d %s are left out, the first is %s", *said)
-    if changed := folder.earlier.changed:
-        text = "%s: %d maps are of other photographs of the same name, and are made anew, as of %s"
-        ui.log.warning(text, out, len(changed), escaped(min(changed)))
-    text = "%s: %d photographs, %d of them finished before"
-    ui.log.info(text, given, n_mine, n_mine - n_todo)
-
-
-def _tell_stale(out: Path, folder: OutputFolder, prune: bool) -> None:
-    """Say which maps and rows are of photographs that are gone, and remove them with --prune."""
-    if stale := sorted(map(escaped, folder.earlier.stale)):
-        remedy = "are removed" if prune else "have no row; --prune removes them"
-        text = "%s: %d maps are of photographs that are gone: %s; they %s"
-        ui.log.warning(text, out, len(stale), named_in_a_line(stale, _NAMED), remedy)
-    if missing := sorted(map(escaped, folder.earlier.missing)):
-        remedy = "are removed" if prune else "stay; --prune removes them"
-        text = "%s: %d rows of earlier calls are of names that were not there: %s; they %s"
-        ui.log.info(text, out, len(missing), named_in_a_line(missing, _NAMED), remedy)
-    for name in folder.prune() if prune else ():
-        text = "%s: has been changed since infer wrote it, and stays; remove it yourself"
-        ui.log.warning(text, escaped(str(out / name)))
 
 
 @dataclass(frozen=True)
@@ -215,19 +141,7 @@ class _Road:
 
     def _read(self, source: Source) -> Input | Failure:
         """Read a photograph and bring it to the frame; in a thread of its own."""
-        if source.refusal:
-            return Failure(source, source.refusal)
-        try:
-            return self.files.read(source, self.segmenter, self.folder.kinds.overlay)
-        except UnavailableError as error:
-            return Failure(source, error.reason, is_unavailable=True)
-        except InputError as error:
-            return Failure(source, error.reason)
-        except OSError as error:
-            reason = f"cannot be read ({error.strerror})"
-            return Failure(source, reason, is_unavailable=True)
-        except MemoryError:
-            return Failure(source, LACK_OF_MEMORY, is_unavailable=True)
+        return self.files.read(source, self.segmenter, self.folder.kinds.overlay)
 
     def _batches(self, results: Iterable[Input | Failure]) -> Iterator[list]:
         """What came of the sources, in groups: a failure alone, frames of one size as a batch.
@@ -267,31 +181,23 @@ class _Road:
         return [self._written(*pair) for pair in zip(group, scores, strict=True)]
 
     def _written(self, item: Input, scores: np.ndarray) -> Failure | Written:
-        """What `_made` gives; an earlier map is right if there is no memory for another."""
-        try:
-            return self._made(item, scores)
-        except MemoryError:
-            return Failure(item.source, LACK_OF_MEMORY, is_unavailable=True)
-
-    def _made(self, item: Input, scores: np.ndarray) -> Failure | Written:
         """Cut the map at the photograph's own size, and write the files."""
-        drawn = self.segmenter.segmentation(item.frame, scores)
-        kinds = self.folder.kinds
-        overlay = None if item.pixels is None else outlined(item.pixels, drawn.vessels)
-        contents = kinds.encoded(item.source.id, drawn.vessels, drawn.probability, overlay)
+        source, kinds = item.source, self.folder.kinds
         try:
-            outputs = self.folder.write(item.source.id, contents)
+            drawn = self.segmenter.segmentation(item.frame, scores)
+            overlay = None if item.pixels is None else outlined(item.pixels, drawn.vessels)
+            contents = kinds.encoded(source.id, drawn.vessels, drawn.probability, overlay)
+            outputs = self.folder.write(source.id, contents)
+        except MemoryError:  # an earlier map is right if there is none for another
+            return Failure(source, LACK_OF_MEMORY, is_unavailable=True)
         except InputError as error:
             number = getattr(error.__cause__, "errno", None)
             if number in _FAULTS_OF_A_NAME or isinstance(error, StrangersFile):
-                return Failure(item.source, f"its map {error.reason}", is_unavailable=True)
+                return Failure(source, f"its map {error.reason}", is_unavailable=True)
             raise
-        row, folder = (
-            status_line(_row(item, drawn)),
-            self.folder.earlier.scope.folder_of(item.source),
-        )
+        row, folder = status_line(_row(item, drawn)), self.folder.earlier.scope.folder_of(source)
         record = MapRecord(row, outputs, item.hashes, item.stamps, folder)
-        return Written(item.source, record, item.is_blank)
+        return Written(source, record, item.is_blank)
 
     def _note(self, result: Failure | Written) -> None:
         id, file = result.source.id, escaped(result.source.file)
