@@ -289,7 +289,7 @@ def test_a_forced_run_takes_the_manifest_away_first(phantom_set, tmp_path, monke
     def interrupted(*_):
         raise Stopped("stopped")
 
-    monkeypatch.setattr(prep, "_remove_leftovers", interrupted)
+    monkeypatch.setattr(prep._Prep, "_remove", interrupted)
     with pytest.raises(Stopped):
         run_prep(phantom_set("chase-all"), tmp_path, replace(SMALL, force=True))
     assert not (tmp_path / NAME).exists()

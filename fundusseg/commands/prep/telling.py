@@ -1,0 +1,61 @@
+"""What prep says at the end: what it left out of a data set, and how many it prepared."""
+
+from fundusseg import ui
+from fundusseg.commands.prep.plan import Plan
+from fundusseg.datasets import splits
+from fundusseg.datasets.layouts import Entry
+from fundusseg.files.images import image_suffix
+from fundusseg.files.kinds import KINDS, UNKNOWN, by_kind
+from fundusseg.files.names import escaped
+
+
+def warn(plan: Plan, entries: list[Entry], inputs: dict[str, str], has_subjects: bool) -> None:
+    """Say what of the data set is left out, and who stands on two sides of its own split.
+
+    Args:
+        entries: the photographs of the parts that are prepared here.
+        inputs: SHA-256 of their files, by path.
+        has_subjects: --subjects tells who is who.
+    """
+    source = plan.source
+    of_ids = {id: member.split for id, member in plan.members.items()}
+    equal = {e.id: inputs[e.photograph] for e in entries if e.photograph in inputs}
+    eyes = {} if has_subjects else splits.named_eyes(source.entries)
+    others = by_kind(source.root, source.ignored)
+    tells_better = "(--subjects tells better)"
+    warnings = (
+        (list(filter(image_suffix, source.ignored)), "other images have no role in this layout"),
+        (source.unmatched, "masks or fields of view have no photograph"),
+        *((others[kind], f"{kind} are left out") for kind in KINDS if kind != UNKNOWN),
+        (
+            [" and ".join(pair) for pair in splits.across_parts(of_ids, equal)],
+            "photographs stand in two parts of the split with the same bytes",
+        ),
+        (
+            [" and ".join(pair) for pair in splits.across_parts(of_ids, eyes)],
+            f"persons seem to have their eyes in two parts of the split {tells_better}",
+        ),
+        (
+            [] if has_subjects else [" and ".join(pair) for pair in splits.same_names(entries)],
+            f"names stand in several folders, and count as one person's {tells_better}",
+        ),
+    )
+    for names, what in warnings:
+        if names:
+            ui.log.warning("%d %s, the first is %s", len(names), what, escaped(names[0]))
+
+
+def report(plan: Plan, entries: list[Entry], failed: int) -> None:
+    """Say how many photographs, subjects and parts there are."""
+    members = [plan.members[entry.id] for entry in entries]
+    of_splits = [member.split for member in members]
+    ui.log.info(
+        "%s (%s): %d photographs of %d subjects (%s), %d without a mask, %d failed",
+        plan.source.root,
+        plan.source.layout,
+        len(entries),
+        len({member.subject for member in members}),
+        ", ".join(f"{of_splits.count(split)} {split}" for split in splits.SPLITS),
+        sum(entry.mask is None for entry in entries),
+        failed,
+    )
