@@ -1,10 +1,11 @@
 """What maps are scored against: a data set folder, shards, or a bare folder of masks.
 
-All three offer the same: a list of items that is known without decoding an image, and the masks,
-the field of view and the photograph of an item, read one at a time.
+All three offer the same (`Truth`), and read the images of one item at a time.
 """
 
 import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -12,7 +13,6 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from fundusseg.datasets import folders, layouts, shards, splits
-from fundusseg.datasets.samples import SampleRef
 from fundusseg.errors import InputError, UsageError, blamed_on
 from fundusseg.files import decoders, images, masks
 from fundusseg.files.checksums import sha256_of
@@ -22,6 +22,7 @@ from fundusseg.files.names import escaped
 from fundusseg.fundus.field_of_view import field_of_view_of_mask, found_field_of_view
 from fundusseg.fundus.geometry import Geometry
 
+HALF = 128  # of a coverage 0 to 255
 _STEM = re.compile(
     rf"(?P<stem>.+?)(?:_(?:training|test))?{layouts.MASK_SUFFIX}", re.IGNORECASE | re.DOTALL
 )
@@ -88,7 +89,38 @@ class FramedPhotograph:
     geometry: Geometry | None
 
 
-class DataSetTruth:
+class Truth(ABC):
+    """Items that are known without decoding an image, and what belongs to each of them.
+
+    kind, layout: for the report; layout is "" but for a data set. unlabelled: photographs without a
+    mask. unprepared: why prep failed on a photograph, by escaped id; known of shards only.
+    """
+
+    kind: str
+    root: Path
+    items: list[TruthItem]
+    layout = ""
+    unlabelled = 0
+    unprepared: Mapping[str, str] = {}
+
+    @abstractmethod
+    def read(self, item: TruthItem) -> TruthImage:
+        """The masks of one photograph; InputError if they, or its field of view, are of no use."""
+
+    @abstractmethod
+    def files(self, item: TruthItem) -> list[Path]:
+        """The files that the masks and the field of view are read from."""
+
+    def photograph(self, item: TruthItem) -> FramedPhotograph | None:
+        """The photograph; None if there are none. InputError if it cannot be read."""
+        return None
+
+    def source_sha256(self, item: TruthItem) -> str:
+        """SHA-256 of the photograph's file; "" where it is unknown: maps go by their names then."""
+        return ""
+
+
+class DataSetTruth(Truth):
     """The masks of a data set in one of the known layouts."""
 
     kind = "data set folder"
@@ -98,7 +130,6 @@ class DataSetTruth:
         self.layout = source.layout
         labelled = [entry for entry in source.entries if entry.mask is not None]
         self.unlabelled = len(source.entries) - len(labelled)
-        self.unprepared: dict[str, str] = {}  # by escaped id, why; known of shards only
         self.entries = {entry.id: entry for entry in labelled}
         self._sha256: dict[str, str] = {}
         members = _memberships(source, subjects)
@@ -109,12 +140,6 @@ class DataSetTruth:
         ]
 
     def read(self, item: TruthItem) -> TruthImage:
-        """The masks of one photograph.
-
-        Raises:
-            InputError: if a file cannot be read, sizes differ, or the field of view is none of the
-                photograph's.
-        """
         entry = self.entries[item.id]
         path = self.root / entry.photograph
         photograph = None
@@ -137,31 +162,23 @@ class DataSetTruth:
         return TruthImage(mask, mask2, fov, field_of_view.diameter_px, field_of_view.method)
 
     def photograph(self, item: TruthItem) -> FramedPhotograph:
-        """The photograph at its own size.
-
-        Raises:
-            InputError: if it cannot be read.
-        """
         path = self.root / self.entries[item.id].photograph
         return FramedPhotograph(images.read_photograph(path).pixels, None)
 
     def files(self, item: TruthItem) -> list[Path]:
-        """The files that the masks and the field of view are read from."""
         entry = self.entries[item.id]
         names = (entry.mask, entry.mask2, entry.fov or entry.photograph)
         return [self.root / name for name in names if name is not None]
 
     def source_sha256(self, item: TruthItem) -> str:
-        """SHA-256 of the photograph's file, computed once; "" if it cannot be read."""
         if item.id not in self._sha256:
-            try:
+            self._sha256[item.id] = ""
+            with suppress(InputError):
                 self._sha256[item.id] = sha256_of(self.root / self.entries[item.id].photograph)
-            except InputError:
-                self._sha256[item.id] = ""
         return self._sha256[item.id]
 
 
-class ShardTruth:
+class ShardTruth(Truth):
     """The masks in the shards of one data set.
 
     Args:
@@ -178,21 +195,22 @@ class ShardTruth:
         self.root = root
         self.at = at
         self.folder = shards.ShardFolder(root)
-        self.layout = ""
         self.samples = {ref.id: ref for ref in self.folder.refs if ref.labelled}
         self.unlabelled = len(self.folder.refs) - len(self.samples)
-        self.unprepared = _failures_of_prep(root)
+        path = root / MANIFEST
+        failures = read_manifest(path).get("failures", {}) if path.is_file() else {}
+        self.unprepared = {escaped(id): escaped(reason) for id, reason in failures.items()}
         self.items = [
-            TruthItem(ref.id, ref.split, _subject(ref, subjects, root), ref.group)
+            TruthItem(
+                ref.id,
+                ref.split,
+                ref.subject if subjects is None else _listed(ref.id, subjects, root),
+                ref.group,
+            )
             for ref in self.samples.values()
         ]
 
     def read(self, item: TruthItem) -> TruthImage:
-        """The masks of one photograph.
-
-        Raises:
-            InputError: if the shard is damaged.
-        """
         sample = self.folder.read(self.samples[item.id], native=self.at == "native")
         field_of_view = sample.field_of_view
         if self.at == "native":
@@ -204,10 +222,10 @@ class ShardTruth:
                 field_of_view.diameter_px,
                 field_of_view.method,
             )
-        fov = _at_least_half(sample.fov)
+        fov = sample.fov >= HALF
         return TruthImage(
-            _at_least_half(sample.labelled_mask),
-            None if sample.mask2 is None else _at_least_half(sample.mask2),
+            sample.labelled_mask >= HALF,
+            None if sample.mask2 is None else sample.mask2 >= HALF,
             fov,
             prepared_diameter_px(fov, item),
             field_of_view.method,
@@ -215,24 +233,17 @@ class ShardTruth:
         )
 
     def photograph(self, item: TruthItem) -> FramedPhotograph:
-        """The photograph in the shards' frame.
-
-        Raises:
-            InputError: if the shard is damaged.
-        """
         sample = self.folder.read(self.samples[item.id])
         return FramedPhotograph(sample.image, sample.geometry)
 
     def files(self, item: TruthItem) -> list[Path]:
-        """The shard that holds the masks."""
         return [self.samples[item.id].path]
 
     def source_sha256(self, item: TruthItem) -> str:
-        """SHA-256 of the photograph's file, as prep recorded it."""
         return self.samples[item.id].source_sha256
 
 
-class MaskTruth:
+class MaskTruth(Truth):
     """A bare folder of masks: no photographs, no splits, no field of view.
 
     Args:
@@ -244,9 +255,6 @@ class MaskTruth:
     """
 
     kind = "folder of masks"
-    layout = ""
-    unlabelled = 0
-    unprepared: dict[str, str] = {}
 
     def __init__(self, root: Path, paths: list[str], subjects: dict[str, str] | None):
         self.root = root
@@ -268,27 +276,11 @@ class MaskTruth:
         return TruthItem(id, "", subject, splits.group_of(stem))
 
     def read(self, item: TruthItem) -> TruthImage:
-        """The mask, without a field of view.
-
-        Raises:
-            InputError: if it cannot be read.
-        """
         mask = masks.read_vessels(self.masks[item.id])
         return TruthImage(mask, None, None, float(max(mask.shape)), "")
 
-    def photograph(self, item: TruthItem) -> None:
-        """None: there are no photographs."""
-
     def files(self, item: TruthItem) -> list[Path]:
-        """The mask's file."""
         return [self.masks[item.id]]
-
-    def source_sha256(self, item: TruthItem) -> str:
-        """Unknown, hence "": maps are matched by name only."""
-        return ""
-
-
-Truth = DataSetTruth | ShardTruth | MaskTruth
 
 
 def open_truth(
@@ -357,23 +349,7 @@ def _memberships(
     return {id: replace(member, split="") for id, member in undivided.items()}
 
 
-def _subject(ref: SampleRef, subjects: dict[str, str] | None, root: Path) -> str:
-    return ref.subject if subjects is None else _listed(ref.id, subjects, root)
-
-
 def _listed(id: str, subjects: dict[str, str], root: Path) -> str:
     if id not in subjects:
         raise InputError(root / id, "has no row in the subjects file", f"add {id}")
     return subjects[id]
-
-
-def _at_least_half(coverage: np.ndarray) -> np.ndarray:
-    """bool (Y, X), the pixels that are covered by half or more, of a coverage 0 to 255."""
-    return coverage >= 128
-
-
-def _failures_of_prep(root: Path) -> dict[str, str]:
-    """Why photographs are not among the shards, by escaped id, from prep's manifest."""
-    path = root / MANIFEST
-    failures = read_manifest(path).get("failures", {}) if path.is_file() else {}
-    return {escaped(id): escaped(reason) for id, reason in failures.items()}

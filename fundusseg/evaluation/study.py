@@ -7,7 +7,7 @@ import numpy as np
 
 from fundusseg import ui
 from fundusseg.config import DEFAULT_THRESHOLD
-from fundusseg.datasets.given_fields import GivenFields
+from fundusseg.datasets.fov_folder import GivenFields
 from fundusseg.datasets.maps import MapFolder, VesselMap, is_written_by_infer
 from fundusseg.datasets.truth import MaskTruth, Truth, TruthImage, TruthItem, open_truth
 from fundusseg.errors import InputError
@@ -45,11 +45,7 @@ class Study:
     options: ScoreOptions
 
     def image(self, item: TruthItem) -> TruthImage:
-        """The masks of one item.
-
-        Raises:
-            InputError: if they, or its field of view, cannot be used.
-        """
+        """The masks of one item; InputError if they, or its field of view, cannot be used."""
         image = self.truth.read(item)
         if self.given_fields is not None:
             return self.given_fields.replaced(item, image)
@@ -164,11 +160,7 @@ def chosen_items(truth: Truth, split: str) -> tuple[str, list[TruthItem]]:
 def _require_upright(
     path: Path, stored: VesselMap, threshold: float | None, image: TruthImage
 ) -> None:
-    """Raise if more of a map is vessel than in any eye.
-
-    Raises:
-        InputError: if so.
-    """
+    """Raise InputError if more of a map is vessel than in any eye."""
     vessels = stored.vessels
     if threshold is not None and stored.probability is not None:
         vessels = stored.probability >= DEFAULT_THRESHOLD

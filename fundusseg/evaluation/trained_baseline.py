@@ -7,15 +7,7 @@ import numpy as np
 
 from fundusseg import stop, ui
 from fundusseg.datasets.maps import VesselMap
-from fundusseg.datasets.truth import (
-    DataSetTruth,
-    FramedPhotograph,
-    MaskTruth,
-    ShardTruth,
-    Truth,
-    TruthImage,
-    TruthItem,
-)
+from fundusseg.datasets.truth import FramedPhotograph, MaskTruth, Truth, TruthImage, TruthItem
 from fundusseg.errors import InputError, UsageError
 from fundusseg.fundus.baseline import baseline_score
 from fundusseg.fundus.field_of_view import field_of_view_of_mask
@@ -34,21 +26,6 @@ class TrainedBaseline:
 
     threshold: float
     n_images: int
-
-
-@dataclass(frozen=True)
-class FilteredPhotograph:
-    """The filter's response in a frame.
-
-    Attributes:
-        score: float32 (S, S) in [0, 1).
-        fov: bool (S, S).
-        geometry: from the source to the frame.
-    """
-
-    score: np.ndarray
-    fov: np.ndarray
-    geometry: Geometry
 
 
 def trained_baseline(truth: Truth, scored: Sequence[TruthItem], jobs: int) -> TrainedBaseline:
@@ -86,28 +63,34 @@ def trained_baseline(truth: Truth, scored: Sequence[TruthItem], jobs: int) -> Tr
 
 def baseline_map(image: TruthImage, photograph: FramedPhotograph, threshold: float) -> VesselMap:
     """The baseline's map of one image, in the frame of its masks."""
-    filtered = _filtered(image, photograph)
-    score = filtered.score
+    score, _, geometry = _filtered(image, photograph)
     if image.geometry is None:
-        score = from_frame(score, filtered.geometry)
+        score = from_frame(score, geometry)
     return VesselMap(score >= threshold, np.clip(score, 0, 1))
 
 
-def _histogram(truth: DataSetTruth | ShardTruth, item: TruthItem) -> ScoreHistogram | None:
+def _histogram(truth: Truth, item: TruthItem) -> ScoreHistogram | None:
     """The filter's response inside the field of view; None if the image cannot be read."""
     try:
         image = truth.read(item)
-        filtered = _filtered(image, truth.photograph(item))
+        photograph = truth.photograph(item)
+        assert photograph is not None  # a truth without photographs has no baseline
+        score, fov, geometry = _filtered(image, photograph)
     except InputError as error:
         ui.log.warning("%s; not used for the baseline's threshold", error)
         return None
-    in_frame = image.geometry is not None
-    mask = image.mask if in_frame else to_frame(image.mask, filtered.geometry) >= 0.5
-    return ScoreHistogram.of(filtered.score, mask, filtered.fov)
+    mask = image.mask if image.geometry is not None else to_frame(image.mask, geometry) >= 0.5
+    return ScoreHistogram.of(score, mask, fov)
 
 
-def _filtered(image: TruthImage, photograph: FramedPhotograph) -> FilteredPhotograph:
-    """The filter's response to one photograph, in the shards' frame or in one of `FRAME_PX`."""
+def _filtered(
+    image: TruthImage, photograph: FramedPhotograph
+) -> tuple[np.ndarray, np.ndarray, Geometry]:
+    """The filter's response to a photograph, in the shards' frame or in one of `FRAME_PX`.
+
+    Returns:
+        float32 (S, S) in [0, 1); the field of view, bool (S, S); from the source to the frame.
+    """
     assert image.fov is not None  # where there is a photograph it is known
     green = photograph.pixels[..., 1]
     if image.geometry is not None:
@@ -120,7 +103,7 @@ def _filtered(image: TruthImage, photograph: FramedPhotograph) -> FilteredPhotog
     if photograph.geometry is None:
         green = to_frame(green, geometry)
     diameter_px = field_of_view_of_mask(fov).diameter_px
-    return FilteredPhotograph(baseline_score(green, fov, diameter_px), fov, geometry)
+    return baseline_score(green, fov, diameter_px), fov, geometry
 
 
 def _evenly_spaced(items: Sequence[TruthItem]) -> list[TruthItem]:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from fundusseg.commands.prep.run import PrepOptions, run_prep
 from fundusseg.datasets import truth as truth_module
-from fundusseg.datasets.given_fields import GivenFields
+from fundusseg.datasets.fov_folder import GivenFields
 from fundusseg.datasets.truth import (
     DataSetTruth,
     MaskTruth,
