@@ -74,11 +74,7 @@ class FoldedLayers:
         }
 
     def require_all_used(self) -> None:
-        """Raise if there are weights that no layer asked for.
-
-        Raises:
-            ValueError: naming one of them.
-        """
+        """Raise ValueError if there are weights that no layer asked for, naming one of them."""
         if self._unused:
             raise ValueError(f"the weights are of another network ({min(self._unused)})")
 

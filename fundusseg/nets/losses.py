@@ -1,8 +1,9 @@
-"""The loss terms, in float32, inside the field of view.
+"""The loss terms, in float32: of maps against masks, inside the field of view, and adversarial.
 
 Each term is that of the global batch: `replicas` adds up what several of them hold a share of.
 """
 
+import keras
 import tensorflow as tf
 
 from fundusseg.config import LossConfig
@@ -78,6 +79,48 @@ def skeleton_recall_loss(
         [tf.reduce_sum(probability * tubes), tf.reduce_sum(tubes)]
     )
     return 1.0 - (covered + 1.0) / (length + 1.0)
+
+
+def adversarial_losses(
+    discriminator: keras.Model,
+    inputs: tf.Tensor,
+    made_map: tf.Tensor,
+    real_map: tf.Tensor,
+    replicas: OneReplica,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The generator's adversarial loss and the discriminator's own on one batch (Pix2Pix).
+
+    Args:
+        inputs: the generator's input, float32 (N, Y, X, C).
+        made_map, real_map: float32 (N, Y, X, 1) in [-1, 1].
+    """
+    judged_made = discriminator([inputs, made_map], training=True)
+    judged_real = discriminator([inputs, real_map], training=True)
+    # The discriminator's own loss must not reach the generator.
+    judged_fixed = discriminator([inputs, tf.stop_gradient(made_map)], training=True)
+    return (
+        generator_adversarial_loss(judged_made, replicas),
+        discriminator_loss(judged_real, judged_fixed, replicas),
+    )
+
+
+def generator_adversarial_loss(judged_made: tf.Tensor, replicas: OneReplica) -> tf.Tensor:
+    """Mean cross-entropy of judgements (logits) of made maps against "real": non-saturating."""
+    return _judgement_loss(judged_made, 1.0, replicas)
+
+
+def discriminator_loss(
+    judged_real: tf.Tensor, judged_made: tf.Tensor, replicas: OneReplica
+) -> tf.Tensor:
+    """Mean cross-entropy of judgements (logits), half for real maps and half for made ones."""
+    real = _judgement_loss(judged_real, 1.0, replicas)
+    return 0.5 * (real + _judgement_loss(judged_made, 0.0, replicas))
+
+
+def _judgement_loss(logits: tf.Tensor, label: float, replicas: OneReplica) -> tf.Tensor:
+    labels = tf.fill(tf.shape(logits), label)
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=labels, logits=logits)
+    return replicas.all_reduce_mean(tf.reduce_mean(losses))
 
 
 def soft_skeleton(maps: tf.Tensor) -> tf.Tensor:

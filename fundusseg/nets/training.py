@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from fundusseg.config import Preset, TrainConfig
 from fundusseg.nets import losses
-from fundusseg.nets.adversarial import adversarial_losses
 from fundusseg.nets.discriminator import build_discriminator
 from fundusseg.nets.generator import assign_weights, build_generator
 from fundusseg.nets.local_contrast import network_input
@@ -142,11 +141,7 @@ class Trainer:
         }
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Go back to a state.
-
-        Raises:
-            ValueError: if the state is of another network.
-        """
+        """Go back to a state; ValueError if the state is of another network."""
         variables = self._variables()
         missing = sorted(set(variables) ^ (set(state) - {"step"}))
         if missing:
@@ -205,7 +200,7 @@ class Trainer:
             total = segmentation + self.preset.loss.l1 * l1
             if adversarial:
                 real_map = target * 2.0 - 1.0
-                judged, mistakes = adversarial_losses(
+                judged, mistakes = losses.adversarial_losses(
                     self.discriminator, inputs, made_map, real_map, self.replicas
                 )
                 total += self.preset.loss.adversarial * judged

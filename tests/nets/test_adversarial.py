@@ -6,12 +6,12 @@ import pytest
 import tensorflow as tf
 
 from fundusseg.config import DiscriminatorConfig
-from fundusseg.nets.adversarial import (
+from fundusseg.nets.discriminator import build_discriminator
+from fundusseg.nets.losses import (
     adversarial_losses,
     discriminator_loss,
     generator_adversarial_loss,
 )
-from fundusseg.nets.discriminator import build_discriminator
 from fundusseg.nets.one_replica import OneReplica
 from fundusseg.nets.runtime import policy
 from tests.nets.tiny import tiny_preset

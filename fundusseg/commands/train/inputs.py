@@ -66,18 +66,12 @@ def configured(folders: list[ShardFolder], options: TrainOptions) -> Preset:
             problem = "sets another frame than the shards have"
             raise InputError(options.config, problem, "leave it out, or prepare other shards")
     preset = dataclasses.replace(preset, frame=first.header.frame)
-    changed: dict[str, Any] = {
-        "steps": options.steps,
-        "epochs": options.epochs,
-        "seed": options.seed,
-    }
-    if options.steps is not None:
-        changed["epochs"] = 0
-    changed = {name: value for name, value in changed.items() if value is not None}
-    preset = dataclasses.replace(preset, train=dataclasses.replace(preset.train, **changed))
+    epochs = options.epochs if options.steps is None else 0
+    given = {"steps": options.steps, "epochs": epochs, "seed": options.seed}
+    asked: dict[str, Any] = {"train": {key: n for key, n in given.items() if n is not None}}
     if options.adversarial_weight is not None:
-        loss = dataclasses.replace(preset.loss, adversarial=options.adversarial_weight)
-        preset = dataclasses.replace(preset, loss=loss)
+        asked["loss"] = {"adversarial": float(options.adversarial_weight)}
+    preset = with_overrides(preset, asked, "command line")
     _require_fitting_sizes(preset)
     return preset
 
@@ -227,11 +221,6 @@ def initial_model(name: str | None, preset: Preset, out: Path) -> models.Model |
         remedy = "give its preset's `generator` in --config"
         raise InputError(model.folder, "has another generator than this training", remedy)
     return model
-
-
-def start_entry(initial: models.Model | None) -> dict[str, str]:
-    """What hash and manifest say of a training that does not begin with random weights."""
-    return {} if initial is None else {"start_from": initial.sha256}
 
 
 def input_hashes(folders: list[ShardFolder]) -> dict[str, str]:

@@ -1,16 +1,25 @@
 """A training that several workers share: the layer around the training of one process."""
 
-from contextlib import ExitStack
-from typing import get_args
+from collections.abc import Callable
+from typing import Any, get_args
 
 import numpy as np
 
-from fundusseg.commands.train.inputs import TrainingData
 from fundusseg.commands.train.training import Job, Training
 from fundusseg.distributed.workers import Workers
 from fundusseg.errors import Stopped
 from fundusseg.files import models
 from fundusseg.options import Precision
+
+
+def _by_chief(step: Callable) -> Callable[..., Any]:
+    """A step of `Training` that the chief takes, while the others wait."""
+    return lambda self, *arguments: self.workers.by_chief(step, self, *arguments)
+
+
+def _by_all(step: Callable) -> Callable[..., Any]:
+    """A step of `Training` that ends all if it fails on one."""
+    return lambda self, *arguments: self.workers.by_all(step, self, *arguments)
 
 
 class SharedTraining(Training):
@@ -19,34 +28,26 @@ class SharedTraining(Training):
     What fails on one of them ends all, and all stop after the same step.
     """
 
+    take_folder = _by_chief(Training.take_folder)
+    hash_inputs = _by_all(Training.hash_inputs)
+    forget = _by_chief(Training.forget)
+    read_data = _by_all(Training.read_data)
+    write_unvalidated = _by_chief(Training.write_unvalidated)
+    save = _by_chief(Training.save)
+    conclude = _by_chief(Training.conclude)
+
     def __init__(self, job: Job, workers: Workers):
         super().__init__(job, workers.replicas)
         self.workers = workers
         self.share = (workers.rank, workers.count)
 
     def run(self) -> None:
-        """See `Training`.
-
-        Raises:
-            Stopped: also if a worker is lost.
-        """
+        """See `Training`; raises Stopped also if a worker is lost."""
         with self.workers.stopped_by_a_loss():
             super().run()
 
-    def take_folder(self, lock: ExitStack) -> None:
-        self.workers.by_chief(super().take_folder, lock)
-
-    def hash_inputs(self) -> dict[str, str]:
-        return self.workers.by_all(super().hash_inputs)
-
-    def forget(self) -> None:
-        self.workers.by_chief(super().forget)
-
     def is_finished(self) -> bool:
         return bool(self.workers.of_chief(bool(self.workers.by_chief(super().is_finished))))
-
-    def read_data(self) -> TrainingData:
-        return self.workers.by_all(super().read_data)
 
     def saved_state(self) -> tuple[dict[str, np.ndarray], dict] | None:
         saved = self.workers.by_all(super().saved_state)
@@ -65,18 +66,9 @@ class SharedTraining(Training):
     def validate(self) -> dict[str, float]:
         return self.workers.by_chief(super().validate) or {}
 
-    def write_unvalidated(self) -> None:
-        self.workers.by_chief(super().write_unvalidated)
-
     def is_stop_requested(self, saving: bool) -> bool:
         return self.workers.is_stop_requested(self.trainer.step, saving)
-
-    def save(self) -> None:
-        self.workers.by_chief(super().save)
 
     def stop(self) -> None:
         super().stop()
         raise Stopped("another worker was asked to stop; the work so far is saved")
-
-    def conclude(self) -> None:
-        self.workers.by_chief(super().conclude)

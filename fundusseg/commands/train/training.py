@@ -10,12 +10,7 @@ import numpy as np
 
 from fundusseg import stop, ui
 from fundusseg.commands.train import outputs
-from fundusseg.commands.train.inputs import (
-    TrainingData,
-    input_hashes,
-    start_entry,
-    training_data,
-)
+from fundusseg.commands.train.inputs import TrainingData, input_hashes, training_data
 from fundusseg.commands.train.validation import held_out_scores
 from fundusseg.config import DEFAULT_THRESHOLD, Preset
 from fundusseg.datasets.shards import ShardFolder
@@ -54,7 +49,7 @@ class Job:
         return {
             "preset": to_dict(self.preset),
             "split": self.options.trained_part,
-            **start_entry(self.initial),
+            **({} if self.initial is None else {"start_from": self.initial.sha256}),
             **({"adapt": True} if self.options.adapt else {}),
             **({"part": self.adapting_part} if self.adapting_part else {}),
         }
@@ -128,8 +123,11 @@ class Training:
         self.trainer = Trainer(self.preset, self.steps, self.precision, self.replicas, sets)
         self.history = History(self.out / models.HISTORY)
         self.best: float | None = None
-        if self.job.initial is not None:
-            self._start_from(self.job.initial)
+        if (initial := self.job.initial) is not None:
+            try:
+                self.trainer.start_from(initial.weights)
+            except ValueError as error:
+                raise InputError(initial.folder, str(error), "give another model") from error
         if saved is not None:
             self._restore(*saved)
 
@@ -258,11 +256,7 @@ class Training:
         models.write_state(self.out, state, notes)
 
     def stop(self) -> None:
-        """End before the last step.
-
-        Raises:
-            Stopped: naming the signal.
-        """
+        """End before the last step; Stopped naming the signal."""
         stop.check()
 
     def conclude(self) -> None:
@@ -330,12 +324,6 @@ class Training:
             **about,
         }
         outputs.write_generator(self.out, self.preset, weights, threshold, calibration, training)
-
-    def _start_from(self, initial: models.Model) -> None:
-        try:
-            self.trainer.start_from(initial.weights)
-        except ValueError as error:
-            raise InputError(initial.folder, str(error), "give another model") from error
 
     def _restore(self, state: dict[str, np.ndarray], notes: dict) -> None:
         try:
