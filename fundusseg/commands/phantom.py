@@ -8,22 +8,13 @@ from pathlib import Path
 from fundusseg import stop, ui
 from fundusseg.datasets.phantom_names import PhantomNames, phantom_names
 from fundusseg.errors import EXIT_OK, InputError
-from fundusseg.files import checksums
+from fundusseg.files import checksums, manifest
 from fundusseg.files.atomic import output_folder, sweep, write_bytes, write_json
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.encoders import picture_bytes
 from fundusseg.files.images import without_suffix
 from fundusseg.files.ledger import output_stands
 from fundusseg.files.lock import shared
-from fundusseg.files.manifest import NAME as MANIFEST
-from fundusseg.files.manifest import (
-    begin_anew,
-    outputs_of,
-    read_manifest,
-    require_no_stranger,
-    require_own_folder,
-    write_manifest,
-)
 from fundusseg.options import PhantomOptions
 from fundusseg.parallel import ordered_map
 from fundusseg.phantom.appearance import APPEARANCES
@@ -48,7 +39,7 @@ def run_phantom(out: Path, options: PhantomOptions) -> int:
         "drawing": asdict(drawing),
     }
     config["sha256"] = config_hash(config)
-    require_own_folder(out, "phantom", () if options.force else (TRUTH, checksums.NAME))
+    manifest.require_own_folder(out, "phantom", () if options.force else (TRUTH, checksums.NAME))
     output_folder(out)
     with shared(out, config["sha256"]):
         return _drawn(out, drawing, config, options)
@@ -59,12 +50,12 @@ def _drawn(out: Path, drawing: PhantomConfig, config: dict, options: PhantomOpti
     if not options.force and _is_finished(out, config["sha256"]):
         ui.log.info("%s is finished", out)
         return EXIT_OK
-    if options.force and (out / MANIFEST).is_file():
+    if options.force and (out / manifest.NAME).is_file():
         drawn_now = set(_paths(out, options))
-        for name, _ in outputs_of(out):
+        for name, _ in manifest.outputs_of(out):
             if out / name not in drawn_now:
                 (out / name).unlink(missing_ok=True)
-    begin_anew(out)
+    manifest.begin_anew(out)
     for folder in {path.parent for path in _paths(out, options)} - {out}:
         sweep(folder)
     truths: dict[str, dict] = {}
@@ -76,23 +67,22 @@ def _drawn(out: Path, drawing: PhantomConfig, config: dict, options: PhantomOpti
         return without_suffix(names.photograph), made.truth, _write(out, names, made, options.force)
 
     with ui.progress(f"phantom {out}", options.count, "photographs") as bar:
-        for id, truth, written in ordered_map(
-            drawn, range(options.count), options.jobs or free_cores()
-        ):
+        jobs = options.jobs or free_cores()
+        for id, truth, written in ordered_map(drawn, range(options.count), jobs):
             truths[id] = truth
             hashes |= written
             bar.advance()
             stop.check()
     write_json(out / TRUTH, truths)
     hashes[TRUTH] = sha256_of(out / TRUTH)
-    write_manifest(out, "phantom", config, hashes)
+    manifest.write_manifest(out, "phantom", config, hashes)
     return EXIT_OK
 
 
 def _paths(out: Path, options: PhantomOptions) -> Iterator[Path]:
     for number in range(options.count):
         names = phantom_names(options.layout, number, options.count)
-        yield from (out / name for name in astuple(names) if name is not None)
+        yield from (out / name for name in astuple(names) if name)
 
 
 def _write(out: Path, names: PhantomNames, made: Phantom, force: bool) -> dict[str, str]:
@@ -101,26 +91,23 @@ def _write(out: Path, names: PhantomNames, made: Phantom, force: bool) -> dict[s
     Raises:
         StrangersFile: if another file stands there, such as a real photograph, and not `force`.
     """
-    contents = {names.photograph: made.photograph, names.mask: made.mask}
-    if names.mask2:
-        contents[names.mask2] = made.mask2
-    if names.fov:
-        contents[names.fov] = made.fov
     hashes = {}
-    for name, pixels in contents.items():
+    pictures = (made.photograph, made.mask, made.mask2, made.fov)
+    for name, pixels in zip(astuple(names), pictures, strict=True):
+        if not name:
+            continue
         data = picture_bytes(pixels, name)
         if not force:
-            require_no_stranger(out / name, "phantom", data)
+            manifest.require_no_stranger(out / name, "phantom", data)
         write_bytes(out / name, data)
         hashes[name] = hashlib.sha256(data).hexdigest()
     return hashes
 
 
 def _is_finished(out: Path, config_sha256: str) -> bool:
-    if not (out / MANIFEST).is_file():
+    if not (out / manifest.NAME).is_file():
         return False
-    manifest = read_manifest(out / MANIFEST)
-    if manifest["config"].get("sha256") != config_sha256:
+    if manifest.read_manifest(out / manifest.NAME)["config"].get("sha256") != config_sha256:
         problem = "holds phantoms drawn with other settings"
         raise InputError(out, problem, "choose another folder, or give --force")
-    return all(output_stands(out / name, sha256) for name, sha256 in outputs_of(out))
+    return all(output_stands(out / name, sha256) for name, sha256 in manifest.outputs_of(out))

@@ -3,8 +3,36 @@
 from dataclasses import dataclass
 
 TEST_FRACTION = 0.25
-_HRF_GROUPS = ("h", "dr", "g")
-_FIVES_GROUPS = "ADGN"
+# Of photograph, mask, second mask and field of view, "" for none; number is from 1.
+_NAMES: dict[str, tuple[str, ...]] = {
+    "pairs": tuple(f"{{part}}/{role}/{{file}}" for role in ("images", "masks", "masks2", "fov")),
+    "fives": (
+        "{part}/Original/{number}_{disease}.png",
+        "{part}/Ground truth/{number}_{disease}.png",
+        "",
+        "",
+    ),
+    "drive": (
+        "{drive_part}/images/{number:02d}_{drive_part}.tif",
+        "{drive_part}/1st_manual/{number:02d}_manual1.gif",
+        "{drive_part}/2nd_manual/{number:02d}_manual2.gif",
+        "{drive_part}/mask/{number:02d}_{drive_part}_mask.gif",
+    ),
+    "chase": ("{eye}.jpg", "{eye}_1stHO.png", "{eye}_2ndHO.png", ""),
+    "stare": (
+        "stare-images/im{number:04d}.ppm",
+        "labels-ah/im{number:04d}.ah.ppm",
+        "labels-vk/im{number:04d}.vk.ppm",
+        "",
+    ),
+    "hrf": ("images/{person}.jpg", "manual1/{person}.tif", "", "mask/{person}_mask.tif"),
+    "les-av": (
+        "images/{number}.png",
+        "vessel-segmentations/{number}.png",
+        "",
+        "masks/{number}_mask.gif",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -17,67 +45,20 @@ class PhantomNames:
     fov: str | None
 
 
-def phantom_names(layout: str, number: int, count: int) -> PhantomNames:
-    """The files of phantom `number` (from 0) of `count` in a layout.
+def phantom_names(layout: str, place: int, count: int) -> PhantomNames:
+    """The files of phantom `place` (from 0) of `count` in a layout.
 
     The last quarter is the test part, where the layout has folders for it.
     """
-    is_test = number >= count - round(TEST_FRACTION * count)
-    part = "test" if is_test else "train"
-    return _NAMERS[layout](number, part)
-
-
-def _pairs(number: int, part: str) -> PhantomNames:
-    stem = f"{part}/{{}}/phantom-{number + 1:04d}.png".format
-    return PhantomNames(stem("images"), stem("masks"), stem("masks2"), stem("fov"))
-
-
-def _fives(number: int, part: str) -> PhantomNames:
-    stem = f"{number + 1}_{_FIVES_GROUPS[number % 4]}.png"
-    return PhantomNames(f"{part}/Original/{stem}", f"{part}/Ground truth/{stem}", None, None)
-
-
-def _drive(number: int, part: str) -> PhantomNames:
-    folder = "training" if part == "train" else "test"
-    stem = f"{number + 1:02d}"
-    return PhantomNames(
-        f"{folder}/images/{stem}_{folder}.tif",
-        f"{folder}/1st_manual/{stem}_manual1.gif",
-        f"{folder}/2nd_manual/{stem}_manual2.gif",
-        f"{folder}/mask/{stem}_{folder}_mask.gif",
-    )
-
-
-def _chase(number: int, part: str) -> PhantomNames:
-    stem = f"Image_{number // 2 + 1:02d}{'LR'[number % 2]}"
-    return PhantomNames(f"{stem}.jpg", f"{stem}_1stHO.png", f"{stem}_2ndHO.png", None)
-
-
-def _stare(number: int, part: str) -> PhantomNames:
-    stem = f"im{number + 1:04d}"
-    return PhantomNames(
-        f"stare-images/{stem}.ppm", f"labels-ah/{stem}.ah.ppm", f"labels-vk/{stem}.vk.ppm", None
-    )
-
-
-def _hrf(number: int, part: str) -> PhantomNames:
-    stem = f"{number // 3 + 1:02d}_{_HRF_GROUPS[number % 3]}"
-    return PhantomNames(f"images/{stem}.jpg", f"manual1/{stem}.tif", None, f"mask/{stem}_mask.tif")
-
-
-def _les_av(number: int, part: str) -> PhantomNames:
-    stem = f"{number + 1}"
-    return PhantomNames(
-        f"images/{stem}.png", f"vessel-segmentations/{stem}.png", None, f"masks/{stem}_mask.gif"
-    )
-
-
-_NAMERS = {
-    "pairs": _pairs,
-    "fives": _fives,
-    "drive": _drive,
-    "chase": _chase,
-    "stare": _stare,
-    "hrf": _hrf,
-    "les-av": _les_av,
-}
+    is_test = place >= count - round(TEST_FRACTION * count)
+    words = {
+        "number": place + 1,
+        "file": f"phantom-{place + 1:04d}.png",
+        "part": "test" if is_test else "train",
+        "drive_part": "test" if is_test else "training",
+        "disease": "ADGN"[place % 4],
+        "eye": f"Image_{place // 2 + 1:02d}{'LR'[place % 2]}",
+        "person": f"{place // 3 + 1:02d}_{('h', 'dr', 'g')[place % 3]}",
+    }
+    photograph, mask, mask2, fov = (name.format(**words) for name in _NAMES[layout])
+    return PhantomNames(photograph, mask, mask2 or None, fov or None)

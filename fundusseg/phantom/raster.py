@@ -78,15 +78,12 @@ def vessel_raster(trees: list[Tree], projection: Projection) -> VesselRaster:
         Of the projection's shape, not cut to the field of view.
     """
     segments = [segment for tree in trees for segment in tree.segments]
-    starts = np.concatenate(
-        [projection.to_px(s.points[:-1]) for s in segments] or [np.empty(0, complex)]
-    )
-    ends = np.concatenate(
-        [projection.to_px(s.points[1:]) for s in segments] or [np.empty(0, complex)]
-    )
-    radii = [s.widths * (projection.unit_px / 2) for s in segments]
-    start_radii = np.concatenate([r[:-1] for r in radii] or [np.empty(0)])
-    end_radii = np.concatenate([r[1:] for r in radii] or [np.empty(0)])
+    points = [projection.to_px(segment.points) for segment in segments]
+    radii = [segment.widths * (projection.unit_px / 2) for segment in segments]
+    starts = np.concatenate([np.empty(0, complex), *(each[:-1] for each in points)])
+    ends = np.concatenate([np.empty(0, complex), *(each[1:] for each in points)])
+    start_radii = np.concatenate([np.empty(0), *(each[:-1] for each in radii)])
+    end_radii = np.concatenate([np.empty(0), *(each[1:] for each in radii)])
     outside = np.full(projection.shape, np.inf, np.float32)
     radius = np.zeros(projection.shape, np.float32)
     reaches = np.ceil(np.abs(ends - starts) / 2 + np.maximum(start_radii, end_radii) + 2)
