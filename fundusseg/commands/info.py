@@ -24,22 +24,17 @@ def run_info(model: str | None) -> int:
         print(f"{name}\t{version}")
     print(f"python\t{platform.python_version()}")
     print(f"cores\t{free_cores()} of {os.cpu_count()}")
-    print(f"gpus\t{', '.join(_gpus()) or 'none'}")
+    from fundusseg.nets import runtime
+
+    print(f"gpus\t{', '.join(runtime.gpu_names()) or 'none'}")
     print(f"models\t{', '.join(models.shipped_models()) or 'none'}")
     return EXIT_OK
 
 
-def _gpus() -> list[str]:
-    from fundusseg.nets import runtime
-
-    return runtime.gpu_names()
-
-
 def _description(folder: Path) -> str:
     preset, threshold, calibration = models.read_config(folder)
-    filters = ", ".join(
-        map(str, (*preset.generator.encoder_filters, preset.generator.bottleneck_filters))
-    )
+    generator = preset.generator
+    filters = ", ".join(map(str, (*generator.encoder_filters, generator.bottleneck_filters)))
     sizes = " or ".join(map(str, preset.frame.sizes_px))
     lines = [
         f"model\t{folder}",

@@ -6,15 +6,7 @@ from pathlib import Path
 from fundusseg import ui
 from fundusseg.datasets.folders import walk
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, UsageError
-from fundusseg.evaluation.cache import (
-    fingerprint,
-    require_own_files,
-    require_own_ledger,
-    require_same_settings,
-    settings_hash,
-    store,
-    stored_exit_code,
-)
+from fundusseg.evaluation import cache
 from fundusseg.evaluation.protocol import training_overlap
 from fundusseg.evaluation.report import PRINTED, TEXTS, Report, write_report
 from fundusseg.evaluation.scoring import Evaluation, evaluated
@@ -25,8 +17,6 @@ from fundusseg.files.status import escaped
 from fundusseg.files.text import read_text
 from fundusseg.options import ScoreOptions
 from fundusseg.report.markdown import named_in_a_line
-
-__all__ = ["ScoreOptions", "run_score"]
 
 
 def run_score(preds: list[Path], truth: Path, options: ScoreOptions) -> int:
@@ -47,19 +37,19 @@ def run_score(preds: list[Path], truth: Path, options: ScoreOptions) -> int:
     _require_apart(preds, truth, out)
     if out is not None:
         require_own_folder(out, "score")
-        require_own_ledger(out)
+        cache.require_own_ledger(out)
     paths = _walked(preds, truth, options)
     if out is not None:
-        of_inputs = fingerprint(preds, truth, options, paths)
-        stored = None if options.force else stored_exit_code(out, of_inputs)
+        of_inputs = cache.fingerprint(preds, truth, options, paths)
+        stored = None if options.force else cache.stored_exit_code(out, of_inputs)
         if stored is not None:
             ui.log.info("%s is finished", out)
             sys.stdout.write(read_text(out / PRINTED[options.json]))
             return stored
-        of_settings = settings_hash(preds, truth, out, options)
+        of_settings = cache.settings_hash(preds, truth, out, options)
         if not options.force:
-            require_same_settings(out, of_settings)
-            require_own_files(out, (*TEXTS, NAME))
+            cache.require_same_settings(out, of_settings)
+            cache.require_own_files(out, (*TEXTS, NAME))
     study = open_study(preds, truth, options, paths)
     if out is not None:
         output_folder(out)
@@ -67,7 +57,7 @@ def run_score(preds: list[Path], truth: Path, options: ScoreOptions) -> int:
     sys.stdout.write(report.printed(options.json))
     code = _concluded(report.evaluation)
     if out is not None:
-        store(out, of_inputs, write_report(report, out), code, of_settings)
+        cache.store(out, of_inputs, write_report(report, out), code, of_settings)
     return code
 
 
@@ -88,44 +78,27 @@ def _walked(preds: list[Path], truth: Path, options: ScoreOptions) -> dict[Path,
 
 def _concluded(evaluation: Evaluation) -> int:
     """Warn of what was left out, and choose the exit code."""
-    unusable = {
-        item.id
-        for item, size in zip(evaluation.items, evaluation.sizes, strict=True)
-        if size is None
-    }
+    items, warning = evaluation.items, ui.log.warning
+    pairs = zip(items, evaluation.sizes, strict=True)
+    unusable = {item.id for item, size in pairs if size is None}
     if unusable:
-        counts = (evaluation.truth.root, len(unusable), len(evaluation.items))
-        ui.log.warning(
-            "%s: %d of %d masks cannot be used, as %s", *counts, evaluation.truth_errors[0]
-        )
+        counts = (evaluation.truth.root, len(unusable), len(items), evaluation.truth_errors[0])
+        warning("%s: %d of %d masks cannot be used, as %s", *counts)
     for pairing in evaluation.pairings:
-        reasons = evaluation.faults[pairing.label]
-        faults = [escaped(id) for id in reasons if id not in unusable]
+        root = pairing.folder.root
+        reasons = evaluation.faults[pairing.label].items()
+        faults = {escaped(id): escaped(reason) for id, reason in reasons if id not in unusable}
         if faults:
-            reason = next(reason for id, reason in reasons.items() if id not in unusable)
-            ui.log.warning(
-                "%s: %d of %d images without a usable map: %s; the first %s",
-                pairing.folder.root,
-                len(faults),
-                len(evaluation.items),
-                named_in_a_line(faults),
-                escaped(reason),
-            )
-        if pairing.without_truth:
-            ui.log.warning(
-                "%s: %d maps have no truth: %s",
-                pairing.folder.root,
-                len(pairing.without_truth),
-                named_in_a_line([escaped(id) for id in pairing.without_truth]),
-            )
-        if pairing.folder.unlisted:
-            ui.log.warning(
-                "%s: %d maps that its status.tsv does not list, as of photographs that are gone, "
-                "are not scored: %s",
-                pairing.folder.root,
-                len(pairing.folder.unlisted),
-                named_in_a_line([escaped(id) for id in pairing.folder.unlisted]),
-            )
+            text = "%s: %d of %d images without a usable map: %s; the first %s"
+            names, first = named_in_a_line(list(faults)), next(iter(faults.values()))
+            warning(text, root, len(faults), len(items), names, first)
+        text = "%s: %d maps that its status.tsv does not list, as of photographs that are gone, are"
+        for ids, told in (
+            (pairing.without_truth, "%s: %d maps have no truth: %s"),
+            (pairing.folder.unlisted, f"{text} not scored: %s"),
+        ):
+            if ids:
+                warning(told, root, len(ids), named_in_a_line([escaped(id) for id in ids]))
         if seen := training_overlap(pairing):
-            ui.log.warning("%s: %s", pairing.folder.root, seen)
+            warning("%s: %s", root, seen)
     return EXIT_SOME_FAILED if any(evaluation.faults.values()) else EXIT_OK

@@ -8,7 +8,7 @@ there from shards alone.
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,12 +26,8 @@ FRAME_ARRAYS = ("image", "fov", "mask", "mask2")
 NATIVE_ARRAYS = ("native_fov", "native_mask", "native_mask2")
 ARRAY_ATTRIBUTES = {
     "image": {"axes": "YXC", "unit": "sRGB 0..255"},
-    "fov": {"axes": "YX", "unit": "coverage 0..255"},
-    "mask": {"axes": "YX", "unit": "coverage 0..255"},
-    "mask2": {"axes": "YX", "unit": "coverage 0..255"},
-    "native_fov": {"axes": "YX", "unit": "0 or 1"},
-    "native_mask": {"axes": "YX", "unit": "0 or 1"},
-    "native_mask2": {"axes": "YX", "unit": "0 or 1"},
+    **dict.fromkeys(FRAME_ARRAYS[1:], {"axes": "YX", "unit": "coverage 0..255"}),
+    **dict.fromkeys(NATIVE_ARRAYS, {"axes": "YX", "unit": "0 or 1"}),
 }
 
 
@@ -126,11 +122,7 @@ def header_from(attributes: dict, path: Path) -> ShardHeader:
 
 def header_attributes(header: ShardHeader, shard: int = 0, **more: object) -> dict:
     """What stands at the root of shard number `shard`, with `more`, sealed."""
-    config = {
-        "preset": header.preset,
-        "frame": to_dict(header.frame),
-        "data_set": header.data_set,
-    }
+    config = {"preset": header.preset, "frame": to_dict(header.frame), "data_set": header.data_set}
     attributes = {
         "format": FORMAT,
         "version": VERSION,
@@ -170,13 +162,12 @@ def sample_attributes(sample: Sample) -> dict:
 
 def sample_arrays(sample: Sample) -> dict[str, np.ndarray]:
     """A sample's arrays by name, uint8; see `ARRAY_ATTRIBUTES`."""
-    arrays = {}
-    for entry in fields(sample):
-        if entry.name in ARRAY_ATTRIBUTES:
-            values = getattr(sample, entry.name)
-            if values is not None:
-                arrays[entry.name] = np.ascontiguousarray(values, np.uint8)
-    return arrays
+    arrays = {name: getattr(sample, name) for name in ARRAY_ATTRIBUTES}
+    return {
+        name: np.ascontiguousarray(values, np.uint8)
+        for name, values in arrays.items()
+        if values is not None
+    }
 
 
 def sample_from(attributes: dict, stored: Mapping, wanted: tuple[str, ...]) -> Sample:

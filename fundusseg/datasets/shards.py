@@ -16,20 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from fundusseg.datasets.samples import (
-    ARRAY_ATTRIBUTES,
-    FRAME_ARRAYS,
-    NATIVE_ARRAYS,
-    Sample,
-    SampleRef,
-    ShardHeader,
-    header_attributes,
-    header_from,
-    ref_from,
-    sample_arrays,
-    sample_attributes,
-    sample_from,
-)
+from fundusseg.datasets import samples
+from fundusseg.datasets.samples import Sample, SampleRef, ShardHeader
 from fundusseg.errors import InputError
 from fundusseg.files import arrays
 from fundusseg.files.atomic import TEMPORARY_PREFIX, write_bytes
@@ -45,20 +33,20 @@ def shard_name(shard: int, num_shards: int) -> str:
     return f"shard-{shard:05d}-of-{num_shards:05d}.h5"
 
 
-def write_shard(path: Path, header: ShardHeader, shard: int, samples: Iterable[Sample]) -> None:
+def write_shard(path: Path, header: ShardHeader, shard: int, prepared: Iterable[Sample]) -> None:
     """Write samples to one HDF5 shard, atomically; what its file will hold is in memory till then.
 
     32 samples of 1024 pixels are some 200 MiB.
     """
     with arrays.new_hdf5(path) as file:
         count = 0
-        for number, sample in enumerate(samples):
+        for number, sample in enumerate(prepared):
             group = file.create_group(f"samples/{number:06d}")
-            group.attrs.update(sample_attributes(sample))
-            for name, values in sample_arrays(sample).items():
-                arrays.put(group, name, values, True, **ARRAY_ATTRIBUTES[name])
+            group.attrs.update(samples.sample_attributes(sample))
+            for name, values in samples.sample_arrays(sample).items():
+                arrays.put(group, name, values, True, **samples.ARRAY_ATTRIBUTES[name])
             count = number + 1
-        file.attrs.update(header_attributes(header, shard, samples=count))
+        file.attrs.update(samples.header_attributes(header, shard, samples=count))
 
 
 def write_sample(path: Path, header: ShardHeader, sample: Sample) -> None:
@@ -67,10 +55,13 @@ def write_sample(path: Path, header: ShardHeader, sample: Sample) -> None:
     In how many parts it was made is no part of it: N parts give the bytes of one run.
     """
     meta = {
-        "root": header_attributes(replace(header, num_shards=1)),
-        "sample": sample_attributes(sample),
+        "root": samples.header_attributes(replace(header, num_shards=1)),
+        "sample": samples.sample_attributes(sample),
     }
-    named: dict[str, Any] = {"meta": np.array(canonical_json(meta)), **sample_arrays(sample)}
+    named: dict[str, Any] = {
+        "meta": np.array(canonical_json(meta)),
+        **samples.sample_arrays(sample),
+    }
     buffer = BytesIO()  # zipfile on a full disk says so in many lines
     np.savez_compressed(buffer, **named)
     write_bytes(path, buffer.getbuffer())
@@ -121,29 +112,29 @@ class ShardFolder:
         Raises:
             InputError: if the shard is damaged.
         """
-        wanted = FRAME_ARRAYS + (NATIVE_ARRAYS if native else ())
+        wanted = samples.FRAME_ARRAYS + (samples.NATIVE_ARRAYS if native else ())
         if ref.path.suffix == ".npz":
             with _open_npz(ref.path) as file:
-                return sample_from(json.loads(str(file["meta"]))["sample"], file, wanted)
+                return samples.sample_from(json.loads(str(file["meta"]))["sample"], file, wanted)
         with arrays.open_hdf5(ref.path) as file:
             group = file[ref.key]
-            return sample_from(dict(group.attrs), group, wanted)
+            return samples.sample_from(dict(group.attrs), group, wanted)
 
     def _h5_refs(self, path: Path) -> list[SampleRef]:
         with arrays.open_hdf5(path) as file:
             self._adopt(dict(file.attrs), path)
             keys = [f"samples/{number:06d}" for number in range(int(file.attrs["samples"]))]
-            return [ref_from(dict(file[key].attrs), path, key) for key in keys]
+            return [samples.ref_from(dict(file[key].attrs), path, key) for key in keys]
 
     def _npz_ref(self, path: Path) -> SampleRef:
         with _open_npz(path) as file:
             meta = json.loads(str(file["meta"]))
             self._adopt(meta["root"], path)
-            return ref_from(meta["sample"], path, "")
+            return samples.ref_from(meta["sample"], path, "")
 
     def _adopt(self, attributes: dict, path: Path) -> None:
         """Take the first shard's header for the folder's; the others must have the same."""
-        header = header_from(attributes, path)
+        header = samples.header_from(attributes, path)
         if getattr(self, "header", header) != header:
             remedy = "prepare the whole folder anew with --force"
             raise InputError(path, "was prepared with other settings than its neighbours", remedy)
@@ -208,9 +199,9 @@ def standing_header(root: Path) -> ShardHeader | None:
         with suppress(InputError):
             if path.suffix == ".npz":
                 with _open_npz(path) as file:
-                    return header_from(json.loads(str(file["meta"]))["root"], path)
+                    return samples.header_from(json.loads(str(file["meta"]))["root"], path)
             with arrays.open_hdf5(path) as file:
-                return header_from(dict(file.attrs), path)
+                return samples.header_from(dict(file.attrs), path)
     return None
 
 

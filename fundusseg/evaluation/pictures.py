@@ -1,7 +1,9 @@
 """The pictures of a report: pooled curves, Dice of each image, galleries of worst and best."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import compress
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +16,8 @@ from fundusseg.evaluation.systems import BASELINE, MAPS, ORACLE, System
 from fundusseg.files.status import escaped
 from fundusseg.fundus.field_of_view import FieldOfView
 from fundusseg.fundus.geometry import canonical_geometry, to_frame
-from fundusseg.metrics.calibration import ReliabilityBins, reliability_curve
-from fundusseg.metrics.curves import precision_recall_curve, roc_curve
+from fundusseg.metrics.calibration import ReliabilityBins, ReliabilityCurve, reliability_curve
+from fundusseg.metrics.curves import ScoreHistogram, precision_recall_curve, roc_curve
 from fundusseg.report.gallery import LEGEND, GalleryRow, error_colours, gallery, grey_panel
 from fundusseg.report.markdown import number
 from fundusseg.report.plots import (
@@ -47,25 +49,19 @@ def plots(evaluation: Evaluation) -> Iterator[ReportImage]:
         for place, system in enumerate(shown)
         if system.pool.counts.n_px
     ]
-    ranked = [
-        (place, system, system.pool.histogram)
-        for place, system in enumerate(shown)
-        if system.pool.histogram is not None
-    ]
-    roc = [(n, _legend(one, "auroc"), roc_curve(histogram)) for n, one, histogram in ranked]
-    yield ReportImage("roc.png", "ROC curves", roc_plot(roc, points))
-    recall = [
-        (n, _legend(one, "auprc"), precision_recall_curve(histogram))
-        for n, one, histogram in ranked
-    ]
-    title = "Precision-recall curves"
-    yield ReportImage("precision-recall.png", title, precision_recall_plot(recall, points))
-    calibrated = [
-        (n, _legend(one, "ece"), reliability_curve(ReliabilityBins.of_histogram(histogram)))
-        for n, one, histogram in ranked
-        if one.role != BASELINE
-    ]
-    if calibrated:
+
+    def curves(key: str, curve: Callable[[ScoreHistogram], Any], without: str = "") -> list:
+        return [
+            (place, _legend(system, key), curve(system.pool.histogram))
+            for place, system in enumerate(shown)
+            if system.pool.histogram is not None and system.role != without
+        ]
+
+    roc = roc_plot(curves("auroc", roc_curve), points)
+    yield ReportImage("roc.png", "ROC curves", roc)
+    recall = precision_recall_plot(curves("auprc", precision_recall_curve), points)
+    yield ReportImage("precision-recall.png", "Precision-recall curves", recall)
+    if calibrated := curves("ece", _reliability, without=BASELINE):
         yield ReportImage("reliability.png", "Reliability diagram", reliability_plot(calibrated))
     if any(evaluation.cohort.counted):
         yield ReportImage("dice.png", "Dice of each image", _dice_plot(evaluation, shown))
@@ -97,31 +93,26 @@ def _operating_point(place: int, system: System) -> OperatingPoint:
     return OperatingPoint(place, label, *rates)
 
 
+def _reliability(histogram: ScoreHistogram) -> ReliabilityCurve:
+    return reliability_curve(ReliabilityBins.of_histogram(histogram))
+
+
 def _legend(system: System, key: str) -> str:
     return f"{escaped(system.label)}, {key.upper()} {number(system.pooled[key], 4)}"
 
 
 def _dice_plot(evaluation: Evaluation, systems: list[System]) -> bytes:
     counted = evaluation.cohort.counted
-    ids = [
-        escaped(item.id)
-        for item, is_counted in zip(evaluation.items, counted, strict=True)
-        if is_counted
-    ]
+    ids = [escaped(item.id) for item in compress(evaluation.items, counted)]
     columns = [(escaped(system.label), system.column("dice", counted)) for system in systems]
     return dice_plot(ids, [(label, dice) for label, dice in columns if dice is not None])
 
 
 def _by_dice(evaluation: Evaluation, system: System) -> list[tuple[TruthItem, float]]:
     """The counted images with a Dice, the lowest first."""
-    dice = (np.nan if score is None else score.values["dice"] for score in system.scores)
-    counted = evaluation.cohort.counted
-    known = [
-        (item, value)
-        for item, value, is_counted in zip(evaluation.items, dice, counted, strict=True)
-        if is_counted and not np.isnan(value)
-    ]
-    return sorted(known, key=lambda image: image[1])
+    counted = compress(zip(evaluation.items, system.scores, strict=True), evaluation.cohort.counted)
+    dice = [(item, score.values["dice"]) for item, score in counted if score is not None]
+    return sorted((pair for pair in dice if not np.isnan(pair[1])), key=lambda pair: pair[1])
 
 
 def _gallery_row(

@@ -18,11 +18,7 @@ _ESCAPED = re.compile(rb"\\(.)")
 
 
 def sha256_of(path: Path | str) -> str:
-    """SHA-256 (64 hex digits) of a file's bytes.
-
-    Raises:
-        InputError: if the file cannot be read.
-    """
+    """SHA-256 (64 hex digits) of a file's bytes; InputError if the file cannot be read."""
     digest = hashlib.sha256()
     try:
         with open(path, "rb", buffering=0) as file:
@@ -45,29 +41,24 @@ def read_checksums(path: Path) -> Iterator[tuple[str, str]]:
         InputError: if the file cannot be read, a line is of another form, or a name does not stay
             inside the folder.
     """
-    for match in _matches(path):
-        mark, sha256, shown = match.groups()
-        name = name_from(_ESCAPED.sub(_plain, shown) if mark else shown)
-        if not is_inside(name):
-            raise InputError(path, f"names {name}, which is not inside its folder", _REMEDY)
-        yield name, sha256.decode()
-
-
-def _line_name(line: bytes) -> bytes:
-    """The name in a line, as it is written there: what lines are sorted by."""
-    return line[66 + line.startswith(b"\\") :]
-
-
-def _matches(path: Path) -> Iterator[re.Match[bytes]]:
     try:
         with path.open("rb") as file:
             for line in file:
                 match = _LINE.fullmatch(line)
                 if match is None:
                     raise InputError(path, "is no list of checksums, or cut off", _REMEDY)
-                yield match
+                mark, sha256, shown = match.groups()
+                name = name_from(_ESCAPED.sub(_plain, shown) if mark else shown)
+                if not is_inside(name):
+                    raise InputError(path, f"names {name}, which is not inside its folder", _REMEDY)
+                yield name, sha256.decode()
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})", _REMEDY) from error
+
+
+def _line_name(line: bytes) -> bytes:
+    """The name in a line, as it is written there: what lines are sorted by."""
+    return line[66 + line.startswith(b"\\") :]
 
 
 def _line(entry: tuple[str, str]) -> bytes:

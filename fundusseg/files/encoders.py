@@ -22,20 +22,16 @@ _FORMATS: dict[str, tuple[str, dict]] = {
 
 def map_png(vessels: np.ndarray) -> bytes:
     """A bool (Y, X) vessel map as a PNG of 0 and 255."""
-    return _png(vessels.astype(np.uint8) * np.uint8(255))
+    return rgb_png(vessels.astype(np.uint8) * np.uint8(255))
 
 
 def probability_png(probability: np.ndarray) -> bytes:
     """Float (Y, X) probabilities in [0, 1] as a 16-bit grey PNG."""
-    return _png(np.rint(probability * 65535).astype(np.uint16))
+    return rgb_png(np.rint(probability * 65535).astype(np.uint16))
 
 
 def rgb_png(pixels: np.ndarray) -> bytes:
-    """A uint8 (Y, X, 3) picture as a PNG."""
-    return _png(pixels)
-
-
-def _png(pixels: np.ndarray) -> bytes:
+    """A uint8 (Y, X, 3) picture, or a grey one of 8 or 16 bit, as a PNG."""
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG", **PNG_COMPRESSION)
     return buffer.getvalue()

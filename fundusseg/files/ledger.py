@@ -73,8 +73,11 @@ class LedgerFiles:
                 append_line(self.path, "")
         else:
             if own:
-                self.path = self._further_path()
-            append_line(self.path, _ordered(order + 1))
+                others = (f"{self._stem}.{number}.jsonl" for number in itertools.count(1))
+                self.path = next(
+                    path for path in map(self.folder.joinpath, others) if not path.exists()
+                )
+            append_line(self.path, json.dumps({"order": order + 1}))
 
     def append(self, key: str, config_sha256: str, **record: Any) -> dict:
         """Note that the work named `key` is finished; the whole record."""
@@ -108,19 +111,14 @@ class LedgerFiles:
             json.dumps({"key": key, "outputs": outputs}, sort_keys=True)
             for key, outputs in ours.items()
         )
-        lines = itertools.chain(forgets, kept.values())
-        whole = itertools.chain([_ordered(order)], lines)
-        write_pieces(self.path, (f"{line}\n".encode() for line in whole))
+        lines = itertools.chain([json.dumps({"order": order})], forgets, kept.values())
+        write_pieces(self.path, (f"{line}\n".encode() for line in lines))
         for path in forgotten:
             if path != self.path:
                 path.unlink(missing_ok=True)
 
     def refuse(self) -> NoReturn:
-        """Say that finished work was made with other settings.
-
-        Raises:
-            InputError: naming --force.
-        """
+        """Say that finished work was made with other settings; InputError naming --force."""
         problem = "holds results of another model or other settings"
         raise InputError(self.out, problem, "choose another folder, or give --force")
 
@@ -136,10 +134,6 @@ class LedgerFiles:
         patterns = (f"{self._stem}.jsonl", f"{self._stem}.*.jsonl")
         return {path for pattern in patterns for path in self.folder.glob(pattern)}
 
-    def _further_path(self) -> Path:
-        numbered = (self.folder / f"{self._stem}.{number}.jsonl" for number in itertools.count(1))
-        return next(path for path in numbered if not path.exists())
-
 
 class Ledger(LedgerFiles):
     """Finished work by key, of one output folder, in memory: for commands with few records."""
@@ -149,11 +143,7 @@ class Ledger(LedgerFiles):
         self.records: dict[str, dict] = {record["key"]: record for record in self}
 
     def require_config(self, config_sha256: str) -> None:
-        """Raise if finished work was made with other settings.
-
-        Raises:
-            InputError: naming --force.
-        """
+        """Raise InputError if finished work was made with other settings, naming --force."""
         if any(record.get("config") != config_sha256 for record in self.records.values()):
             self.refuse()
 
@@ -180,13 +170,8 @@ def output_stands(
         return False
 
 
-def _ordered(order: int) -> str:
-    """The first line of a ledger: the higher its number, the newer."""
-    return json.dumps({"order": order})
-
-
 def _order(path: Path) -> int:
-    """The number of a ledger; 0 if it has none, or is gone."""
+    """The number in a ledger's first line, the higher, the newer; 0 if it has none, or is gone."""
     try:
         with path.open("rb") as file:
             order = json.loads(file.readline())["order"]

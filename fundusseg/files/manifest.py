@@ -143,11 +143,7 @@ def package_versions() -> dict[str, str]:
 
 
 def read_manifest(path: Path) -> dict:
-    """Read a manifest.
-
-    Raises:
-        InputError: if it is missing, no manifest, or of a newer version.
-    """
+    """Read a manifest; InputError if it is missing, no manifest, or of a newer version."""
     try:
         values = read_json(path)
     except InputError as error:

@@ -51,11 +51,7 @@ class RowTable:
             self._work.unlink(missing_ok=True)
 
     def read(self) -> None:
-        """Note the rows of earlier runs.
-
-        Raises:
-            InputError: if another file stands there.
-        """
+        """Note the rows of earlier runs; InputError if another file stands there."""
         with self._opened():
             pass
 

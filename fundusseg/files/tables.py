@@ -50,11 +50,7 @@ def rows_by_id(path: Path, needed: tuple[str, ...] = ()) -> NameDict[dict[str, s
 
 
 def read_subjects(path: Path) -> NameDict[str]:
-    """Read the table of --subjects: the columns id and subject.
-
-    Raises:
-        InputError: as `rows_by_id`.
-    """
+    """Read the table of --subjects: the columns id and subject; InputError as `rows_by_id`."""
     subjects: NameDict[str] = NameDict()
     for id, row in rows_by_id(path, ("subject",)).items():
         subjects[id] = unescaped(row["subject"])

@@ -7,11 +7,7 @@ from fundusseg.errors import InputError
 
 
 def read_text(path: Path) -> str:
-    """Read UTF-8 text.
-
-    Raises:
-        InputError: if the file cannot be read, or is no UTF-8.
-    """
+    """Read UTF-8 text; InputError if the file cannot be read, or is no UTF-8."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError as error:
@@ -21,11 +17,7 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> dict:
-    """Read a JSON object.
-
-    Raises:
-        InputError: if the file is missing, no JSON, or no object.
-    """
+    """Read a JSON object; InputError if the file is missing, no JSON, or no object."""
     try:
         return json_object(path, path.read_bytes())  # as bytes, since JSON tells its encoding
     except OSError as error:

@@ -58,11 +58,7 @@ def grey_panel(coverage: np.ndarray) -> np.ndarray:
 
 
 def gallery(rows: Sequence[GalleryRow]) -> bytes:
-    """Rows of panels, unscaled, each under its title.
-
-    Raises:
-        ValueError: if there is no row.
-    """
+    """Rows of panels, unscaled, each under its title; ValueError if there is no row."""
     if not rows:
         raise ValueError("a gallery needs at least one row")
     panels = [_panels(row) for row in rows]
