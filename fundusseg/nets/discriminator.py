@@ -8,7 +8,7 @@ import keras
 from keras import layers
 
 from fundusseg.config import DiscriminatorConfig, GeneratorConfig
-from fundusseg.nets.layers import KERNEL, LayerMaker
+from fundusseg.nets.layers import LayerMaker
 from fundusseg.nets.local_contrast import INPUT_CHANNELS
 
 
@@ -37,13 +37,6 @@ def build_discriminator(
         if number > 1:
             x = make.normalisation(name)(x)
         x = make.leaky(name)(x)
-    x = layers.Conv2D(
-        1,
-        KERNEL,
-        padding="same",
-        kernel_initializer=make.initializer(),
-        dtype=policy,
-        name="judgement_conv",
-    )(x)
+    x = make.downsampling(1, "judgement", strides=1)(x)
     x = layers.Activation("linear", dtype="float32", name="judgement")(x)
     return keras.Model([photograph, vessel_map], x, name="discriminator")

@@ -80,11 +80,16 @@ class FoldedLayers:
 
     def downsampling(self, filters: int, name: str, strides: int = 2) -> Layer:
         """Conv2D, stride 2."""
-        return self._convolution(filters, name, strides)
+
+        def layer(x: tf.Tensor) -> tf.Tensor:
+            kernel, bias = self._taken(f"{name}_conv", (x.shape[-1], filters))
+            return tf.nn.bias_add(tf.nn.conv2d(x, kernel, strides, "SAME"), bias)
+
+        return layer
 
     def convolution(self, filters: int, kernel: int, name: str) -> Layer:
         """Conv2D of stride 1."""
-        return self._convolution(filters, name, strides=1)
+        return self.downsampling(filters, name, strides=1)
 
     def upsampling(self, filters: int, name: str) -> Layer:
         """Conv2DTranspose, stride 2."""
@@ -121,18 +126,10 @@ class FoldedLayers:
         """Sum of two."""
         return lambda parts: parts[0] + parts[1]
 
-    def _convolution(self, filters: int, name: str, strides: int) -> Layer:
-        def layer(x: tf.Tensor) -> tf.Tensor:
-            kernel, bias = self._taken(f"{name}_conv", (x.shape[-1], filters))
-            return tf.nn.bias_add(tf.nn.conv2d(x, kernel, strides, "SAME"), bias)
-
-        return layer
-
     def _taken(self, layer: str, channels: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor]:
         """Kernel and bias of a layer, which asks for them once.
 
-        Raises:
-            ValueError: if there are none, or the kernel's last two axes are not `channels`.
+        ValueError if there are none, or the last two axes of the kernel are not `channels`.
         """
         kernel, bias = self._unused.pop(layer, (None, None))
         if kernel is None or tuple(kernel.shape[2:]) != channels:

@@ -1,5 +1,7 @@
 """The Keras layers that generator and discriminator are made of."""
 
+from typing import Any
+
 import keras
 from keras import layers
 
@@ -26,47 +28,29 @@ class LayerMaker:
         self.momentum = config.norm_momentum
         self.residual = config.residual
 
-    def initializer(self) -> keras.Initializer:
-        """N(0, initial_stddev), or He's normal where that is 0; a new one for each layer."""
-        if self.initial_stddev:
-            return keras.initializers.RandomNormal(stddev=self.initial_stddev)
-        return keras.initializers.HeNormal()
+    def _made(
+        self, kind: type[layers.Layer], filters: int, kernel: int, name: str, **more: Any
+    ) -> layers.Layer:
+        """A convolution; its initial kernel is N(0, initial_stddev), He's where that is 0."""
+        initializer = (
+            keras.initializers.RandomNormal(stddev=self.initial_stddev)
+            if self.initial_stddev
+            else keras.initializers.HeNormal()
+        )
+        common = {"padding": "same", "kernel_initializer": initializer, "dtype": self.policy}
+        return kind(filters, kernel, name=name, **common, **more)
 
     def downsampling(self, filters: int, name: str, strides: int = 2) -> layers.Layer:
         """Conv2D 4x4, stride 2."""
-        return layers.Conv2D(
-            filters,
-            KERNEL,
-            strides=strides,
-            padding="same",
-            kernel_initializer=self.initializer(),
-            dtype=self.policy,
-            name=f"{name}_conv",
-        )
+        return self._made(layers.Conv2D, filters, KERNEL, f"{name}_conv", strides=strides)
 
     def upsampling(self, filters: int, name: str) -> layers.Layer:
         """Conv2DTranspose 4x4, stride 2."""
-        return layers.Conv2DTranspose(
-            filters,
-            KERNEL,
-            strides=2,
-            padding="same",
-            kernel_initializer=self.initializer(),
-            dtype=self.policy,
-            name=f"{name}_upconv",
-        )
+        return self._made(layers.Conv2DTranspose, filters, KERNEL, f"{name}_upconv", strides=2)
 
     def convolution(self, filters: int, kernel: int, name: str) -> layers.Layer:
         """Conv2D of stride 1, without bias (BatchNorm follows)."""
-        return layers.Conv2D(
-            filters,
-            kernel,
-            padding="same",
-            use_bias=False,
-            kernel_initializer=self.initializer(),
-            dtype=self.policy,
-            name=f"{name}_conv",
-        )
+        return self._made(layers.Conv2D, filters, kernel, f"{name}_conv", use_bias=False)
 
     def normalisation(self, name: str) -> layers.Layer:
         """BatchNorm."""
