@@ -109,10 +109,9 @@ class Segmenter:
         return replace(frame, fov=empty[0], native_fov=empty[1])
 
     def scores(self, images: np.ndarray, fovs: np.ndarray) -> np.ndarray:
-        """What the network says of frames: see `nets.prediction.Predictor.scores`.
+        """What the network says of frames, as `nets.prediction.Predictor.scores`.
 
-        Raises:
-            InputError: if the model's weights do not fit its configuration.
+        InputError if the model's weights do not fit its configuration.
         """
         return self._predictor.scores(images, fovs)
 

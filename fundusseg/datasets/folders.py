@@ -102,8 +102,7 @@ def walked(root: Path, leave_out: Path | None = None) -> Walk:
 def parted(root: Path, paths: list[str], with_maps: bool = False) -> tuple[list[str], list[str]]:
     """`paths` (from `walk`) without the images in output folders below `root`, and these.
 
-    Args:
-        with_maps: those that infer wrote are none of them.
+    with_maps: those that infer wrote are none of them.
     """
     outputs = output_folders(root, paths) - {""}
     if with_maps:

@@ -34,12 +34,7 @@ INFERS_SUFFIXES = (*ARRAY_SUFFIXES, ".png")
 
 @dataclass(frozen=True)
 class MapFile:
-    """The files of one map.
-
-    Attributes:
-        path: the map's own file.
-        probability: the .prob.png beside it; None if there is none.
-    """
+    """The files of one map: its own, and the .prob.png beside it, if there is one."""
 
     id: str
     path: Path

@@ -100,9 +100,7 @@ class SampleRef:
 def header_from(attributes: dict, path: Path) -> ShardHeader:
     """The header in a file's attributes.
 
-    Raises:
-        InputError: if it is no shard, or a newer one.
-        ValueError: if their hash does not hold.
+    InputError if it is no shard, or a newer one, ValueError if their hash does not hold.
     """
     if attributes.get("format") != FORMAT:
         raise InputError(path, "is no fundusseg shard")
@@ -173,8 +171,7 @@ def sample_arrays(sample: Sample) -> dict[str, np.ndarray]:
 def sample_from(attributes: dict, stored: Mapping, wanted: tuple[str, ...]) -> Sample:
     """A sample from its attributes and those of its `stored` arrays that are `wanted`.
 
-    Raises:
-        ValueError: if a checksum does not hold.
+    ValueError if a checksum does not hold.
     """
     attributes = _unsealed(attributes)
     arrays: dict[str, np.ndarray] = {}
@@ -206,9 +203,8 @@ def sample_from(attributes: dict, stored: Mapping, wanted: tuple[str, ...]) -> S
 def ref_from(attributes: dict, path: Path, key: str) -> SampleRef:
     """The reference to the sample in a file that has these attributes.
 
-    Raises:
-        ValueError: if their hash does not hold.
-        InputError: if its id, which maps are named by, does not stay inside a folder.
+    ValueError if their hash does not hold; InputError if its id, which maps are named by, does
+    not stay inside a folder.
     """
     attributes = _unsealed(attributes)
     id = unescaped(attributes["id"])

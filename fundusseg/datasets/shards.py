@@ -107,10 +107,9 @@ class ShardFolder:
         return [ref for ref in self.refs if split in ("all", ref.split)]
 
     def read(self, ref: SampleRef, native: bool = False) -> Sample:
-        """Read a sample; the arrays at the source's own size only if `native`.
+        """Read a sample, its arrays at the source's own size only if `native`.
 
-        Raises:
-            InputError: if the shard is damaged.
+        InputError if it is damaged.
         """
         wanted = samples.FRAME_ARRAYS + (samples.NATIVE_ARRAYS if native else ())
         if ref.path.suffix == ".npz":

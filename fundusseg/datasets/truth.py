@@ -78,11 +78,9 @@ class TruthImage:
 
 @dataclass(frozen=True)
 class FramedPhotograph:
-    """A photograph in some frame.
+    """A photograph, uint8 (Y, X, 3).
 
-    Attributes:
-        pixels: uint8 (Y, X, 3).
-        geometry: from the source to the frame; None if the frame is the photograph's own.
+    geometry: from the source to its frame; None if that is the photograph's own.
     """
 
     pixels: np.ndarray
@@ -317,14 +315,9 @@ def open_truth(
 
 
 def prepared_diameter_px(fov: np.ndarray, item: TruthItem) -> float:
-    """The diameter of a field of view that was brought to the prepared frame, in its pixels.
+    """The diameter in pixels of an item's field of view, bool (Y, X), in the prepared frame.
 
-    Args:
-        fov: bool (Y, X).
-        item: whose it is, for the message.
-
-    Raises:
-        InputError: if no pixel of it is left in the frame.
+    InputError if nothing of it is left there.
     """
     if not fov.any():
         problem = "has a field of view of which nothing is left at the prepared size"

@@ -30,8 +30,7 @@ ONE_MACHINE = Cluster(("localhost:0",), 0)
 def described_cluster(environment: Mapping[str, str]) -> Cluster:
     """The cluster that the environment variables describe.
 
-    Raises:
-        FundussegError: if they describe none, or contradict themselves.
+    FundussegError if they describe none, or contradict themselves.
     """
     if environment.get("TF_CONFIG"):
         return from_tf_config(environment["TF_CONFIG"])
@@ -45,8 +44,7 @@ def described_cluster(environment: Mapping[str, str]) -> Cluster:
 def from_tf_config(text: str) -> Cluster:
     """The cluster of a TF_CONFIG: workers, and before them the chief if one is named apart.
 
-    Raises:
-        FundussegError: if it is not of that form.
+    FundussegError if it is not of that form.
     """
     try:
         values = json.loads(text)
@@ -101,8 +99,7 @@ def from_slurm(environment: Mapping[str, str]) -> Cluster:
 def expanded_counts(text: str) -> list[int]:
     """Slurm's short form of a list of numbers: "2(x3),1" is 2, 2, 2, 1.
 
-    Raises:
-        ValueError: if it is not of that form.
+    ValueError if it is of another form.
     """
     counts: list[int] = []
     for part in text.split(","):
@@ -128,8 +125,7 @@ def cyclic_nodes(counts: list[int]) -> list[int]:
 def hostnames(nodes: str) -> list[str]:
     """The names that Slurm's short form, such as node[08-11], stands for.
 
-    Raises:
-        FundussegError: if scontrol is not there or does not understand it.
+    FundussegError if scontrol is not there or does not understand it.
     """
     command = ["scontrol", "show", "hostnames", nodes]
     try:

@@ -39,12 +39,9 @@ def machine_replicas() -> OneReplica:
 
 @cache
 def cluster_replicas(cluster: Cluster) -> StrategyReplicas:
-    """The replicas of all workers; waits for the others.
+    """The replicas of all workers; waits for them, and raises Stopped if they do not come.
 
     tensorflow must have been started and not have computed yet.
-
-    Raises:
-        Stopped: if they do not come.
     """
     resolver = tf.distribute.cluster_resolver.SimpleClusterResolver(
         tf.train.ClusterSpec({"worker": list(cluster.addresses)}),

@@ -47,10 +47,8 @@ class Workers:
         return result
 
     def by_chief(self, action: Callable, *arguments: Any) -> Any:
-        """What `action` returns on the chief, which alone runs it; None on those that wait.
-
-        Raises:
-            FundussegError: as in `by_all`.
+        """What `action` returns on the chief, which alone runs it, and None elsewhere; errors as in
+        `by_all`.
         """
         return self.by_all(action if self.rank == 0 else _nothing, *arguments)
 
@@ -59,11 +57,7 @@ class Workers:
         return int(self._all_gather(number)[0])
 
     def require_equal(self, number: int, problem: str) -> None:
-        """Make sure that `number` (64 bit, signed) is the same on all workers.
-
-        Raises:
-            FundussegError: with `problem`, if it is not.
-        """
+        """What `action` returns, run by the chief alone; None elsewhere. Errors as in `by_all`."""
         if len(np.unique(self._all_gather(number))) > 1:
             raise FundussegError(problem)
 

@@ -33,14 +33,7 @@ def fingerprint(
 
 
 def stored_exit_code(out: Path, of_inputs: str) -> int | None:
-    """The exit code of the finished report in `out`.
-
-    Args:
-        of_inputs: the `fingerprint` that the report must have been made from.
-
-    Returns:
-        None if there is no such report, or one of its files is gone or was changed.
-    """
+    """The exit code of the report in `out`; None unless it is whole and of this `fingerprint`."""
     record = Ledger(out).records.get(_KEY)
     if record is None or record["config"] != of_inputs:
         return None
@@ -54,10 +47,7 @@ def store(
 ) -> None:
     """Record that the report in `out` is finished.
 
-    Args:
-        of_inputs: the `fingerprint` that it was made from.
-        outputs: SHA-256 of its files by name.
-        of_settings: the `settings_hash` that it was made with.
+    of_inputs, of_settings: its `fingerprint` and `settings_hash`. outputs: SHA-256 of its files.
     """
     ledger = LedgerFiles(out)
     ledger.begin()
@@ -79,11 +69,7 @@ def settings_hash(preds: list[Path], truth: Path, out: Path, options: ScoreOptio
 
 
 def require_same_settings(out: Path, of_settings: str) -> None:
-    """Refuse a folder with a report of other settings than those of this `settings_hash`.
-
-    Raises:
-        InputError: if so, naming --force.
-    """
+    """Raise InputError if the report in `out` has another `settings_hash` than this."""
     record = Ledger(out).records.get(_KEY, {})
     if record.get("settings", of_settings) != of_settings:
         problem = "holds a report of other maps, another truth or other settings"
@@ -91,11 +77,7 @@ def require_same_settings(out: Path, of_settings: str) -> None:
 
 
 def require_own_files(out: Path, names: Collection[str]) -> None:
-    """Refuse a folder in which files of these names are not score's.
-
-    Raises:
-        InputError: naming the file and --force.
-    """
+    """Raise InputError, naming --force, if files of these names in `out` are not score's."""
     record = Ledger(out).records.get(_KEY)
     ours = {*record["outputs"], CHECKSUMS} if record else set()
     for name in (*names, CHECKSUMS):
@@ -104,11 +86,7 @@ def require_own_files(out: Path, names: Collection[str]) -> None:
 
 
 def require_own_ledger(out: Path) -> None:
-    """Refuse a folder in which infer or prep has begun, though there is no manifest yet.
-
-    Raises:
-        InputError: if so.
-    """
+    """Raise InputError if infer or prep has begun in `out`, though there is no manifest yet."""
     if any(record["key"] != _KEY for record in LedgerFiles(out)):
         problem = "is where another stage is at work"
         raise InputError(out, problem, "choose another output folder")

@@ -61,11 +61,7 @@ def paired(folder: MapFolder, label: str, truth: Truth, items: list[TruthItem]) 
 
 
 def labels_of(preds: list[Path]) -> list[str]:
-    """The shortest ends of the paths that distinguish them.
-
-    Raises:
-        InputError: if a folder is given twice.
-    """
+    """The shortest ends of the paths that distinguish them; InputError if two are one."""
     parts = [pred.resolve().parts for pred in preds]
     for number, path in enumerate(parts):
         if path in parts[:number]:
@@ -78,7 +74,7 @@ def labels_of(preds: list[Path]) -> list[str]:
 
 
 def seen_in_training(pairing: Pairing) -> dict[str, int]:
-    """How many of the photographs with a map the model was trained on, by its part.
+    """How many of the photographs with a map the model was trained on, by its part of the data.
 
     The parts are "train" and "validation". Empty where infer's manifest does not tell.
     """

@@ -38,12 +38,7 @@ Scores = dict[tuple[str, str], tuple[ImageScore, ScoreHistogram | None]]
 
 @dataclass(frozen=True)
 class ImageSize:
-    """Size of the masks that were compared, and how their field of view was determined.
-
-    Attributes:
-        fov_diameter_px: the larger side where no field of view is known.
-        fov_method: see `TruthImage`; "" without a field of view.
-    """
+    """Size of the masks that were compared; the rest as of `TruthImage`."""
 
     width_px: int
     height_px: int
@@ -141,12 +136,7 @@ def image_result(study: Study, item: TruthItem) -> ImageResult:
 
 
 def _scored(study: Study, item: TruthItem) -> ImageResult:
-    """As `image_result`.
-
-    Raises:
-        InputError: if the masks cannot be used.
-        MemoryError: if there is none for them, or for the second observer or the baseline.
-    """
+    """As `image_result`; InputError if the masks are of no use, MemoryError if there is no room."""
     image = study.image(item)
     reference = Reference.of(image, study.options.whole_frame)
     scores: Scores = {}
@@ -212,11 +202,8 @@ def _with_oracles(study: Study, systems: list[System], cohort: Cohort) -> tuple[
 def _oracle(study: Study, pairing: Pairing, system: System, cohort: Cohort) -> System | None:
     """`system` at the threshold that is best on these very images: its maps are cut anew.
 
-    An upper bound for what a better threshold could gain, not a result. It has the overlap figures
-    only.
-
-    Returns:
-        None if an image has no probabilities, or Dice is undefined everywhere.
+    An upper bound for what a better threshold could gain, not a result. It has the overlap
+    figures only. None if an image has no probabilities, or Dice is undefined everywhere.
     """
     threshold = best_threshold(system, cohort.counted)
     if threshold is None:

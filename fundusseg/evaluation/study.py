@@ -102,14 +102,10 @@ class Study:
 def open_study(
     preds: list[Path], root: Path, options: ScoreOptions, paths: dict[Path, list[str]]
 ) -> Study:
-    """Open the truth and the maps, choose the items and match the maps to them.
+    """Open the truth in `root` and the maps, choose the items, and match the maps to them.
 
     Nothing is decoded but the baseline's train images, since its threshold is needed first.
-
-    Args:
-        preds: folders of maps.
-        root: the truth's folder.
-        paths: the files below each folder, from `folders.walk`.
+    `paths` are the files below each folder, from `folders.walk`.
 
     Raises:
         InputError: if a folder or a table cannot be used as a whole, or a match is ambiguous.
@@ -138,11 +134,7 @@ def open_study(
 
 
 def chosen_items(truth: Truth, split: str) -> tuple[str, list[TruthItem]]:
-    """The split that is scored, and its items.
-
-    Args:
-        split: "train", "validation", "test", "all"; "auto" is test if the truth has splits,
-            else all.
+    """The split that is scored ("auto" is test if the truth has splits, else all), and its items.
 
     Raises:
         InputError: if no item is in that split.

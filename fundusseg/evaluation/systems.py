@@ -49,11 +49,7 @@ class Cohort:
 
 @dataclass
 class Pool:
-    """Counts of all images together.
-
-    Attributes:
-        histogram: of the probabilities; None if no map had any.
-    """
+    """Counts of all images together; histogram: of the probabilities, None if no map had any."""
 
     counts: Counts = NO_COUNTS
     centreline: CentrelineCounts = NO_CENTRELINE

@@ -31,12 +31,8 @@ class TrainedBaseline:
 def trained_baseline(truth: Truth, scored: Sequence[TruthItem], jobs: int) -> TrainedBaseline:
     """Choose the threshold with the highest Dice on train images, pooled over their pixels.
 
-    At most `MOST_TRAIN_IMAGES`, evenly spaced, are read. One that cannot be read is left out with
-    a warning.
-
-    Args:
-        scored: the items that the baseline will be scored on; none of them is used here.
-        jobs: number of threads.
+    At most `MOST_TRAIN_IMAGES` that are not `scored`, evenly spaced, are read. One that cannot
+    be read is left out with a warning.
 
     Raises:
         UsageError: if the truth has no photographs.

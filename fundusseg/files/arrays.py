@@ -26,10 +26,8 @@ def new_hdf5(path: Path) -> Iterator[h5py.File]:
     """An HDF5 file that is built in memory, and written to `path` atomically at the end.
 
     On a disk that fills up under it HDF5 ends in a crash, or in dozens of lines. Without
-    track_order, with which it would store the time in the root group.
-
-    Raises:
-        InputError: if the file system refuses.
+    track_order, with which it would store the time in the root group. InputError if the file
+    system refuses.
     """
     buffer = BytesIO()
     with h5py.File(buffer, "w") as file:
@@ -58,9 +56,7 @@ def open_hdf5(path: Path, remedy: str = MAKE_ANEW) -> Iterator[h5py.File]:
 def open_npz(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
     """Open an NPZ file for reading.
 
-    Raises:
-        InputError: if it is missing, damaged, no NPZ or holds pickled objects, also while it
-            is read.
+    InputError if it is missing, damaged, no NPZ or holds pickled objects, also while it is read.
     """
     try:
         with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
@@ -92,11 +88,7 @@ def put(
 def write_arrays(
     path: Path, arrays: Mapping[str, np.ndarray], attributes: Mapping, compress: bool = True
 ) -> None:
-    """Write arrays by name, which may hold /, to the HDF5 file `path`, atomically.
-
-    Raises:
-        InputError: if the file system refuses.
-    """
+    """Write arrays by name, which may hold /, to the HDF5 file `path`, atomically."""
     with new_hdf5(path) as file:
         file.attrs.update(attributes)
         for name, values in arrays.items():
@@ -106,11 +98,7 @@ def write_arrays(
 def read_arrays(path: Path, remedy: str = MAKE_ANEW) -> tuple[dict[str, np.ndarray], dict]:
     """Read all arrays, by their full names, and the root attributes.
 
-    Args:
-        remedy: what to do if the file is damaged.
-
-    Raises:
-        InputError: if the file is missing, damaged or no HDF5.
+    InputError if the file is missing, damaged or no HDF5; `remedy` is what to do then.
     """
     with open_hdf5(path, remedy) as file:
         arrays: dict[str, np.ndarray] = {}

@@ -157,8 +157,7 @@ def process_lives(pid: int) -> bool:
 def append_line(path: Path, line: str) -> None:
     """Append one line in one write, so that concurrent writers never mix theirs.
 
-    Raises:
-        InputError: if the file system refuses the line or a part of it (full, read-only).
+    InputError if the file system refuses all or a part of it.
     """
     data = line.encode("utf-8") + b"\n"
     try:

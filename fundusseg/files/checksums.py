@@ -37,9 +37,8 @@ def write_checksums(path: Path, hashes: Iterable[tuple[str, str]]) -> None:
 def read_checksums(path: Path) -> Iterator[tuple[str, str]]:
     """Names and their SHA-256, one at a time.
 
-    Raises:
-        InputError: if the file cannot be read, a line is of another form, or a name does not stay
-            inside the folder.
+    InputError if the file cannot be read, a line is of another form, or a name does not stay inside
+    the folder.
     """
     try:
         with path.open("rb") as file:

@@ -30,8 +30,7 @@ _PATTERN = "ledger*.jsonl"
 def stamp(path: Path | str) -> list[int]:
     """Size and modification time (ns), which tell cheaply that a file has not changed.
 
-    Raises:
-        OSError: if there is no such file.
+    OSError if there is none.
     """
     status = os.stat(path)
     return [status.st_size, status.st_mtime_ns]

@@ -44,10 +44,8 @@ def locked(folder: Path) -> Iterator[None]:
 def shared(folder: Path, settings: str) -> Iterator[None]:
     """Hold `folder` together with those of the same settings, so that no others write to it.
 
-    A file system that cannot lock lets all of them in.
-
-    Raises:
-        InputError: if processes of other settings hold it, or it cannot be written.
+    A file system that cannot lock lets all of them in. InputError if processes of other settings
+    hold it, or it cannot be written.
     """
     with _opened(folder, "in-use") as descriptor:
         if _settings_of_holders(descriptor, settings.encode()) != settings.encode():

@@ -167,8 +167,7 @@ def read_manifest(path: Path) -> dict:
 def outputs_of(folder: Path, part: Part = WHOLE) -> Iterator[tuple[str, str]]:
     """Names and SHA-256 of what a finished command wrote to a folder, one at a time.
 
-    Raises:
-        InputError: if manifest or checksums are missing or damaged.
+    InputError if manifest or checksums are missing or damaged.
     """
     values = read_manifest(folder / part.named(NAME))
     if values["version"] > 1:
@@ -211,11 +210,7 @@ def merge_manifests(folder: Path, total: int, tables: Sequence[str] = ()) -> dic
 
 
 def require_alike(folder: Path, parts: Sequence[Part], manifests: Sequence[dict]) -> None:
-    """Raise if the parts of one run were not made with the same settings, inputs and versions.
-
-    Raises:
-        InputError: naming the part that differs from the first.
-    """
+    """Raise InputError, naming the part, if parts differ in settings, inputs or versions."""
     settings = [
         {key: value for key, value in values.items() if key not in _OF_A_PART}
         for values in manifests

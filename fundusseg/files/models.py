@@ -141,8 +141,7 @@ def read_config(folder: Path) -> tuple[Preset, float, Calibration | None]:
 def calibration_from(values: dict | None, path: Path) -> Calibration | None:
     """The calibration that a configuration or a manifest holds; None if it holds null.
 
-    Raises:
-        FundussegError: if it holds something else.
+    FundussegError if it holds something else.
     """
     try:
         return None if values is None else from_dict(Calibration, values, str(path))
@@ -175,10 +174,9 @@ def read_model(folder: Path) -> Model:
 
 
 def model_sha256(folder: Path) -> str:
-    """SHA-256 over config.json and generator.weights.h5: what determines the maps.
+    """SHA-256 over config.json and generator.weights.h5, what determines the maps.
 
-    Raises:
-        InputError: if one of them cannot be read.
+    InputError if one of them cannot be read.
     """
     digest = hashlib.sha256()
     for name in (CONFIG, GENERATOR):
@@ -192,10 +190,8 @@ def model_sha256(folder: Path) -> str:
 def photographs_seen(folder: Path) -> dict[str, list[str]]:
     """The SHA-256 of the photographs that a finished model was trained on, by part of the data.
 
-    The parts are "train" and "validation"; empty for a model whose manifest does not tell.
-
-    Raises:
-        InputError: if the manifest is damaged.
+    The parts are "train" and "validation"; empty where its manifest, if any, does not tell.
+    InputError if that is damaged.
     """
     path = folder / MANIFEST
     return read_manifest(path).get("photographs", {}) if path.is_file() else {}
@@ -222,8 +218,7 @@ def write_state(folder: Path, state: Mapping[str, np.ndarray], notes: dict) -> N
 def read_state(folder: Path) -> tuple[dict[str, np.ndarray], dict] | None:
     """The arrays and notes of `write_state`, or None if there is none yet.
 
-    Raises:
-        InputError: if it is damaged.
+    InputError if it is damaged.
     """
     if not (folder / STATE).exists():
         return None

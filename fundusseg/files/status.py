@@ -58,8 +58,7 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 def read_status(path: Path) -> list[StatusRow]:
     """Read a status table.
 
-    Raises:
-        InputError: if it is missing, or its columns or rows are not those of a status table.
+    InputError if it is missing, or its columns or rows are not those of one.
     """
     return [StatusRow(*map(unescaped, line.split("\t"))) for line in read_lines(path)]
 
@@ -67,8 +66,7 @@ def read_status(path: Path) -> list[StatusRow]:
 def read_lines(path: Path) -> Iterator[str]:
     """The rows of a status table as they stand there, without newlines, one at a time.
 
-    Raises:
-        InputError: as `read_status`.
+    Errors as of `read_status`.
     """
     number = 0
     try:

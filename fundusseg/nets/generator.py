@@ -58,8 +58,7 @@ def u_net(make: Maker, config: GeneratorConfig, x: tf.Tensor) -> tf.Tensor:
 def assign_weights(generator: keras.Model, weights: Mapping[str, np.ndarray]) -> None:
     """Give a generator its weights, by name.
 
-    Raises:
-        ValueError: if names or shapes are those of another network.
+    ValueError if names or shapes are those of another network.
     """
     for variable in generator.weights:
         value = weights.get(variable.path)

@@ -82,8 +82,7 @@ class Trainer:
     def start_from(self, weights: dict[str, np.ndarray]) -> None:
         """Begin with a generator's weights, by name, in place of random ones.
 
-        Raises:
-            ValueError: if they are those of another network.
+        ValueError if they are those of another network.
         """
         assign_weights(self.generator, weights)
         for average, weight in zip(self.average, self.generator.weights, strict=True):

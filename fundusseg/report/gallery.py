@@ -20,14 +20,9 @@ LEGEND = "white: hit, orange: false, blue: missed"
 
 @dataclass(frozen=True)
 class GalleryRow:
-    """The panels of one image, all uint8 (Y, X, 3) of one size.
+    """The panels of one image under its title, all uint8 (Y, X, 3) of one size.
 
-    Attributes:
-        title: a line above the panels.
-        photograph: None if there is none.
-        truth: the manual mask.
-        vessels: the map.
-        errors: from `error_colours`.
+    photograph: None if there is none. errors: from `error_colours`.
     """
 
     title: str

@@ -86,14 +86,9 @@ def planned(src: Path, out: Path, options: PrepOptions) -> Plan:
     usual = max(1, -(-len(source.entries) // SHARD_SAMPLES))
     # If nobody says how many: as many as stand there, though the set may have grown.
     count = options.num_shards or (_standing_count(out, standing) if standing else usual)
-    choices = {
-        "split": options.split,
-        "format": options.format,
-        "layout": source.layout,
-        "subjects": subjects,
-    }
-    header = ShardHeader.of(
-        options.preset, PRESETS[options.preset].frame, src.resolve().name, count, choices
-    )
+    own = {"split": options.split, "format": options.format, "layout": source.layout}
+    choices = {**own, "subjects": subjects}
+    frame = PRESETS[options.preset].frame
+    header = ShardHeader.of(options.preset, frame, src.resolve().name, count, choices)
     parts = tuple(source.entries[part::count] for part in range(count))
     return Plan(source, members, header, parts, options.format, standing)

@@ -211,9 +211,8 @@ class _Prep:
 def sample_of(root: Path, entry: Entry, member: Membership, frame: FrameConfig) -> Sample:
     """Read a photograph and what belongs to it, and bring it to the canonical frame.
 
-    Raises:
-        InputError: if a file cannot be read or used, or sizes differ.
-        PictureFault: if the photograph shows several fields of view.
+    InputError if a file cannot be read or used, or sizes differ; PictureFault if the photograph
+    shows several fields of view.
     """
     photograph = images.read_photograph(root / entry.photograph)
     shape = photograph.pixels.shape[:2]

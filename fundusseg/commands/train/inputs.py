@@ -133,10 +133,8 @@ def training_data(
 def adapting_samples(folders: list[ShardFolder], part: str) -> list[Sample]:
     """The labelled samples that a model is adapted to: all but the test part, or all.
 
-    A photograph that is also in the test part, with the same bytes, is left out.
-
-    Raises:
-        FundussegError: if there is none, or no vessel in their masks.
+    A photograph that is also in the test part, with the same bytes, is left out. FundussegError
+    if there is none, or no vessel in their masks.
     """
     superseded = _superseded(folders, part)
     samples = [
@@ -207,9 +205,8 @@ def require_distinct(folders: list[Path]) -> None:
 def initial_model(name: str | None, preset: Preset, out: Path) -> models.Model | None:
     """The model whose weights the training begins with, if --start-from names one.
 
-    Raises:
-        FundussegError: if there is no such model, its generator is another one, or it is what
-            stands in the folder `out` that the training writes to.
+    FundussegError if there is no such model, its generator is another one, or it is what stands
+    in the folder `out` that the training writes to.
     """
     if name is None:
         return None

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -39,8 +38,7 @@ def saved_state(
 ) -> tuple[dict[str, np.ndarray], dict] | None:
     """The state and notes that a training with this configuration goes on from, if any.
 
-    Raises:
-        InputError: if they are damaged or of another configuration.
+    InputError if they are damaged or of another one.
     """
     saved = models.read_state(out)
     if saved is not None and saved[1].get("config") != config_sha256:
@@ -97,8 +95,10 @@ def conclude(
         photographs: SHA-256 of those that trained and validated, by part.
     """
     outputs = {name: sha256_of(out / name) for name in names}
-    more: dict[str, Any] = {"model_sha256": models.model_sha256(out), "photographs": photographs}
-    write_manifest(out, "train", config, outputs, inputs=inputs, **more)
+    sha256 = models.model_sha256(out)
+    write_manifest(
+        out, "train", config, outputs, inputs=inputs, model_sha256=sha256, photographs=photographs
+    )
 
 
 def _other_settings(out: Path, batch_begun: int | None, batch: int) -> InputError:

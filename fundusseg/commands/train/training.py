@@ -132,11 +132,7 @@ class Training:
             self._restore(*saved)
 
     def learn(self) -> None:
-        """Train from the saved step to the last one.
-
-        Raises:
-            Stopped: after saving, if a stop was asked for.
-        """
+        """Train from the saved step to the last one; Stopped after saving, if that is asked for."""
         train = self.preset.train
         validate_every = train.validate_every or self.batches_per_epoch
         with (
@@ -298,8 +294,7 @@ class Training:
     def _finite(self, values: dict[str, Numbers]) -> dict[str, Numbers]:
         """Losses or weights by name, as they came.
 
-        Raises:
-            InputError: if one of them is infinite or no number.
+        InputError if one of them is infinite or no number.
         """
         if not all(np.isfinite(value).all() for value in values.values()):
             problem = f"has diverged: losses or weights are no numbers at step {self.trainer.step}"
