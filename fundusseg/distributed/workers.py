@@ -57,7 +57,7 @@ class Workers:
         return int(self._all_gather(number)[0])
 
     def require_equal(self, number: int, problem: str) -> None:
-        """What `action` returns, run by the chief alone; None elsewhere. Errors as in `by_all`."""
+        """Raise FundussegError with `problem` unless all workers give one `number` (64 bit)."""
         if len(np.unique(self._all_gather(number))) > 1:
             raise FundussegError(problem)
 
