@@ -63,6 +63,22 @@ class _LogFile(logging.FileHandler):
         )
 
 
+class _Once(logging.Filter):
+    """Says each warning once: score reads some files again, for its gallery."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[int] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        warning = hash(record.getMessage())
+        is_new = warning not in self._said
+        self._said.add(warning)
+        return is_new
+
+
 def start_logging(quiet: bool, verbose: bool, log_file: Path | None) -> None:
     """Send messages to stderr (warnings only if `quiet`, all if `verbose`) and to `log_file`.
 
@@ -73,6 +89,7 @@ def start_logging(quiet: bool, verbose: bool, log_file: Path | None) -> None:
     for handler in list(log.handlers):
         log.removeHandler(handler)
         handler.close()
+    log.filters = [_Once()]
     log.setLevel(logging.DEBUG)
     log.propagate = False
     screen = _Screen()

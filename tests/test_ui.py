@@ -42,3 +42,17 @@ def test_messages_go_to_stderr_as_it_is_then(monkeypatch):
     monkeypatch.setattr(sys, "stderr", later)
     ui.log.warning("said")
     assert (terminal.getvalue(), later.getvalue()) == ("", "fundusseg: said\n")
+
+
+def test_a_warning_is_said_once(monkeypatch):
+    """As of a mask that score reads again for its gallery; progress may be said again."""
+    terminal = watched(monkeypatch)
+    for _ in range(2):
+        ui.log.warning("%s: is a mask without vessels", "a.png")
+        ui.log.info("begun")
+    assert terminal.getvalue() == (
+        "fundusseg: a.png: is a mask without vessels\nfundusseg: begun\nfundusseg: begun\n"
+    )
+    ui.start_logging(quiet=False, verbose=False, log_file=None)
+    ui.log.warning("%s: is a mask without vessels", "a.png")
+    assert terminal.getvalue().count("without vessels") == 2

@@ -9,17 +9,18 @@ import functools
 import re
 
 PARTS = {
-    "train": ("train", "training", "trainset", "trainingset"),
+    "train": ("train", "training", "trainset", "trainingset", "tr"),
     "validation": ("val", "valid", "validation", "validating", "dev", "devel", "development"),
     "test": (
         *("test", "tests", "testing", "testset", "testingset", "eval", "evaluation"),
-        *("holdout", "hold", "held"),  # hold-out
+        *("holdout", "hold", "held", "ts"),  # hold-out
     ),
 }
 _FILLERS = ("set", "sets", "subset", "data", "dataset", "split", "part", "fold", "folder", "out")
 # Beside other words a part is meant all the same, since a test that was missed would train; but not
 # so with these, which may say something else, and what trains anyway.
-_MAY_BE_NONE = ("dev", "devel", "development", "eval", "evaluation", "hold", "held")
+_MAY_BE_NONE = ("dev", "devel", "development", "eval", "evaluation", "hold", "held", "ts")
+_NEVER_ALONE = ("tr", "ts")  # imagesTr, labelsTs (nnU-Net)
 
 # Folders, as regular expressions that ignore case.
 PHOTOGRAPHS = (
@@ -76,7 +77,7 @@ def _part_and_rest(folder: str) -> tuple[str, str]:
     words = [word.lower() for word in _WORD.findall(rest)]
     said = parts[0].group().lower()
     part = _PART_OF[said]
-    if all(len(word) == 1 or word in _FILLERS for word in words):
+    if said not in _NEVER_ALONE and all(len(word) == 1 or word in _FILLERS for word in words):
         return part, ""
     is_certain = part != "train" and said not in _MAY_BE_NONE  # external_test
     return (part, rest) if is_certain or _ROLES.fullmatch(rest) else ("", "")

@@ -3,12 +3,13 @@
 A layout is a list of patterns on the path relative to the data set's folder, without the words
 that name a part (folder_names.py). Each pattern gives a file its role and its stem; files of one
 stem (and one part, such as train or test) belong together. Stems are compared in NFC; a mask
-without a photograph belongs to the one whose stem differs in case alone.
+without a photograph belongs to the one whose stem differs in case alone, or that lies elsewhere,
+or whose stem has the number of a channel behind it (nnU-Net).
 """
 
 import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,14 +31,16 @@ from fundusseg.files.names import name_bytes, nfc
 
 MASK_SUFFIX = f"(?:{ENDING})?"
 ANY = r"(?:.*/)?"
+PLACE = rf"(?P<place>{ANY})"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """patterns: (role, regular expression with the group stem and, maybe, folder).
+    """patterns: (role, regular expression with the group stem and, maybe, folder or place).
 
-    folder: what must be the same too for files to belong together. has_parts: its folders are
-    often named for parts; where they are, it comes before an equal one.
+    folder: what must be the same too for files to belong together. place: what is the same for
+    those that do where it tells them apart. has_parts: its folders are often named for parts; where
+    they are, it comes before an equal one.
     """
 
     name: str
@@ -86,10 +89,10 @@ class DataSet:
 def _in_folders(vessels: str, fields: str) -> tuple[tuple[str, str], ...]:
     """The patterns of photographs, masks and fields of view that each have folders of their own."""
     return (
-        ("photograph", ANY + rf"{PHOTOGRAPHS}/(?P<stem>[^/]+)"),
-        ("mask", ANY + rf"{vessels}/(?P<stem>[^/]+?){MASK_SUFFIX}"),
-        ("mask2", ANY + rf"{SECOND}/(?P<stem>[^/]+?){MASK_SUFFIX}"),
-        ("fov", ANY + rf"{fields}/(?P<stem>[^/]+?){MASK_SUFFIX}"),
+        ("photograph", PLACE + rf"{PHOTOGRAPHS}/(?P<stem>[^/]+)"),
+        ("mask", PLACE + rf"{vessels}/(?P<stem>[^/]+?){MASK_SUFFIX}"),
+        ("mask2", PLACE + rf"{SECOND}/(?P<stem>[^/]+?){MASK_SUFFIX}"),
+        ("fov", PLACE + rf"{fields}/(?P<stem>[^/]+?){MASK_SUFFIX}"),
     )
 
 
@@ -153,10 +156,10 @@ LAYOUTS = (
             (
                 True,
                 (
-                    ("photograph", ANY + r"images/(?P<stem>[^/]+)"),
-                    ("mask", ANY + rf"masks(?:_derived)?/(?P<stem>[^/]+?){MASK_SUFFIX}"),
-                    ("mask2", ANY + rf"masks2/(?P<stem>[^/]+?){MASK_SUFFIX}"),
-                    ("fov", ANY + rf"fov/(?P<stem>[^/]+?){MASK_SUFFIX}"),
+                    ("photograph", PLACE + r"images/(?P<stem>[^/]+)"),
+                    ("mask", PLACE + rf"masks(?:_derived)?/(?P<stem>[^/]+?){MASK_SUFFIX}"),
+                    ("mask2", PLACE + rf"masks2/(?P<stem>[^/]+?){MASK_SUFFIX}"),
+                    ("fov", PLACE + rf"fov/(?P<stem>[^/]+?){MASK_SUFFIX}"),
                 ),
             ),
             (False, _in_folders(vessels=VESSELS, fields=f"(?:{MASKS}|{FIELDS})")),
@@ -173,7 +176,26 @@ LAYOUTS = (
         )
     ),
 )
-_Key = tuple[str, str, str]  # part, folder and stem
+_Key = tuple[str, str, str, str]  # part, folder, place and stem
+_CHANNEL = re.compile(r"_\d{4}\Z")
+_FOLD = re.compile(r"\b(?:fold|split|cv)[ _-]?\d+/", re.IGNORECASE)  # holds what others do, too
+
+
+def _folded(key: _Key) -> tuple[str, ...]:
+    return tuple(map(str.casefold, key))
+
+
+def _anywhere(key: _Key) -> tuple[str, ...]:
+    part, folder, _, stem = _folded(key)
+    return part, folder, stem
+
+
+def _of_a_channel(key: _Key) -> tuple[str, ...]:
+    return _anywhere((*key[:3], _CHANNEL.sub("", key[3])))
+
+
+# What a photograph must share with a mask that has none: what of it is what of the mask.
+_KINSHIPS = ((_folded, _folded), (_anywhere, _anywhere), (_of_a_channel, _anywhere))
 LAYOUT_NAMES = tuple(dict.fromkeys(layout.name for layout in LAYOUTS))
 _REMEDY = f"give --layout, one of {', '.join(LAYOUT_NAMES)}; README.md draws each"
 
@@ -265,7 +287,8 @@ def _matched(root: Path, layout: Layout, paths: list[str]) -> DataSet:
             duplicates.append((role, rival, path))
         elif _is_derived(rival):  # a derived mask is second choice
             roles[role] = path
-    _join_case(by_stem)
+    for of_photograph, of_mask in _KINSHIPS:
+        duplicates += _joined(by_stem, of_photograph, of_mask)
     lonely = [p for roles in by_stem.values() if "photograph" not in roles for p in roles.values()]
     unmatched = tuple(sorted(lonely, key=name_bytes))
     return DataSet(
@@ -273,18 +296,30 @@ def _matched(root: Path, layout: Layout, paths: list[str]) -> DataSet:
     )
 
 
-def _join_case(by_stem: dict[_Key, dict[str, str]]) -> None:
-    """Give the files of a stem without a photograph to the only one that differs in case alone."""
-    by_folded: dict[tuple[str, ...], list[_Key]] = {}
+def _joined(
+    by_stem: dict[_Key, dict[str, str]],
+    of_photograph: Callable[[_Key], tuple[str, ...]],
+    of_mask: Callable[[_Key], tuple[str, ...]],
+) -> list[tuple[str, str, str]]:
+    """Give the files of a stem without a photograph to the only one that is kin and lacks them.
+
+    Returns:
+        Where several are and do, two of these, as duplicates.
+    """
+    kin: dict[tuple[str, ...], list[dict[str, str]]] = {}
     for key, roles in by_stem.items():
         if "photograph" in roles:
-            by_folded.setdefault(tuple(map(str.casefold, key)), []).append(key)
-    for key, roles in list(by_stem.items()):
-        candidates = by_folded.get(tuple(map(str.casefold, key)), [])
-        if "photograph" not in roles and len(candidates) == 1:
-            theirs = by_stem[candidates[0]]
-            for role in roles.keys() - theirs.keys():
-                theirs[role] = roles.pop(role)
+            kin.setdefault(of_photograph(key), []).append(roles)
+    claims = []
+    lonely = [(key, roles) for key, roles in by_stem.items() if "photograph" not in roles]
+    for key, roles in lonely:
+        for role in list(roles):
+            lacking = [theirs for theirs in kin.get(of_mask(key), []) if role not in theirs]
+            if len(lacking) == 1:
+                lacking[0][role] = roles.pop(role)
+            elif lacking:
+                claims.append(("photograph", *(each["photograph"] for each in lacking[:2])))
+    return claims
 
 
 def _is_derived(path: str) -> bool:
@@ -300,8 +335,9 @@ def _first_match(
     for role, pattern in patterns:
         match = pattern.fullmatch(bare)
         if match:
-            folder = match.groupdict().get("folder", "")
-            return role, (part, nfc(folder), nfc(match["stem"]))
+            groups = match.groupdict()
+            place = "" if _FOLD.search(groups.get("place", "")) else groups.get("place", "")
+            return role, (part, nfc(groups.get("folder", "")), nfc(place), nfc(match["stem"]))
     return None
 
 
@@ -316,7 +352,7 @@ def _entries(by_stem: dict[_Key, dict[str, str]]) -> tuple[Entry, ...]:
             mask2=roles.get("mask2"),
             fov=roles.get("fov"),
         )
-        for (part, _, stem), roles in by_stem.items()
+        for (part, _, _, stem), roles in by_stem.items()
         if "photograph" in roles
     ]
     return tuple(sorted(entries, key=lambda entry: name_bytes(entry.id)))

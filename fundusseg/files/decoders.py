@@ -24,7 +24,7 @@ from fundusseg.errors import InputError, PictureFault
 from fundusseg.files.wholeness import require_whole_jpeg, require_whole_png
 
 MOST_OVERSHOT = 2.0  # what a resampling may make of 1
-LEAST_WHITE = 16.0  # the brightest value of even a dark photograph whose white is 255
+LEAST_WHITE = 128.0  # the brightest value of a photograph whose white is 255; per cent are below
 OVERSHOT = 0.01  # of the largest value: what a resampling leaves below 0
 MOST_BELOW = 0.01  # of the values; of whitened ones it is half
 

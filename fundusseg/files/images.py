@@ -14,6 +14,7 @@ import numpy as np
 
 from fundusseg.errors import InputError, UnavailableError, blamed_on
 from fundusseg.files.decoders import decoded
+from fundusseg.files.wholeness import require_no_hole
 
 SUFFIXES = tuple(".png .jpg .jpeg .jpe .jfif .tif .tiff .gif .ppm .ppm.gz .pgm .bmp .webp".split())
 SMALLEST_SIDE_PX = 32
@@ -53,8 +54,8 @@ def read_photograph(path: Path) -> Photograph:
     repeated, EXIF orientation obeyed.
 
     Raises:
-        InputError: if the file cannot be read or decoded, is smaller than 32 pixels, or has two
-            grey levels.
+        InputError: if the file cannot be read or decoded, is smaller than 32 pixels, has two
+            grey levels, or a hole.
     """
     with blamed_on(path):
         data = file_bytes(path)
@@ -65,6 +66,7 @@ def read_photograph(path: Path) -> Photograph:
             raise InputError(path, f"is too small ({size}; the least is {SMALLEST_SIDE_PX} pixels)")
         pixels = picture.scaled_to_8_bit()
         _require_no_mask(path, pixels)
+        require_no_hole(data, pixels, picture.values.itemsize * 8)
         if channels == 1:
             pixels = np.repeat(pixels, 3, axis=2)
         return Photograph(pixels, hashlib.sha256(data).hexdigest(), picture.is_turned)

@@ -1,4 +1,4 @@
-"""Whether a JPEG or a PNG is whole, which Pillow does not always say.
+"""Whether a picture is whole, which Pillow does not always say.
 
 A PNG has checksums. A JPEG has none: libjpeg fills up what is missing and warns of it, but Pillow
 does not hear that. So the question is put otherwise: what is drawn must not change where bytes are
@@ -6,6 +6,10 @@ added behind a scan, else the decoder ran out of bits there; it must change wher
 bytes are taken away, else the decoder was done before. All scans and restarts must be there, and no
 hole of zeros where these are not what a flat area is coded as. What stays unseen is a change of few
 bytes that fits all this.
+
+Formats that store plain pixels have neither. A page that a disk or a copy left out is a run of
+zeros there, which begins, and ends where the file goes on, in the midst of what is lit; one that
+ends or begins in the dark is like a field of view that is cut off, and stays unseen.
 """
 
 import re
@@ -32,6 +36,10 @@ _PADDING = bytes(range(1, 65))  # codes that draw something
 _TAIL_BYTES = 64  # more than what encoders leave behind a scan
 _HOLE_BYTES = 64  # of blocks that are no flat area, zeros would code 63 equal coefficients each
 _UNSET = 128  # what libjpeg leaves where a scan ended
+_OF_OTHER_CHECKS = (b"\x89PNG", b"\xff\xd8")
+_PAGE_BYTES = 4096  # what a disk leaves out at least
+_LIT = 32  # grey levels; below may be the dark around a field of view
+_NEIGHBOURS = 0.1  # of the width: so far the rows beside a hole must be lit at its ends
 
 
 @dataclass
@@ -80,6 +88,44 @@ def require_whole_jpeg(data: bytes, image: Image.Image) -> None:
     )
     if not is_whole:
         raise PictureFault("is a JPEG that is not whole", _REMEDY)
+
+
+def require_no_hole(data: bytes, pixels: np.ndarray, bits: int = 8) -> None:
+    """Raise if zeros of whole pages stand in the midst of a photograph; not of a JPEG or PNG.
+
+    Args:
+        data: the file's bytes.
+        pixels: what it shows, uint8 (Y, X, 1 or 3).
+        bits: of a value in the file.
+
+    Raises:
+        PictureFault: if so.
+    """
+    if data.startswith(_OF_OTHER_CHECKS):
+        return
+    brightest = pixels.max(axis=2)
+    least_px = _PAGE_BYTES * 8 // (bits * pixels.shape[2]) - 1
+    # BMP begins with the lowest row.
+    if _has_zeros(brightest, least_px) or _has_zeros(brightest[::-1], least_px):
+        raise PictureFault("has a hole of zeros in its picture", _REMEDY)
+
+
+def _has_zeros(brightest: np.ndarray, least_px: int) -> bool:
+    """Whether a run of so many zeros in (Y, X), row by row, has light at and beside its ends."""
+    width, flat = brightest.shape[1], brightest.reshape(-1)
+    beside_px = int(_NEIGHBOURS * width)
+    changes = np.flatnonzero(np.diff(flat == 0)) + 1
+    if flat[0] == 0:
+        changes = changes[1:]  # there is nothing before
+    ends = [*changes[1::2].tolist(), flat.size]
+    for start, end in zip(changes[::2].tolist(), ends, strict=False):
+        if end - start < least_px or start < width or start % width + beside_px > width:
+            continue
+        before = flat[start - 1], *flat[start - width : start - width + beside_px]
+        after = [*flat[end : end + 1], *flat[end + width - beside_px : end + width]]
+        if min(before) >= _LIT and (end == flat.size or min(after) >= _LIT):
+            return True
+    return False
 
 
 def _structure(data: bytes) -> _Structure:

@@ -134,7 +134,7 @@ def test_masks_without_a_photograph_and_other_files_are_listed(tmp_path):
     [
         ("images/a.jpg", "images/a.png"),
         ("masks/a.png", "masks/a_manual1.png"),
-        ("one/images/a.png", "two/images/a.png"),
+        ("fold1/images/a.png", "fold2/images/a.png"),
         ("masks_derived/a.png", "masks_derived/a.tif"),
     ],
 )
@@ -355,6 +355,8 @@ DOWNLOADS = {
     "one folder a person": ("p1/left.jpg", "p1/left_vessels.png", "p1/left_fov.png"),
     "own camera": ("photos/a.jpg", "drawn/a.png", None),
     "ground truth": ("fundus/a.jpg", "Ground truth/a_gt.png", "fov/a.png"),
+    "nnU-Net": ("set/imagesTr/case_7_0000.png", "set/labelsTr/case_7.png", None),
+    "far apart": ("raw/images/a.png", "drawn by me/masks/a.png", "fov/a.png"),
 }
 
 
@@ -369,10 +371,43 @@ def test_layouts_as_they_are_downloaded(tmp_path, download):
 
 def test_one_name_in_two_persons_folders_is_two_photographs(tmp_path):
     for person in ("p1", "p2"):
-        folder_of(tmp_path, f"{person}/left.png", f"{person}/left_mask.png")
-    assert [(e.id, e.mask) for e in data_set(tmp_path).entries] == [
+        folder_of(tmp_path / "flat", f"{person}/left.png", f"{person}/left_mask.png")
+        folder_of(tmp_path / "deep", f"{person}/images/1.png", f"{person}/masks/1.png")
+    assert [(e.id, e.mask) for e in data_set(tmp_path / "flat").entries] == [
         ("p1/left", "p1/left_mask.png"),
         ("p2/left", "p2/left_mask.png"),
+    ]
+    assert [(e.id, e.mask) for e in data_set(tmp_path / "deep").entries] == [
+        ("p1/images/1", "p1/masks/1.png"),
+        ("p2/images/1", "p2/masks/1.png"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "photographs",
+    [
+        ("p1/images/1.png", "p2/images/1.png"),  # and one folder of masks
+        ("images/1_0000.png", "images/1_0001.png"),  # a file for each channel
+    ],
+)
+def test_a_mask_that_several_photographs_may_claim_is_refused(tmp_path, photographs):
+    folder_of(tmp_path, "images/2.png", "masks/2.png", "masks/1.png", *photographs)
+    with pytest.raises(InputError, match="are both the photograph of one stem"):
+        data_set(tmp_path)
+
+
+def test_a_mask_goes_to_no_photograph_of_another_number(tmp_path):
+    folder_of(tmp_path, "images/a_0001.png", "images/b.png", "masks/a_0002.png", "masks/b.png")
+    assert [entry.mask for entry in data_set(tmp_path).entries] == [None, "masks/b.png"]
+
+
+def test_the_parts_of_nnu_net_are_train_and_test(tmp_path):
+    for part in ("Tr", "Ts"):
+        folder_of(tmp_path, f"images{part}/a_0000.png", f"labels{part}/a.png", "TS/images/b.png")
+    assert [(e.id, e.part) for e in data_set(tmp_path).entries] == [
+        ("TS/images/b", ""),
+        ("imagesTr/a_0000", "train"),
+        ("imagesTs/a_0000", "test"),
     ]
 
 

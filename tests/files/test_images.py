@@ -212,6 +212,15 @@ def test_the_white_level_is_the_least_that_holds_the_largest_value(tmp_path, rgb
     assert np.array_equal(images.read_photograph(path).pixels, rgb)
 
 
+@pytest.mark.parametrize("largest", [2.5, 100])
+def test_floating_point_of_another_scale_is_no_photograph(tmp_path, rgb, largest):
+    """Per cent are no grey levels up to 255."""
+    per_cent = (rgb / rgb.max() * largest).astype(np.float32)
+    iio.imwrite(tmp_path / "x.tif", per_cent, plugin="tifffile")
+    line = assert_one_line(tmp_path / "x.tif")
+    assert f"has values up to {largest}, neither 0 to 1 nor 0 to 255; scale it" in line
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.int16])
 def test_values_below_zero_are_no_photograph(tmp_path, rgb, dtype):
     whitened = (rgb[..., 1] - rgb[..., 1].mean()) / rgb[..., 1].std()

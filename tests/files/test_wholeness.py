@@ -1,4 +1,4 @@
-"""JPEGs and PNGs of which a part is missing, though Pillow decodes them."""
+"""Pictures of which a part is missing, though Pillow decodes them."""
 
 from io import BytesIO
 
@@ -105,3 +105,34 @@ def test_a_png_whose_end_is_zeros_is_no_photograph(tmp_path, dtype):
         assert not np.array_equal(np.asarray(image), pixels)
     with pytest.raises(InputError, match="is a PNG that is not whole"):
         read_photograph(tmp_path / "x.png")
+
+
+@pytest.mark.parametrize("suffix", ["bmp", "ppm", "tif"])
+@pytest.mark.parametrize("hole_bytes", [None, 4200, 70_500])
+def test_a_hole_of_zeros_in_plain_pixels_is_no_photograph(tmp_path, suffix, hole_bytes):
+    """The end of the file, a page, or many pages, from the middle of the field of view on."""
+    path = tmp_path / f"x.{suffix}"
+    with Image.open(BytesIO(jpeg())) as image:
+        image.save(path)
+    read_photograph(path)
+    data = bytearray(path.read_bytes())
+    row_bytes = 1412 if suffix == "bmp" else 1410
+    start = len(data) - 252 * row_bytes + 600
+    hole = slice(start, start + hole_bytes if hole_bytes else len(data))
+    data[hole] = bytes(len(data[hole]))
+    path.write_bytes(data)
+    with pytest.raises(InputError, match="has a hole of zeros in its picture; copy it again"):
+        read_photograph(path)
+
+
+@pytest.mark.parametrize("is_cut", ["below", "beside", "in a corner"])
+def test_what_is_black_by_itself_is_no_hole(tmp_path, is_cut):
+    """A field of view that is cut off, and a black box over a name."""
+    with Image.open(BytesIO(jpeg())) as image:
+        pixels = np.array(image)
+    pixels[(pixels < 40).all(axis=2)] = 0
+    pixels[
+        {"below": np.s_[350:], "beside": np.s_[:, 300:], "in a corner": np.s_[300:, 200:]}[is_cut]
+    ] = 0
+    Image.fromarray(pixels).save(tmp_path / "x.bmp")
+    read_photograph(tmp_path / "x.bmp")
