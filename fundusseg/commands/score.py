@@ -7,10 +7,12 @@ from fundusseg import ui
 from fundusseg.datasets.folders import walk
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, UsageError
 from fundusseg.evaluation import cache
+from fundusseg.evaluation.matching import of_other_photographs
 from fundusseg.evaluation.protocol import training_overlap
 from fundusseg.evaluation.report import PRINTED, TEXTS, Report, write_report
 from fundusseg.evaluation.scoring import Evaluation, evaluated
 from fundusseg.evaluation.study import open_study
+from fundusseg.evaluation.systems import MAPS
 from fundusseg.files.atomic import output_folder
 from fundusseg.files.manifest import NAME, require_own_folder
 from fundusseg.files.status import escaped
@@ -96,9 +98,21 @@ def _concluded(evaluation: Evaluation) -> int:
         for ids, told in (
             (pairing.without_truth, "%s: %d maps have no truth: %s"),
             (pairing.folder.unlisted, f"{text} not scored: %s"),
+            (
+                of_other_photographs(pairing, evaluation.truth),
+                "%s: %d maps are of photographs with other bytes than the truth's of that name: %s",
+            ),
         ):
             if ids:
                 warning(told, root, len(ids), named_in_a_line([escaped(id) for id in ids]))
         if seen := training_overlap(pairing):
             warning("%s: %s", root, seen)
+    for system in evaluation.systems:
+        if system.role != MAPS:
+            continue
+        if evaluation.options.threshold is not None and system.pool.histogram is None:
+            warning("%s: has binary maps: --threshold does not apply", system.label)
+        if system.pool.counts.tp == 0 < system.pool.counts.fn:
+            text = "%s: no map hits a vessel; is full scale what is certain, and are they its maps?"
+            warning(text, system.label)
     return EXIT_SOME_FAILED if any(evaluation.faults.values()) else EXIT_OK

@@ -22,6 +22,8 @@ _FILLERS = ("set", "sets", "subset", "data", "dataset", "split", "part", "fold",
 _MAY_BE_NONE = ("dev", "devel", "development", "eval", "evaluation", "hold", "held", "ts")
 _NEVER_ALONE = ("tr", "ts")  # imagesTr, labelsTs (nnU-Net)
 
+_LISTS = ("txt", "csv", "tsv", "json", "yaml", "yml", "xls", "xlsx", "mat")
+
 # Folders, as regular expressions that ignore case.
 PHOTOGRAPHS = (
     r"(?:images?|imgs?|photos?|photographs?|pictures?|inputs?|originals?(?:[ _-]images?)?"
@@ -81,6 +83,13 @@ def _part_and_rest(folder: str) -> tuple[str, str]:
         return part, ""
     is_certain = part != "train" and said not in _MAY_BE_NONE  # external_test
     return (part, rest) if is_certain or _ROLES.fullmatch(rest) else ("", "")
+
+
+def lists_parts(path: str) -> bool:
+    """Whether a file is called a list of a part's photographs, as test.txt or split.json."""
+    stem, _, suffix = path.rpartition("/")[2].rpartition(".")
+    words = {word.lower() for word in _WORD.findall(stem)}
+    return suffix.lower() in _LISTS and not words.isdisjoint(("split", "splits", *_PART_OF))
 
 
 def names_a_mask(bare: str) -> bool:

@@ -318,7 +318,8 @@ def _joined(
             if len(lacking) == 1:
                 lacking[0][role] = roles.pop(role)
             elif lacking:
-                claims.append(("photograph", *(each["photograph"] for each in lacking[:2])))
+                first, second, *_ = (each["photograph"] for each in lacking)
+                claims.append(("photograph", first, second))
     return claims
 
 

@@ -87,6 +87,19 @@ def seen_in_training(pairing: Pairing) -> dict[str, int]:
     return counts
 
 
+def of_other_photographs(pairing: Pairing, truth: Truth) -> list[str]:
+    """Ids of maps that were matched by name, though their photographs are not the truth's.
+
+    Of maps whose photograph's hash infer noted, where the truth has photographs.
+    """
+    ids = []
+    for item in truth.items:
+        row = pairing.folder.row(pairing.maps[item.id].id) if item.id in pairing.maps else None
+        if row and row.source_sha256 and truth.source_sha256(item) not in ("", row.source_sha256):
+            ids.append(item.id)
+    return ids
+
+
 def _stem(id: str) -> str:
     return nfc(stem_of(id))
 

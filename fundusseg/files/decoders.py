@@ -25,6 +25,7 @@ from fundusseg.files.wholeness import require_whole_jpeg, require_whole_png
 
 MOST_OVERSHOT = 2.0  # what a resampling may make of 1
 LEAST_WHITE = 128.0  # the brightest value of a photograph whose white is 255; per cent are below
+NEARLY_ALL = 0.99  # of the values; a text that is burnt in covers less than the rest
 OVERSHOT = 0.01  # of the largest value: what a resampling leaves below 0
 MOST_BELOW = 0.01  # of the values; of whitened ones it is half
 
@@ -67,7 +68,8 @@ class Picture:
         """The values as uint8 (Y, X, 1 or 3).
 
         Integers go from 0 to the smallest 2^n - 1, n at least 8, that holds the largest, since
-        cameras store 10 to 14 bits in 16. Floating-point values go from 0 to 1, or else as
+        cameras store 10 to 14 bits in 16; hot pixels or a text of a full 16 bits aside.
+        Floating-point values go from 0 to 1, or else as
         integers do; what is no number is 0.
 
         Raises:
@@ -87,7 +89,8 @@ class Picture:
         if low < 0 and (values < -OVERSHOT * max(high, -low)).mean() > MOST_BELOW:
             problem = f"has values from {low:g} to {high:g}, no grey levels"
             raise PictureFault(problem, "save it with values from 0 on")
-        return np.clip(np.rint(values * (255.0 / white_level(values))), 0, 255).astype(np.uint8)
+        scale = 255.0 / _white_of_nearly_all(values)
+        return np.clip(np.rint(values * scale), 0, 255).astype(np.uint8)
 
 
 def _require_known_range(largest: float) -> None:
@@ -109,6 +112,16 @@ def white_level(values: np.ndarray) -> float:
     if np.issubdtype(values.dtype, np.floating) and largest <= MOST_OVERSHOT:
         return 1.0  # as scikit-image and MATLAB have it
     return 2.0 ** max(8, int(np.ceil(largest)).bit_length()) - 1
+
+
+def _white_of_nearly_all(values: np.ndarray) -> float:
+    """As `white_level`, but of `NEARLY_ALL` where these have 9 bits or more, and 3 bits less."""
+    white = white_level(values)
+    if white > 2**12:  # only so deep a picture can be meant
+        most = white_level(np.percentile(values[::4, ::4], 100 * NEARLY_ALL))
+        if 255 < most <= white / 7:
+            return most
+    return white
 
 
 def decoded(data: bytes, path: Path) -> Picture:
@@ -310,7 +323,11 @@ def _tifffile_page(page: tifffile.TiffPage) -> np.ndarray:
         values = np.moveaxis(values, 0, 2)
     if values.ndim not in (2, 3) or values.size == 0:
         raise ValueError("there is no picture in it")
-    n_colours = 3 if page.photometric == 2 else 1
+    n_samples = 1 if values.ndim == 2 else values.shape[2]
+    # Some programs write colours so, and call them shades of grey.
+    n_colours = 3 if page.photometric == 2 or n_samples == 3 else 1
+    if n_samples > 3 and page.photometric != 2:
+        raise PictureFault(f"has {n_samples} channels of unknown colours", "save it as RGB")
     has_alpha = page.extrasamples[:1] in ((1,), (2,))
     if values.ndim == 3:
         values = values[..., : n_colours + has_alpha]

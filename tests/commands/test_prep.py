@@ -307,3 +307,17 @@ def test_what_of_a_set_is_passed_over_is_told(own_set, tmp_path, caplog):
     assert run_prep(src, tmp_path / "out", SMALL) == EXIT_OK
     for told in ("1 folders of a system", "1 archives", "1 files that look like pictures"):
         assert told in caplog.text
+
+
+def test_lists_of_an_own_split_are_warned_of(own_set, tmp_path, caplog):
+    """Which is read from folders only: else photographs of test.txt would train."""
+    src, warning = own_set("pairs-flat"), "1 files may list the set's own split"
+    (src / "test.txt").write_text("images/p1 right.png\n")
+    (src / "notes.txt").write_text("split 80:20\n")
+    run_prep(src, tmp_path / "out", SMALL)
+    assert f"{warning}, which is read from folders only (train/, test/), the first is test.txt" in (
+        caplog.text
+    )
+    caplog.clear()
+    run_prep(src, tmp_path / "all", replace(SMALL, split="train"))
+    assert warning not in caplog.text

@@ -4,6 +4,7 @@ import unicodedata
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from fundusseg.commands.infer.outputs import OutputKinds
 from fundusseg.datasets.maps import MapFolder
@@ -12,6 +13,7 @@ from fundusseg.files import models
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.encoders import map_png
 from fundusseg.files.manifest import read_manifest, write_manifest
+from fundusseg.files.masks import read_mask
 from fundusseg.files.status import StatusRow, read_status
 from tests.batch import run, write_status
 from tests.commands.score_sets import figure, scored, write_maps
@@ -211,6 +213,39 @@ def test_names_in_nfc_and_nfd_are_the_same(capsys, tmp_path):
     maps = write_maps(tmp_path / "moved", {parted: BAR})  # as a Mac's disk renames files
     write_status(maps / "status.tsv", [StatusRow(composed, "ok")])
     assert list(MapFolder(maps).files) == [parted]
+
+
+def test_maps_of_other_photographs_of_the_same_names_are_warned_of(capsys, tmp_path, own_set):
+    root = own_set("pairs")
+    photographs = sorted(root.glob("*/images/*"))
+    maps = tmp_path / "maps"
+    ids = [path.relative_to(root).with_suffix("").as_posix() for path in photographs]
+    rows = []
+    for number, (id, path) in enumerate(zip(ids, photographs, strict=True)):
+        mask = next((path.parent.parent / "masks").glob(f"{path.stem}*"))
+        write_maps(maps, {id: read_mask(mask)})
+        rows.append(StatusRow(id, "ok", source_sha256=sha256_of(path) if number else "0" * 64))
+    write_status(maps / "status.tsv", rows)
+    assert run("score", maps, root, "--split", "all") == 0
+    said = capsys.readouterr().err
+    assert (
+        f"1 maps are of photographs with other bytes than the truth's of that name: {ids[0]}"
+        in said
+    )
+
+
+def test_maps_that_hit_no_vessel_are_warned_of(capsys, tmp_path):
+    """As probabilities in per cent, of which none is above 127."""
+    truth = write_maps(tmp_path / "truth", {"x": BAR, "y": BAR})
+    maps = tmp_path / "maps"
+    maps.mkdir()
+    per_cent = np.clip(np.indices(SHAPE).sum(axis=0), 0, 99).astype(np.uint8)
+    for id in "xy":
+        Image.fromarray(np.where(BAR, 100, per_cent).astype(np.uint8)).save(maps / f"{id}.png")
+    assert run("score", maps, truth) == 0
+    assert "maps: no map hits a vessel; is full scale what is certain" in capsys.readouterr().err
+    assert run("score", truth, truth) == 0
+    assert "hits a vessel" not in capsys.readouterr().err
 
 
 def test_photographs_that_trained_the_model_are_warned_of(capsys, tiny_model, tmp_path, own_set):

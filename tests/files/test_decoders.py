@@ -123,6 +123,23 @@ def test_channels_in_pages_are_channels_and_slices_are_none(tmp_path, rgb, kind,
                 picture(tmp_path, buffer.getvalue())
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("planes", ["contig", "separate"])
+def test_three_channels_that_are_called_grey_are_colours(tmp_path, rgb, planes, dtype):
+    """And five are none that are known."""
+
+    def stored(pixels: np.ndarray) -> bytes:
+        channels = pixels if planes == "contig" else np.moveaxis(pixels, 2, 0)
+        buffer = BytesIO()
+        options = {"photometric": "minisblack", "planarconfig": planes, "metadata": None}
+        tifffile.imwrite(buffer, channels.astype(dtype), **options)
+        return buffer.getvalue()
+
+    assert np.array_equal(picture(tmp_path, stored(rgb)).values, rgb)
+    with pytest.raises(PictureFault, match="has 5 channels of unknown colours; save it as RGB"):
+        picture(tmp_path, stored(rgb[..., [0, 1, 2, 0, 1]]))
+
+
 @pytest.mark.parametrize("bits", [8, 12, 16])
 @pytest.mark.parametrize("by_tifffile", [False, True])
 def test_white_is_zero_is_turned_round_at_any_depth(tmp_path, rgb, bits, by_tifffile, monkeypatch):

@@ -212,6 +212,16 @@ def test_the_white_level_is_the_least_that_holds_the_largest_value(tmp_path, rgb
     assert np.array_equal(images.read_photograph(path).pixels, rgb)
 
 
+def test_hot_pixels_and_texts_do_not_make_12_bits_16(tmp_path, rgb):
+    deep = rgb.astype(np.uint16) * 16
+    deep[1, 1:8] = 65535
+    path = tmp_path / "x.tif"
+    path.write_bytes(tiff(deep, photometric="rgb"))
+    expected = rgb.copy()
+    expected[1, 1:8] = 255
+    assert np.abs(images.read_photograph(path).pixels.astype(int) - expected).max() <= 1
+
+
 @pytest.mark.parametrize("largest", [2.5, 100])
 def test_floating_point_of_another_scale_is_no_photograph(tmp_path, rgb, largest):
     """Per cent are no grey levels up to 255."""

@@ -203,7 +203,7 @@ class _Prep:
             failures=failures,
             ids_sha256=plan.ids_sha256,
         )
-        warn(plan, entries, inputs, has_subjects=options.subjects is not None)
+        warn(plan, entries, inputs, options.subjects is not None, options.split == "auto")
         report(plan, entries, len(failures))
         return EXIT_SOME_FAILED if failures else EXIT_OK
 

@@ -3,28 +3,37 @@
 from fundusseg import ui
 from fundusseg.commands.prep.plan import Plan
 from fundusseg.datasets import splits
+from fundusseg.datasets.folder_names import lists_parts
 from fundusseg.datasets.layouts import Entry
 from fundusseg.files.images import image_suffix
 from fundusseg.files.kinds import KINDS, UNKNOWN, by_kind
 from fundusseg.files.names import escaped
 
 
-def warn(plan: Plan, entries: list[Entry], inputs: dict[str, str], has_subjects: bool) -> None:
+def warn(
+    plan: Plan, entries: list[Entry], inputs: dict[str, str], has_subjects: bool, is_dealt: bool
+) -> None:
     """Say what of the data set is left out, and who stands on two sides of its own split.
 
     Args:
         entries: the photographs of the parts that are prepared here.
         inputs: SHA-256 of their files, by path.
         has_subjects: --subjects tells who is who.
+        is_dealt: into parts, where the data set has none of its own.
     """
     source = plan.source
     of_ids = {id: member.split for id, member in plan.members.items()}
     equal = {e.id: inputs[e.photograph] for e in entries if e.photograph in inputs}
     eyes = {} if has_subjects else splits.named_eyes(source.entries)
     others = by_kind(source.root, source.ignored)
+    is_dealt = is_dealt and not any(entry.part for entry in source.entries)
     tells_better = "(--subjects tells better)"
     warnings = (
         (list(filter(image_suffix, source.ignored)), "other images have no role in this layout"),
+        (
+            [path for path in source.ignored if is_dealt and lists_parts(path)],
+            "files may list the set's own split, which is read from folders only (train/, test/)",
+        ),
         (source.unmatched, "masks or fields of view have no photograph"),
         *((others[kind], f"{kind} are left out") for kind in KINDS if kind != UNKNOWN),
         (
