@@ -19,6 +19,9 @@ from fundusseg.files.wholeness import require_no_hole
 SUFFIXES = tuple(".png .jpg .jpeg .jpe .jfif .tif .tiff .gif .ppm .ppm.gz .pgm .bmp .webp".split())
 SMALLEST_SIDE_PX = 32
 LEAST_CONTRAST = 8  # grey levels of 255 between the darkest and the brightest pixel
+SOFT_RANGE = 32, 224  # what is neither black nor white
+LEAST_BETWEEN = 0.1  # of the pixels of a photograph, in one of its channels; real ones have 0.4
+LEAST_OF_A_MASK = 0.02  # of the pixels of a mask; real ones have 0.03 and more
 HOT_PIXELS = 0.001  # of all, with the lens cap on; more are a vessel
 
 _SUFFIX = re.compile(f"(?:{'|'.join(map(re.escape, SUFFIXES))})\\Z", re.ASCII | re.IGNORECASE)
@@ -75,10 +78,18 @@ def read_photograph(path: Path) -> Photograph:
 def _require_no_mask(path: Path, pixels: np.ndarray) -> None:
     """Raise if a picture, uint8 (Y, X, C), has two levels, as vessel maps and masks have.
 
+    Or nearly so, as they have in a JPEG or at another size.
+
     Raises:
         InputError: if so.
     """
-    for part in (pixels[::16, ::16], pixels):  # the first tells at once for nearly all
+    few = pixels[:: max(1, len(pixels) // 64), :: max(1, pixels.shape[1] // 64)]
+    is_between = (few >= SOFT_RANGE[0]) & (few < SOFT_RANGE[1])
+    is_white = few.max(axis=2) >= SOFT_RANGE[1]
+    if is_between.mean(axis=(0, 1)).max() < LEAST_BETWEEN and LEAST_OF_A_MASK < is_white.mean() < 1:
+        problem = "is black and white alone: a mask or a vessel map, no photograph"
+        raise InputError(path, problem, "give the photograph")
+    for part in (few, pixels):  # the first tells at once for nearly all
         low, high = int(part.min()), int(part.max())
         if ((part != low) & (part != high)).any():
             return

@@ -14,14 +14,13 @@ from scipy import ndimage
 from fundusseg import ui
 from fundusseg.errors import InputError, blamed_on
 from fundusseg.files.decoders import Picture, decoded
-from fundusseg.files.images import Photograph, file_bytes
+from fundusseg.files.images import SOFT_RANGE, Photograph, file_bytes
 from fundusseg.fundus.field_of_view import holds_light
 
 MASK_THRESHOLD = 127
 MOST_LABELS = 4  # a picture of three or four grey levels holds labels
 MOST_LEVELS_OF_LABELS = 16  # and a mask of up to so many does if they fill areas
 MOST_FLAT = 0.02  # of the pixels between black and white, whose neighbours are all as they are
-SOFT_RANGE = 32, 224  # what is neither black nor white
 MOST_SOFT = 0.3  # of the pixels of a mask with soft edges; more is a photograph
 MOST_VESSEL = 0.5  # of a mask's pixels; real ones have a tenth
 WIDEST_VESSEL = 0.1  # of the shorter side; real ones have a third of it

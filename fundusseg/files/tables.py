@@ -8,7 +8,8 @@ from fundusseg.files.names import NameDict, is_inside, unescaped
 
 
 def read_table(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
-    """Read a TSV file with a header line as one dictionary a row.
+    """Read a TSV file with a header line as one dictionary a row, blanks around cells (not those
+    of the column id, which are a name's own) left out.
 
     Raises:
         InputError: if it cannot be read, lacks a column of `needed`, or a row is short.
@@ -29,7 +30,9 @@ def read_table(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
         if None in row or None in row.values():
             problem = f"line {number} has not as many cells as the header"
             raise InputError(path, problem, "correct it")
-    return rows
+    return [
+        {name: cell if name == "id" else cell.strip() for name, cell in row.items()} for row in rows
+    ]
 
 
 def rows_by_id(path: Path, needed: tuple[str, ...] = ()) -> NameDict[dict[str, str]]:
@@ -50,8 +53,10 @@ def rows_by_id(path: Path, needed: tuple[str, ...] = ()) -> NameDict[dict[str, s
 
 
 def read_subjects(path: Path) -> NameDict[str]:
-    """Read the table of --subjects: the columns id and subject; InputError as `rows_by_id`."""
+    """Read the table of --subjects: the columns id and subject; no cell may be empty."""
     subjects: NameDict[str] = NameDict()
     for id, row in rows_by_id(path, ("subject",)).items():
+        if not row["subject"]:
+            raise InputError(path, f"has no subject for {row['id']}", "fill it in")
         subjects[id] = unescaped(row["subject"])
     return subjects

@@ -275,3 +275,15 @@ def test_a_map_or_mask_is_no_photograph(tmp_path, levels):
             images.read_photograph(saved(tmp_path / "map.png", values))
     pixels[0, 0] = levels[1] - 2
     images.read_photograph(saved(tmp_path / "photograph.png", pixels))
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_a_mask_as_a_jpeg_or_resized_is_no_photograph(tmp_path, suffix):
+    mask = np.zeros((300, 300, 3), np.uint8)
+    mask[100:112, 20:280, :2] = 255  # yellow on black
+    image = Image.fromarray(mask)
+    (image if suffix == "jpg" else image.resize((201, 201))).save(tmp_path / f"x.{suffix}")
+    with pytest.raises(InputError, match="is black and white alone: a mask or a vessel map"):
+        images.read_photograph(tmp_path / f"x.{suffix}")
+    mask[:, 200:, 1] = 100  # a field of view whose red is too bright
+    images.read_photograph(saved(tmp_path / f"y.{suffix}", mask))

@@ -30,6 +30,7 @@ def test_a_mask_is_turned_as_its_photograph(tmp_path, disc, orientation):
     exif[0x0112] = orientation
     grey = disc.astype(np.uint8) * np.uint8(255)
     mask = masks.read_mask(saved(tmp_path / "mask.png", grey, "RGB", exif=exif))
+    grey = np.where(disc, 200, 0).astype(np.uint8)
     grey[0, 0] = 60  # a picture of two levels is no photograph
     path = saved(tmp_path / "photograph.png", grey, "RGB", exif=exif)
     assert np.array_equal(mask, images.read_photograph(path).pixels[..., 0] > 127)

@@ -25,6 +25,11 @@ def test_subjects_by_id(tmp_path, data):
     assert read_subjects(table(tmp_path, data)) == {"a/1": "p 1", "b": "p2"}
 
 
+def test_blanks_around_a_subject_make_no_other_person(tmp_path):
+    data = b"id\tsubject\na\tp1\na \tp1 \n"
+    assert read_subjects(table(tmp_path, data)) == {"a": "p1", "a ": "p1"}
+
+
 def test_quotes_are_nothing_special(tmp_path):
     assert read_subjects(table(tmp_path, b'id\tsubject\n"a\tp"1\n')) == {'"a': 'p"1'}
 
@@ -47,6 +52,7 @@ def test_a_header_alone_is_a_table_without_rows(tmp_path):
         (b"id\tsubject\na\n", "line 2 has not as many cells"),
         (b"id\tsubject\na\tb\nc\td\te\n", "line 3 has not as many cells"),
         (b"id\tsubject\na\tb\na\tc\n", "has two rows for a"),
+        (b"id\tsubject\na\tb\nc\t \n", "has no subject for c; fill it in"),
         (b"id\tsubject\n\xff\tb\n", "cannot be read"),
         (b"id\tsubject\n" + b"a" * 200_000 + b"\tb\n", "cannot be read"),
     ],
