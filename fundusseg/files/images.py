@@ -18,6 +18,7 @@ from fundusseg.files.wholeness import require_no_hole
 
 SUFFIXES = tuple(".png .jpg .jpeg .jpe .jfif .tif .tiff .gif .ppm .ppm.gz .pgm .bmp .webp".split())
 SMALLEST_SIDE_PX = 32
+LEAST_SHOWN = 0.15  # of a picture with alpha; less are its vessels
 LEAST_CONTRAST = 8  # grey levels of 255 between the darkest and the brightest pixel
 SOFT_RANGE = 32, 224  # what is neither black nor white
 LEAST_BETWEEN = 0.1  # of the pixels of a photograph, in one of its channels; real ones have 0.4
@@ -57,8 +58,8 @@ def read_photograph(path: Path) -> Photograph:
     repeated, EXIF orientation obeyed.
 
     Raises:
-        InputError: if the file cannot be read or decoded, is smaller than 32 pixels, has two
-            grey levels, or a hole.
+        InputError: if the file cannot be read or decoded, is smaller than 32 pixels, black and
+            white, or all but hidden by alpha, or has a hole.
     """
     with blamed_on(path):
         data = file_bytes(path)
@@ -67,6 +68,9 @@ def read_photograph(path: Path) -> Photograph:
         if min(height, width) < SMALLEST_SIDE_PX:
             size = f"{width}x{height}"
             raise InputError(path, f"is too small ({size}; the least is {SMALLEST_SIDE_PX} pixels)")
+        if picture.alpha is not None and (share := (picture.alpha >= 128).mean()) < LEAST_SHOWN:
+            problem = f"shows {share:.0%} of itself, alpha hides the rest"
+            raise InputError(path, problem, "save it without alpha")
         pixels = picture.scaled_to_8_bit()
         _require_no_mask(path, pixels)
         require_no_hole(data, pixels, picture.values.itemsize * 8)

@@ -248,6 +248,13 @@ def test_maps_that_hit_no_vessel_are_warned_of(capsys, tmp_path):
     assert "hits a vessel" not in capsys.readouterr().err
 
 
+def test_a_threshold_that_does_not_apply_to_binary_maps_is_warned_of(capsys, tmp_path):
+    truth = write_maps(tmp_path / "truth", {"x": BAR})
+    maps = write_maps(tmp_path / "maps", {"x": BAR})
+    assert run("score", maps, truth, "--threshold", 0.3) == 0
+    assert "maps: has binary maps: --threshold does not apply" in capsys.readouterr().err
+
+
 def test_photographs_that_trained_the_model_are_warned_of(capsys, tiny_model, tmp_path, own_set):
     root = own_set("pairs")
     seen = sorted(root.glob("*/images/*"))

@@ -287,3 +287,12 @@ def test_a_mask_as_a_jpeg_or_resized_is_no_photograph(tmp_path, suffix):
         images.read_photograph(tmp_path / f"x.{suffix}")
     mask[:, 200:, 1] = 100  # a field of view whose red is too bright
     images.read_photograph(saved(tmp_path / f"y.{suffix}", mask))
+
+
+def test_a_photograph_whose_alpha_is_its_vessels_is_refused(tmp_path, rgb):
+    alpha = np.zeros(rgb.shape[:2], np.uint8)
+    alpha[10:40, 10:40] = 255
+    images.read_photograph(saved(tmp_path / "x.png", np.dstack([rgb, alpha])))
+    alpha[:, :38] = 0
+    with pytest.raises(InputError, match="shows 3% of itself, alpha hides the rest; save it with"):
+        images.read_photograph(saved(tmp_path / "x.png", np.dstack([rgb, alpha])))
