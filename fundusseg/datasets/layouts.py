@@ -1,8 +1,7 @@
 """Data sets as strangers download them: which file is a photograph, which its mask.
 
-A layout is a list of patterns on the path relative to the data set's folder, without the words
-that name a part (folder_names.py). Each pattern gives a file its role and its stem; files of one
-stem (and one part, such as train or test) belong together. Stems are compared in NFC; a mask
+A layout is a list of patterns (layout_patterns.py). Each gives a file its role and its stem; files
+of one stem (and one part, such as train or test) belong together. Stems are compared in NFC; a mask
 without a photograph belongs to the one whose stem differs in case alone, or that lies elsewhere,
 or whose stem has the number of a channel behind it (nnU-Net).
 """
@@ -13,39 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fundusseg.datasets.folder_names import (
-    ENDING,
-    FIELDS,
-    MASKS,
-    PHOTOGRAPHS,
-    PLAIN_ENDING,
-    SECOND,
-    VESSELS,
-    without_part,
-)
+from fundusseg.datasets.folder_names import without_part
 from fundusseg.datasets.folders import parted, walk
+from fundusseg.datasets.layout_patterns import LAYOUTS, Layout
 from fundusseg.errors import InputError
 from fundusseg.files.images import image_suffix, without_suffix
 from fundusseg.files.kinds import is_archive, require_no_archive
 from fundusseg.files.names import name_bytes, nfc
-
-MASK_SUFFIX = f"(?:{ENDING})?"
-ANY = r"(?:.*/)?"
-PLACE = rf"(?P<place>{ANY})"
-
-
-@dataclass(frozen=True)
-class Layout:
-    """patterns: (role, regular expression with the group stem and, maybe, folder or place).
-
-    folder: what must be the same too for files to belong together. place: what is the same for
-    those that do where it tells them apart. has_parts: its folders are often named for parts; where
-    they are, it comes before an equal one.
-    """
-
-    name: str
-    patterns: tuple[tuple[str, str], ...]
-    has_parts: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,96 +59,6 @@ class DataSet:
     duplicates: tuple[tuple[str, str, str], ...] = ()
 
 
-def _in_folders(vessels: str, fields: str) -> tuple[tuple[str, str], ...]:
-    """The patterns of photographs, masks and fields of view that each have folders of their own."""
-    return (
-        ("photograph", PLACE + rf"{PHOTOGRAPHS}/(?P<stem>[^/]+)"),
-        ("mask", PLACE + rf"{vessels}/(?P<stem>[^/]+?){MASK_SUFFIX}"),
-        ("mask2", PLACE + rf"{SECOND}/(?P<stem>[^/]+?){MASK_SUFFIX}"),
-        ("fov", PLACE + rf"{fields}/(?P<stem>[^/]+?){MASK_SUFFIX}"),
-    )
-
-
-LAYOUTS = (
-    Layout(
-        "fives",
-        (
-            ("photograph", ANY + r"Original/(?P<stem>\d+_[ADGN])"),
-            ("mask", ANY + r"Ground truth/(?P<stem>\d+_[ADGN])"),
-        ),
-        has_parts=True,
-    ),
-    Layout(
-        "drive",
-        (
-            ("photograph", ANY + r"images/(?P<stem>\d+)_(?:training|test)"),
-            ("mask", ANY + r"(?:1st_manual|masks)/(?P<stem>\d+)_manual1"),
-            ("mask2", ANY + r"(?:2nd_manual|masks2)/(?P<stem>\d+)_manual2"),
-            ("fov", ANY + r"(?:mask|fov)/(?P<stem>\d+)_(?:training|test)_mask"),
-        ),
-        has_parts=True,
-    ),
-    Layout(
-        "chase",
-        (
-            ("mask", ANY + r"(?P<stem>Image_\d+[LR])_1stHO"),
-            ("mask2", ANY + r"(?P<stem>Image_\d+[LR])_2ndHO"),
-            ("fov", ANY + r"fov/(?P<stem>Image_\d+[LR])(?:_\w+)?"),
-            ("photograph", ANY + r"(?P<stem>Image_\d+[LR])"),
-        ),
-    ),
-    Layout(
-        "stare",
-        (
-            ("fov", ANY + r"fov/(?P<stem>im\d{4})(?:_\w+)?"),
-            ("mask", ANY + r"(?P<stem>im\d{4})\.ah"),
-            ("mask2", ANY + r"(?P<stem>im\d{4})\.vk"),
-            ("photograph", ANY + r"(?P<stem>im\d{4})"),
-        ),
-    ),
-    Layout(
-        "hrf",
-        (
-            ("photograph", ANY + r"images/(?P<stem>\d\d_(?:h|dr|g))"),
-            ("mask", ANY + r"(?:manual1|masks|masks_derived)/(?P<stem>\d\d_(?:h|dr|g))"),
-            ("fov", ANY + r"(?:mask|fov)/(?P<stem>\d\d_(?:h|dr|g))(?:_mask)?"),
-        ),
-    ),
-    Layout(
-        "les-av",
-        (
-            ("photograph", ANY + r"images/(?P<stem>\d+)"),
-            ("mask", ANY + r"(?:vessel-segmentations|masks_derived)/(?P<stem>\d+)"),
-            ("fov", ANY + r"masks/(?P<stem>\d+)(?:_mask)?"),
-            ("fov", ANY + r"fov/(?P<stem>\d+)(?:_mask)?"),
-        ),
-    ),
-    *(
-        Layout("pairs", patterns, has_parts)
-        for has_parts, patterns in (
-            (
-                True,
-                (
-                    ("photograph", PLACE + r"images/(?P<stem>[^/]+)"),
-                    ("mask", PLACE + rf"masks(?:_derived)?/(?P<stem>[^/]+?){MASK_SUFFIX}"),
-                    ("mask2", PLACE + rf"masks2/(?P<stem>[^/]+?){MASK_SUFFIX}"),
-                    ("fov", PLACE + rf"fov/(?P<stem>[^/]+?){MASK_SUFFIX}"),
-                ),
-            ),
-            (False, _in_folders(vessels=VESSELS, fields=f"(?:{MASKS}|{FIELDS})")),
-            (False, _in_folders(vessels=MASKS, fields=FIELDS)),
-            (
-                False,
-                (
-                    ("mask2", r"(?P<folder>(?:.*/)?)(?P<stem>[^/]+?)[_.-]manual2"),
-                    ("fov", r"(?P<folder>(?:.*/)?)(?P<stem>[^/]+?)[_.-](?:fov|roi)"),
-                    ("mask", rf"(?P<folder>(?:.*/)?)(?P<stem>[^/]+?){PLAIN_ENDING}"),
-                    ("photograph", r"(?P<folder>(?:.*/)?)(?P<stem>[^/]+)"),
-                ),
-            ),
-        )
-    ),
-)
 _Key = tuple[str, str, str, str]  # part, folder, place and stem
 _CHANNEL = re.compile(r"_\d{4}\Z")
 _FOLD = re.compile(r"\b(?:fold|split|cv)[ _-]?\d+/", re.IGNORECASE)  # holds what others do, too

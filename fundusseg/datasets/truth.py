@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from fundusseg.datasets import folders, layouts, shards, splits
+from fundusseg.datasets.layout_patterns import MASK_SUFFIX
 from fundusseg.errors import InputError, UsageError, blamed_on
 from fundusseg.files import decoders, images, masks
 from fundusseg.files.checksums import sha256_of
@@ -23,9 +24,7 @@ from fundusseg.fundus.field_of_view import field_of_view_of_mask, found_field_of
 from fundusseg.fundus.geometry import Geometry
 
 HALF = 128  # of a coverage 0 to 255
-_STEM = re.compile(
-    rf"(?P<stem>.+?)(?:_(?:training|test))?{layouts.MASK_SUFFIX}", re.IGNORECASE | re.DOTALL
-)
+_STEM = re.compile(rf"(?P<stem>.+?)(?:_(?:training|test))?{MASK_SUFFIX}", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True)
