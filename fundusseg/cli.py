@@ -252,7 +252,7 @@ def measure(
         _refuse("measure", "needs a folder of maps, and the name of the table")
     _require_existing(paths[0])
     _require_part("measure", options)
-    from fundusseg.commands.measure import run_measure
+    from fundusseg.commands.measure.run import run_measure
 
     maps, out = paths
     return run_measure(maps, out, options)
@@ -286,10 +286,10 @@ def merge(out: Annotated[Path, _path("OUT", "Folder or table that a job array wr
 @_command
 def check(
     paths: Annotated[
-        list[Path], _path("PATH...", "Shards, model folders or output folders to check.")
+        list[Path], _path("PATH...", "Shards, model folders, output folders or tables to check.")
     ],
 ) -> int:
-    """Print a line for every fault in shards, models or output folders.
+    """Print a line for every fault in shards, models, output folders or tables.
 
     Example: fundusseg check shards/ model/ maps/
     """

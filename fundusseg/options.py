@@ -19,6 +19,7 @@ DrawnLayout = Literal["fives", "drive", "chase", "stare", "hrf", "les-av", "pair
 Layout = Literal["auto", DrawnLayout]
 InferLayout = Literal["auto", "none", DrawnLayout]
 Precision = Literal["auto", "float32", "bfloat16"]
+TruthSplit = Literal["auto", "train", "validation", "test", "all"]
 
 # The panels of a command's help, in this order.
 INPUT, OUTPUT, MODEL = "Input", "Output", "Model"
@@ -113,6 +114,11 @@ def _fov() -> Any:
 def _subjects() -> Any:
     help = "TSV file with the columns id and subject: the person of each photograph."
     return option(None, help, INPUT, is_read=True)
+
+
+def _truth_split(done: str) -> Any:
+    help = f"Part of the data set that is {done}: auto, test where TRUTH is split, else all."
+    return option("auto", help, INPUT)
 
 
 def _precision() -> Any:
@@ -325,11 +331,7 @@ class ScoreOptions(WorkOptions):
     """What `score` can be told. threshold: it does not touch binary maps."""
 
     layout: Layout = option("auto", "Layout of TRUTH; auto recognises it.", INPUT)
-    split: Literal["auto", "train", "validation", "test", "all"] = option(
-        "auto",
-        "Part of the data set that is scored: auto, test where TRUTH is split, else all.",
-        INPUT,
-    )
+    split: TruthSplit = _truth_split("scored")
     subjects: Path | None = _subjects()
     fov: Path | None = _fov()
     groups: Path | None = option(
@@ -365,6 +367,15 @@ class MeasureOptions(PartOptions):
     segments: Path | None = option(
         None, "Write a table of the maps' segments too, one row each.", OUTPUT, metavar="FILE"
     )
+    compare: Path | None = option(
+        None,
+        "Manual masks that the same measures are taken of, as a data set folder, shards or masks: "
+        "how far the maps agree with them.",
+        INPUT,
+        metavar="TRUTH",
+        is_read=True,
+    )
+    split: TruthSplit = _truth_split("compared, with --compare")
     describe: bool = option(False, "Print what each column is, and measure nothing.", OUTPUT)
     min_confidence: float | None = option(
         None,

@@ -1,5 +1,7 @@
 """A model whose calibration is known: what its scores become at the photograph's own size."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -17,6 +19,7 @@ from fundusseg.segmenter import Segmenter
 
 CALIBRATION = Calibration(0.7, -1.2)
 SIDE_PX, FRAME_PX = 300, 200
+SMOOTH = np.linspace(50, 200, FRAME_PX).astype(np.uint8)[:, np.newaxis]  # of frames, a ramp
 
 
 def segmenter(calibration: Calibration | None = CALIBRATION, **options) -> Segmenter:
@@ -79,6 +82,17 @@ def test_an_empty_map_is_expected_to_hit_nothing(frame):
     drawn = segmenter().segmentation(frame, scores)
     assert (drawn.probability >= 0.3).any() and not drawn.vessels.any()
     assert drawn.expected_dice == 0
+
+
+def test_what_no_vessel_is_expected_in_is_doubted_and_so_is_what_is_blurred(frame, scores):
+    shown = np.random.default_rng(6).integers(0, 255, frame.image.shape, np.uint8)
+    sharp = replace(frame, image=shown, fov=np.full_like(frame.fov, 255))
+    smooth = replace(sharp, image=np.broadcast_to(SMOOTH, shown.shape))
+    vessels = np.where(scores > 0.7, 0.999, 0.001).astype(np.float32)
+    drawn = segmenter(keep_small_objects=True).segmentation
+    assert drawn(sharp, vessels).doubt == ""
+    assert "is unlike a fundus photograph" in drawn(sharp, scores * 0.1).doubt
+    assert "is blurred" in drawn(smooth, vessels).doubt
 
 
 def test_an_option_that_is_none_is_a_type_error():

@@ -1,4 +1,4 @@
-"""check: is a folder of shards, a model or an output folder whole?"""
+"""check: is a folder of shards, a model, an output folder or a table whole?"""
 
 import os
 from collections.abc import Iterator
@@ -16,6 +16,7 @@ from fundusseg.files.ledger import LedgerFiles, has_ledger
 from fundusseg.files.manifest import NAME as MANIFEST
 from fundusseg.files.manifest import outputs_of, part_totals, read_manifest
 from fundusseg.files.names import escaped
+from fundusseg.files.row_table import count_rows, table_faults
 from fundusseg.parallel import ordered_map
 from fundusseg.processor import free_cores
 
@@ -28,7 +29,7 @@ _REMEDIES = {
 
 
 def run_check(paths: list[Path]) -> int:
-    """Print a line on stdout for every fault of the folders, on stderr what is whole.
+    """Print a line on stdout for every fault of folders and tables, on stderr what is whole.
 
     A failed row is no fault, the map of a photograph that is gone is one.
 
@@ -39,18 +40,21 @@ def run_check(paths: list[Path]) -> int:
         UsageError: if a path does not exist.
     """
     for path in paths:
-        if not path.is_dir():
-            raise UsageError(f"{path}: is no folder; give what prep, train, infer or phantom wrote")
+        if not path.is_dir() and not path.is_file():
+            said = "is no folder and no table; give what prep, train, infer, phantom or measure"
+            raise UsageError(f"{path}: {said} wrote")
     code = EXIT_OK
     for path in paths:
         is_whole = True
-        for fault in faults(path):
+        for fault in faults(path) if path.is_dir() else table_faults(path):
             print(escaped(fault))
             is_whole = False
         if not is_whole:
             code = EXIT_ERROR
-        else:
+        elif path.is_dir():
             ui.log.info("%s: whole: %d files", path, sum(1 for _ in outputs_of(path)))
+        else:
+            ui.log.info("%s: whole: %d rows, %d failed", path, *count_rows(path))
     return code
 
 

@@ -28,10 +28,15 @@ class StatusRow:
     fov_diameter_px: str = ""
     fov_method: str = ""
     expected_dice: str = ""
+    mean_entropy_bits: str = ""
+    sharpness_ratio: str = ""
+    evenness_ratio: str = ""
+    dark_edge_ratio: str = ""
 
 
 COLUMNS = tuple(column.name for column in fields(StatusRow))
 _HEADER = "\t".join(COLUMNS)
+_LEAST_COLUMNS = COLUMNS.index("expected_dice") + 1  # tables of before have no more
 
 
 def status_line(row: StatusRow) -> str:
@@ -39,10 +44,15 @@ def status_line(row: StatusRow) -> str:
     return "\t".join(map(escaped, astuple(row)))
 
 
-def is_row(line: object) -> bool:
-    """Whether something is a line of the table: text with a cell for every column."""
-    is_line = isinstance(line, str) and "\n" not in line
-    return is_line and str(line).count("\t") == len(COLUMNS) - 1
+def whole_row(line: object) -> str | None:
+    """A line of the table, or of one with fewer columns; None if it is none.
+
+    Cells that are missing are added, empty.
+    """
+    if not isinstance(line, str) or "\n" in line:
+        return None
+    missing = len(COLUMNS) - 1 - line.count("\t")
+    return line + "\t" * missing if 0 <= missing <= len(COLUMNS) - _LEAST_COLUMNS else None
 
 
 def id_bytes(line: str) -> bytes:
@@ -68,22 +78,26 @@ def read_lines(path: Path) -> Iterator[str]:
 
     Errors as of `read_status`.
     """
-    number = 0
+    number, header = 0, ""
     try:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
-                _require_row(path, number, line)
+                row = _required_row(path, number, line, header)
+                header = header or row
                 if number > 1:
-                    yield line[:-1]
+                    yield row + "\t" * (len(COLUMNS) - 1 - row.count("\t"))
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(path, f"cannot be read ({error})", "run infer again") from error
     if number == 0:
-        _require_row(path, 1, "")
+        _required_row(path, 1, "", "")
 
 
-def _require_row(path: Path, number: int, line: str) -> None:
-    if not line.endswith("\n") or (number == 1 and line[:-1] != _HEADER):
+def _required_row(path: Path, number: int, line: str, header: str) -> str:
+    """A line without its end; a table of before has the first columns only."""
+    is_header = number == 1 and f"{_HEADER}\t".startswith(f"{line[:-1]}\t")
+    if not line.endswith("\n") or (number == 1 and not (is_header and whole_row(line[:-1]))):
         raise InputError(path, "is no status table, or cut off", "run the same command again")
-    cells = line.count("\t") + 1
-    if cells != len(COLUMNS):
-        raise InputError(path, f"line {number} has {cells} cells, not {len(COLUMNS)}")
+    cells, expected = line.count("\t"), (header or line).count("\t")
+    if cells != expected:
+        raise InputError(path, f"line {number} has {cells + 1} cells, not {expected + 1}")
+    return line[:-1]

@@ -48,6 +48,14 @@ def canonical_geometry(
     return Geometry((height, width), (y - radius, x - radius, y + radius, x + radius), frame_px)
 
 
+def circle_in_frame(field_of_view: FieldOfView, geometry: Geometry) -> np.ndarray:
+    """The [y, x, radius] of a field of view in pixels of a frame, float (3,)."""
+    y0, x0, y1, x1 = geometry.box
+    scale = geometry.frame_px / np.array([y1 - y0, x1 - x0, max(y1 - y0, x1 - x0)])
+    from_edge = [field_of_view.y_px - y0, field_of_view.x_px - x0, field_of_view.diameter_px / 2]
+    return np.array(from_edge) * scale
+
+
 def to_frame(image: np.ndarray, geometry: Geometry) -> np.ndarray:
     """Resample an image (Y, X) or (Y, X, C) of the source's size into the frame.
 

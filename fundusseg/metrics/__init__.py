@@ -6,6 +6,7 @@ centreline   clDice (centreline Dice), number of connected components
 boundary     normalised surface distance, Hausdorff 95
 calibration  Brier score, expected calibration error, reliability curve
 similarity   MSE, PSNR, SSIM of two maps in [-1, 1]
+agreement    limits of agreement, ICC(2,1) and Spearman of two measures of the same
 intervals    intervals of a mean over images, from few subjects and from many
 checks       what the others refuse: arrays of another shape or type
 

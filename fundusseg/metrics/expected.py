@@ -1,4 +1,4 @@
-"""The Dice that a map may be expected to have, without a truth."""
+"""What calibrated probabilities tell of a map without a truth: expected Dice, entropy."""
 
 import numpy as np
 
@@ -18,3 +18,18 @@ def expected_dice(probability: np.ndarray, vessels: np.ndarray) -> float | None:
     """
     size = probability.sum(dtype=float) + np.count_nonzero(vessels)
     return float(2 * probability[vessels].sum(dtype=float) / size) if size else None
+
+
+def mean_entropy(probability: np.ndarray) -> float | None:
+    """Mean over pixels of -p log2 p - (1 - p) log2 (1 - p), in bits: 0 sure, 1 undecided.
+
+    Args:
+        probability: float (N,) in [0, 1], calibrated, of the pixels inside the field of view.
+
+    Returns:
+        None without a pixel.
+    """
+    if not probability.size:
+        return None
+    p = np.clip(probability, 1e-7, 1 - 1e-7)  # float32 knows no number nearer to 1 but 1
+    return float(-np.mean(p * np.log2(p) + (1 - p) * np.log2(1 - p), dtype=float))

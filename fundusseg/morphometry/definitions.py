@@ -276,7 +276,7 @@ LOW_PX = 600.0  # diameter of a field of view in which the thinnest vessels are 
 OF_THE_MAP = {
     "id": "The map's, as in status.tsv: its path without the suffix.",
     "status": "ok or failed.",
-    "reason": "Why it failed.",
+    "reason": "Why it failed; of an ok row, why infer doubts the photograph.",
     "image_width_px": "Width of the map.",
     "image_height_px": "Height of the map.",
     "fov_diameter_px": "Diameter D of the field of view, the unit of what ends in _fov.",
@@ -286,8 +286,18 @@ OF_THE_MAP = {
     "and what goes by width or branch points is not to be compared with finer maps.",
     "pixel_um": "Side of a pixel in micrometres (--pixel-um).",
     "expected_dice": "The Dice that infer's calibrated probabilities promise.",
-    "confidence": "With --min-confidence: low where expected_dice is less.",
+    "mean_entropy_bits": "Mean entropy of infer's calibrated probabilities inside the field of "
+    "view, of one pixel in eight: 0 sure, 1 undecided.",
+    "sharpness_ratio": "Mean squared second difference along rows over 6 times the variance, in "
+    "blocks of 16 pixels of the frame (green): 0 where all is smooth, 1 for noise.",
+    "evenness_ratio": "10th over 90th percentile of the means of these blocks: 1 for even light.",
+    "dark_edge_ratio": "Share of the circle of .96 radii of the field of view that is beyond the "
+    "picture, or darker than a quarter of the median.",
+    "confidence": "With --min-confidence: low where expected_dice is less, or infer doubts the "
+    "photograph.",
 }
+# What infer says of a map, and status.tsv holds.
+CONFIDENCE = tuple(name for name in OF_THE_MAP if name.endswith(("_dice", "_bits", "_ratio")))
 UNMEASURED = "unmeasured"
 SETTINGS = {
     UNMEASURED: "What the map lacks for the columns that are empty.",

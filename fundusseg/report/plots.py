@@ -1,4 +1,4 @@
-"""Plots as PNG bytes: ROC, precision-recall, reliability, Dice of each image.
+"""Plots as PNG bytes: ROC, precision-recall, reliability, Dice of each image, agreement.
 
 Figures are drawn through matplotlib's objects, without pyplot's global state, and carry no date or
 version: the same numbers give the same bytes. A system is identified by a number from 0, which
@@ -12,11 +12,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from fundusseg.metrics.agreement import Agreement
 from fundusseg.metrics.calibration import ReliabilityCurve
 from fundusseg.metrics.curves import PrecisionRecallCurve, RocCurve
 from fundusseg.report.png import drawable, png
 
 DPI = 120
+_SMALL_DPI = 80  # of plots that there are many of
 CURVE_POINTS = 800  # a pooled curve has up to 65536
 MOST_TICK_LABELS = 60
 # Okabe and Ito's colours, which colour-blind readers can distinguish.
@@ -97,6 +99,27 @@ def dice_plot(ids: Sequence[str], series: Sequence[tuple[str, Sequence[float]]])
     axes.set(ylabel="Dice", ylim=(-0.02, 1.02), title="Dice of each image")
     axes.grid(color="0.92")
     return _finished(figure, axes)
+
+
+def agreement_plot(
+    measure: str, series: Sequence[tuple[str, np.ndarray, np.ndarray, Agreement]]
+) -> bytes:
+    """Bland and Altman's plot: each pair's difference over its mean, bias and limits as lines.
+
+    Args:
+        series: labels, each with two measures of the same objects, float (N,), and their agreement.
+    """
+    figure = Figure(figsize=(5.5, 3.8), dpi=_SMALL_DPI)
+    axes = figure.add_subplot()
+    for number, (label, first, second, found) in enumerate(series):
+        look: dict = {"color": COLOURS[number], "label": label, "markersize": 4}
+        axes.plot((first + second) / 2, first - second, _MARKERS[number], **look)
+        for level, style in ((found.bias, "-"), (found.low, "--"), (found.high, "--")):
+            axes.axhline(level, color=COLOURS[number], linestyle=style, linewidth=0.8)
+    axes.set(xlabel="mean of both", ylabel="less the first observer", title=measure)
+    axes.grid(color="0.92")
+    axes.legend(fontsize=8)
+    return png(figure)
 
 
 def _name_images(axes: Axes, ids: Sequence[str]) -> None:

@@ -51,11 +51,12 @@ def test_status_has_a_row_for_every_input_in_byte_order(infer, shared_photograph
     lines = (tmp_path / "maps" / "status.tsv").read_text().splitlines()
     assert lines[0] == (
         "id\tstatus\treason\tsource_sha256\twidth_px\theight_px\t"
-        "fov_y_px\tfov_x_px\tfov_diameter_px\tfov_method\texpected_dice"
+        "fov_y_px\tfov_x_px\tfov_diameter_px\tfov_method\texpected_dice\t"
+        "mean_entropy_bits\tsharpness_ratio\tevenness_ratio\tdark_edge_ratio"
     )
     assert [line.split("\t")[0] for line in lines[1:]] == sorted(IDS, key=os.fsencode)
     row = rows(tmp_path / "maps")["b/c"]
-    assert row.status == "ok" and row.reason == ""
+    assert row.status == "ok" and 0 < float(row.mean_entropy_bits) <= 1
     assert row.source_sha256 == read_photograph(shared_photographs / "b/c.jpg").sha256
     assert row.fov_method == "circle" and 85 < float(row.fov_diameter_px) < 100
     assert 0 < float(row.expected_dice) < 1

@@ -2,13 +2,21 @@
 
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fundusseg.files.encoders import map_png
-from fundusseg.files.status import FAILED, OK, StatusRow, status_line, write_lines
+from fundusseg.files.status import (
+    FAILED,
+    OK,
+    StatusRow,
+    read_status,
+    status_line,
+    write_lines,
+)
 from fundusseg.morphometry import definitions
 from tests.batch import one_line, run
 from tests.commands.score_sets import write_maps
@@ -102,11 +110,11 @@ def test_a_field_of_view_is_given_or_else_the_whole_frame(maps, tmp_path):
 @pytest.fixture
 def measured_anew(monkeypatch) -> list[int]:
     """How many maps were measured, one entry each."""
-    from fundusseg.commands import measure
+    from fundusseg.commands.measure import rows
 
     seen: list[int] = []
-    whole = measure.map_measures
-    monkeypatch.setattr(measure, "map_measures", lambda *given: (seen.append(1), whole(*given))[1])
+    whole = rows.map_measures
+    monkeypatch.setattr(rows, "map_measures", lambda *given: (seen.append(1), whole(*given))[1])
     return seen
 
 
@@ -140,6 +148,59 @@ def test_parts_merged_are_the_bytes_of_one_run(maps, tmp_path, capsys):
     capsys.readouterr()
     assert run("merge", parted) == 1
     assert "parted-1-of-3.csv missing" in one_line(capsys)
+
+
+def test_an_array_of_one_is_whole_and_merge_says_so(maps, tmp_path, capsys):
+    out = tmp_path / "one.csv"
+    assert run("measure", maps, out, "--shard", 0, "--num-shards", 1) == 3
+    before = out.read_bytes()
+    assert run("merge", out) == 3
+    assert "4 rows, 1 failed" in capsys.readouterr().err
+    assert out.read_bytes() == before
+    other = tmp_path / "other.csv"
+    other.write_text("a,b\n")
+    assert run("merge", other) == 1
+    assert "has no parts" in one_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda data: data[:-9], "line 5 is damaged"),
+        (lambda data: data.replace(b"b,ok", b"b\nok", 1), "line 3 is damaged"),
+        (lambda data: data + data.splitlines(True)[-1], "line 6 is a second row of empty"),
+        (lambda data: b"x" * 9, "is no table that measure wrote"),
+    ],
+)
+def test_check_names_what_is_wrong_with_a_table(maps, tmp_path, capsys, change, fault):
+    out, segments = tmp_path / "out.csv", tmp_path / "segments.csv"
+    run("measure", maps, out, "--segments", segments)
+    capsys.readouterr()
+    assert run("check", out, segments) == 0
+    streams = capsys.readouterr()
+    assert streams.out == "" and "out.csv: whole: 4 rows, 1 failed" in streams.err
+    out.write_bytes(change(out.read_bytes()))
+    assert run("check", out) == 1
+    assert fault in capsys.readouterr().out
+
+
+def test_check_of_a_table_that_a_kill_cut_short(maps, tmp_path, capsys):
+    out = tmp_path / "out.csv"
+    run("measure", maps, out)
+    (tmp_path / ".out.csv.rows").write_text("")
+    assert run("check", out) == 1
+    assert "is not finished" in capsys.readouterr().out
+
+
+def test_what_infer_says_of_its_maps_stands_in_the_table_and_marks_what_it_doubts(maps, tmp_path):
+    table = read_status(maps / "status.tsv")
+    told = {"mean_entropy_bits": "0.1", "evenness_ratio": "0.5", "reason": "is blurred"}
+    told_of_soft = [replace(row, **told) if row.id == "a/soft" else row for row in table]
+    write_lines(maps / "status.tsv", map(status_line, told_of_soft))
+    assert run("measure", maps, tmp_path / "out.csv", "--min-confidence", "0.7") == 3
+    row = rows(tmp_path / "out.csv")["a/soft"]
+    assert {name: row[name] for name in told} == told
+    assert (row["status"], row["confidence"]) == ("ok", "low")
 
 
 def test_the_measures_of_other_maps_are_not_written_over(maps, tmp_path, capsys):

@@ -97,8 +97,22 @@ def test_lines_of_several_tables_sort_to_the_table_of_all(tmp_path):
 def test_columns_are_those_of_the_contract():
     assert " ".join(COLUMNS) == (
         "id status reason source_sha256 width_px height_px fov_y_px fov_x_px fov_diameter_px "
-        "fov_method expected_dice"
+        "fov_method expected_dice mean_entropy_bits sharpness_ratio evenness_ratio dark_edge_ratio"
     )
+
+
+def test_a_table_of_before_is_read_with_empty_cells(tmp_path):
+    path = tmp_path / "status.tsv"
+    write_status(path, [StatusRow("a", OK, expected_dice="0.8"), StatusRow("b", FAILED, "torn")])
+    lines = [line.split("\t")[:11] for line in path.read_text().splitlines()]
+    path.write_text("".join("\t".join(cells) + "\n" for cells in lines))
+    assert read_status(path) == [
+        StatusRow("a", OK, expected_dice="0.8"),
+        StatusRow("b", FAILED, "torn"),
+    ]
+    path.write_text("".join("\t".join(cells[:10]) + "\n" for cells in lines))
+    with pytest.raises(InputError, match="is no status table"):
+        read_status(path)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +121,7 @@ def test_columns_are_those_of_the_contract():
         (lambda data: b"", "is no status table, or cut off"),
         (lambda data: data[:-3], "is no status table, or cut off"),
         (lambda data: data.replace(b"reason", b"cause"), "is no status table"),
-        (lambda data: data.replace(b"ok\t", b"ok"), "line 2 has 10 cells, not 11"),
+        (lambda data: data.replace(b"ok\t", b"ok"), "line 2 has 14 cells, not 15"),
         (lambda data: data.replace(b"x.y", b"\xff"), "cannot be read"),
     ],
 )

@@ -47,10 +47,11 @@ class MapRecord:
                 name: (str(sha256), int(size)) for name, (sha256, size) in record["outputs"].items()
             }
             row, inputs, stamps = record["row"], record["inputs"], record["stamps"]
+            row = status.whole_row(row)
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
         folder = str(record.get("folder", ""))
-        return MapRecord(row, outputs, inputs, stamps, folder) if status.is_row(row) else None
+        return MapRecord(row, outputs, inputs, stamps, folder) if row else None
 
     def condensed(self, names: Iterable[str]) -> str:
         """The row and the SHA-256 of these files, joined by tabs."""
@@ -189,8 +190,7 @@ class EarlierRuns:
             (name, str(told[0]) if isinstance(told, list) and told else "")
             for name, told in record["outputs"].items()
         )
-        made, row = MapRecord.of(record), record.get("failed")
-        row = row if status.is_row(row) else None
+        made, row = MapRecord.of(record), status.whole_row(record.get("failed"))
         if not row and made is not None and record.get("config") == self.config_sha256:
             row = made.row
         is_gone = self.scope.speaks_for(id, record.get("folder", ""))

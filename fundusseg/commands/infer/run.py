@@ -6,6 +6,7 @@ Reading and writing go through threads, so that they overlap with the network.
 """
 
 import errno
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,11 +43,11 @@ _FAULTS_OF_A_NAME = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.EISD
 
 @dataclass(frozen=True)
 class Written:
-    """A source whose map is written, and its record for the ledger."""
+    """A source whose map is written, its record for the ledger, and why not to trust it, or ""."""
 
     source: Source
     record: MapRecord
-    is_blank: bool
+    doubt: str
 
 
 def run_infer(given: str, out: Path, options: InferOptions) -> int:
@@ -195,9 +196,13 @@ class _Road:
             if number in _FAULTS_OF_A_NAME or isinstance(error, StrangersFile):
                 return Failure(source, f"its map {error.reason}", is_unavailable=True)
             raise
-        row, folder = status_line(_row(item, drawn)), self.folder.earlier.scope.folder_of(source)
+        doubt = "shows nothing, so its map is empty" if item.is_blank else drawn.doubt
+        row, folder = (
+            status_line(_row(item, drawn, doubt)),
+            self.folder.earlier.scope.folder_of(source),
+        )
         record = MapRecord(row, outputs, item.hashes, item.stamps, folder)
-        return Written(source, record, item.is_blank)
+        return Written(source, record, doubt)
 
     def _note(self, result: Failure | Written) -> None:
         id, file = result.source.id, escaped(result.source.file)
@@ -206,16 +211,17 @@ class _Road:
             ui.log.warning("%s: %s", file, result.reason)
             return
         self.folder.finish(id, result.record)
-        if result.is_blank:
-            ui.log.warning("%s: shows nothing, so its map is empty", file)
+        if result.doubt:
+            ui.log.warning("%s: %s", file, result.doubt)
 
 
-def _row(item: Input, drawn: Segmentation) -> StatusRow:
+def _row(item: Input, drawn: Segmentation, doubt: str) -> StatusRow:
     """The row of a photograph that has become a map."""
     height, width = item.frame.geometry.source_shape
     return StatusRow(
         id=item.source.id,
         status=OK,
+        reason=doubt,
         source_sha256=item.source_sha256,
         width_px=str(width),
         height_px=str(height),
@@ -223,5 +229,13 @@ def _row(item: Input, drawn: Segmentation) -> StatusRow:
         fov_x_px=f"{drawn.field_of_view.x_px:.1f}",
         fov_diameter_px=f"{drawn.field_of_view.diameter_px:.1f}",
         fov_method=drawn.field_of_view.method,
-        expected_dice="" if drawn.expected_dice is None else f"{drawn.expected_dice:.4f}",
+        expected_dice=_figure(drawn.expected_dice),
+        mean_entropy_bits=_figure(drawn.mean_entropy),
+        sharpness_ratio=_figure(drawn.quality.sharpness),
+        evenness_ratio=_figure(drawn.quality.evenness),
+        dark_edge_ratio=_figure(drawn.quality.dark_edge),
     )
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None or math.isnan(value) else f"{value:.4f}"

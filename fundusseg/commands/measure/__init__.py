@@ -1,0 +1,1 @@
+"""measure: what the vessels of maps say, in units."""

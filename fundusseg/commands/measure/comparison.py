@@ -1,0 +1,247 @@
+"""--compare: masks of the same photographs, measured alike, and how far maps agree with them."""
+
+import csv
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fundusseg import ui
+from fundusseg.commands.measure.rows import (
+    FAULTS,
+    MapRows,
+    MeasuredRows,
+    cells_of,
+    failed_row,
+    is_made,
+    reason_of,
+)
+from fundusseg.datasets.truth import open_truth
+from fundusseg.errors import InputError, UsageError
+from fundusseg.evaluation.matching import paired
+from fundusseg.evaluation.protocol import training_overlap
+from fundusseg.evaluation.study import chosen_items
+from fundusseg.files.atomic import output_folder, write_bytes, write_text
+from fundusseg.files.checksums import sha256_of
+from fundusseg.files.names import unescaped
+from fundusseg.files.row_table import RowTable
+from fundusseg.metrics.agreement import Agreement, agreement
+from fundusseg.morphometry.definitions import COLUMNS, DEFINITIONS
+from fundusseg.options import MeasureOptions
+from fundusseg.report import markdown
+from fundusseg.report.plots import agreement_plot
+
+MAPS, SECOND = "maps", "second observer"  # each against the first observer
+GOOD_ICC, POOR_ICC = 0.75, 0.5  # Koo and Li, J Chiropr Med 15:155, 2016
+_TSV = "agreement.tsv"
+_MD = "agreement.md"
+_HEADER = (
+    "measure",
+    "n",
+    "maps",
+    "masks",
+    "bias",
+    "limits of agreement",
+    "ICC(2,1)",
+    "95 %",
+    "Spearman",
+    "second observer's ICC",
+    "to be trusted",
+)
+_Columns = dict[str, np.ndarray]  # float (N,) by column, NaN for an empty cell
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """A measure of maps and of masks: values, float (N,), and their agreement, by MAPS, SECOND."""
+
+    column: str
+    values: dict[str, tuple[np.ndarray, np.ndarray]]
+    found: dict[str, Agreement]
+
+
+class Comparison:
+    """The masks of the maps' photographs, and a folder beside the table for what comes of them.
+
+    Attributes:
+        masks: the table of their measures, a row for each observer.
+        missing: how many masks have no map.
+
+    Raises:
+        InputError: if the truth, or the folder, cannot be used, or no map belongs to a mask.
+        UsageError: if only a part of the maps is measured.
+    """
+
+    def __init__(self, job: MapRows, out: Path, options: MeasureOptions):
+        assert options.compare is not None  # else there is nothing to compare with
+        if options.part != (0, 1):
+            raise UsageError("--compare needs all maps: run the parts, merge, then give it alone")
+        self._job = job
+        self._truth = open_truth(options.compare, "native", "auto", None)
+        self._split, items = chosen_items(self._truth, options.split)
+        self._pairing = paired(job.folder, str(job.folder.root), self._truth, items)
+        by_map = {file.id: item for item in items if (file := self._pairing.maps.get(item.id))}
+        self._items = {id: by_map[id] for id in job.ids if id in by_map}
+        self.missing = len(self._pairing.faults)
+        self._folder = out.with_name(f"{out.stem}-agreement")
+        self.masks = RowTable(
+            self._folder / "masks.csv", ("id", "observer", *COLUMNS[1:]), options.force
+        )
+        if self._folder.is_dir() and any(self._folder.iterdir()) and not options.force:
+            self.masks.read()
+            if not self.masks.path.exists() and not self.masks.ids:
+                problem = "holds files that are not ours"
+                raise InputError(self._folder, problem, "choose another name, or give --force")
+        self._sha256_of = functools.lru_cache(10_000)(sha256_of)  # a shard holds many masks
+
+    def begin(self) -> list[str]:
+        """Make the folder; the maps whose masks are still to be measured."""
+        for fault in sorted(set(self._pairing.faults.values()))[:1]:
+            ui.log.warning("%s: %d masks have no map, as %s", self._truth.root, self.missing, fault)
+        if seen := training_overlap(self._pairing):
+            ui.log.warning("%s: %s", self._job.folder.root, seen)
+        output_folder(self._folder)
+        self.masks.read()
+        settings = self._job.settings
+        return [id for id in self._items if not is_made(self.masks, id, settings, self._made_from)]
+
+    def rows(self, id: str) -> MeasuredRows:
+        """Measure the masks of a map's photograph, in the map's field of view."""
+        try:
+            made_from = self._made_from(id)
+            image = self._truth.read(self._items[id])
+            masks = [mask for mask in (image.mask, image.mask2) if mask is not None]
+            shape = self._job.folder.read(self._pairing.maps[self._items[id].id]).vessels.shape
+            if image.mask.shape != shape:
+                problem = f"has a mask of {image.mask.shape}, and a map of {shape}, (Y, X)"
+                raise InputError(id, problem, "maps must have their photograph's size")
+            rows = [cells_of(self._job.measured(id, mask)[0]) for mask in masks]
+        except FAULTS as error:
+            reason = f"its mask {reason_of(error)}"
+            return MeasuredRows(id, [[["1", *failed_row(reason)]]], "", reason)
+        return MeasuredRows(
+            id, [[[str(number), *row] for number, row in enumerate(rows, start=1)]], made_from
+        )
+
+    def _made_from(self, id: str) -> str:
+        hashes: list[str | None] = [
+            self._sha256_of(path) for path in self._truth.files(self._items[id])
+        ]
+        return self._job.hash_of(id, self._job.folder.row(id), hashes)
+
+    def conclude(self, out: Path) -> str:
+        """Write tables and plots; the table as Markdown.
+
+        Args:
+            out: the table of the maps.
+        """
+        self.masks.conclude(self._items)
+        compared = _compared(list(self._items), out, self.masks.path)
+        text = self._printed(compared)
+        for each in compared:
+            if each.found[MAPS].n:
+                shown = [(of, *each.values[of], each.found[of]) for of in each.values]
+                write_bytes(self._folder / f"{each.column}.png", agreement_plot(each.column, shown))
+        pictures = [
+            markdown.picture(f"{each.column}.png", each.column)
+            for each in compared
+            if each.found[MAPS].n
+        ]
+        sections = (("Plots", "\n".join(pictures)), ("Agreement", text))
+        title = f"Measures of {self._job.folder.root.name} and {self._truth.root.resolve().name}"
+        write_text(self._folder / _TSV, _tsv(compared))
+        write_text(self._folder / _MD, markdown.document(title, sections))
+        return text
+
+    def _printed(self, compared: list[_Compared]) -> str:
+        part = "" if self._split == "all" else f", {self._split} part"
+        said = (
+            f"{len(self._items)} maps against masks{part}, each measured in the map's field of "
+            f"view. To be trusted: yes if the interval of the ICC is above {GOOD_ICC}, no if the "
+            f"ICC is below {POOR_ICC}.\n\n"
+        )
+        return said + markdown.table(_HEADER, map(_row, compared))
+
+
+def _compared(ids: list[str], maps: Path, masks: Path) -> list[_Compared]:
+    """Each measure, in a unit that cameras have in common, of maps and of masks by either hand.
+
+    The half-height widths of a map are held against the widths of its mask.
+    """
+    names = [
+        _column(definition.columns) for definition in DEFINITIONS if definition.dimension != "plain"
+    ]
+    drawn = _columns(maps, ids, names)
+    first, second = (_columns(masks, ids, names, observer) for observer in ("1", "2"))
+    found = []
+    for name in names:
+        of_mask = name.removeprefix("half_height_")
+        values = {MAPS: (drawn[name], first[of_mask])}
+        if of_mask == name and np.isfinite(second[name]).any():
+            values[SECOND] = second[name], first[name]
+        found.append(_Compared(name, values, {of: agreement(*both) for of, both in values.items()}))
+    return found
+
+
+def _column(columns: tuple[str, ...]) -> str:
+    """Of a measure's columns the one in diameters, if there is one."""
+    return next((name for name in columns if name.endswith("_fov")), columns[0])
+
+
+def _columns(path: Path, ids: list[str], names: list[str], observer: str = "") -> _Columns:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = {
+            unescaped(row["id"]): row
+            for row in csv.DictReader(file)
+            if row.get("observer", "") == observer
+        }
+    cells = [[rows.get(id, {}).get(name) or "nan" for id in ids] for name in names]
+    return dict(zip(names, np.array(cells, float).reshape(len(names), -1), strict=True))
+
+
+def _trust(found: Agreement) -> str:
+    if np.isnan(found.icc):
+        return markdown.UNDEFINED
+    if found.icc < POOR_ICC:
+        return "no"
+    return "yes" if found.icc_low >= GOOD_ICC or found.icc == 1 else "with care"
+
+
+def _row(each: _Compared) -> list[str]:
+    found, second = each.found[MAPS], each.found.get(SECOND)
+    means = [_mean(values) for values in each.values[MAPS]]
+    limits = "" if not found.n else f"{_short(found.low)} to {_short(found.high)}"
+    return [
+        each.column,
+        str(found.n),
+        *map(_short, means),
+        _short(found.bias),
+        limits,
+        markdown.number(found.icc, 2),
+        markdown.interval(found.icc_low, found.icc_high, 2),
+        markdown.number(found.spearman, 2),
+        "" if second is None else markdown.number(second.icc, 2),
+        _trust(found),
+    ]
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else float("nan")
+
+
+def _short(value: float) -> str:
+    return markdown.UNDEFINED if np.isnan(value) else f"{value:.3g}"
+
+
+def _tsv(compared: list[_Compared]) -> str:
+    """All figures: a row for each measure of maps, and of the second observer."""
+    names = tuple(Agreement.__dataclass_fields__)
+    lines = [("measure", "of", "mean", "mean_first_observer", *names)]
+    for each in compared:
+        for of, found in each.found.items():
+            numbers = [*map(_mean, each.values[of]), *(getattr(found, name) for name in names)]
+            shown = ["" if np.isnan(value) else f"{value:.6g}" for value in numbers]
+            lines.append((each.column, of, *shown))
+    return "".join("\t".join(line) + "\n" for line in lines)

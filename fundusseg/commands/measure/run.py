@@ -1,0 +1,93 @@
+"""measure: what the vessels of maps say, in units; one row for each map."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from fundusseg import stop, ui
+from fundusseg.commands.measure.comparison import Comparison
+from fundusseg.commands.measure.rows import MapRows, MeasuredRows
+from fundusseg.datasets.maps import MapFolder
+from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError, UsageError
+from fundusseg.files.manifest import Part
+from fundusseg.files.names import escaped
+from fundusseg.files.row_table import RowTable
+from fundusseg.morphometry import definitions
+from fundusseg.options import MeasureOptions
+from fundusseg.parallel import ordered_map
+from fundusseg.processor import free_cores
+
+
+def run_measure(maps: Path, out: Path, options: MeasureOptions) -> int:
+    """Write a row for each map in the folder `maps` to the table `out`.
+
+    Rows of an earlier run are kept where the map and all else they follow from are the same. With
+    `compare`, the masks of the same photographs are measured too, and how far both agree is printed
+    and written beside the table.
+
+    Returns:
+        The exit code: 3 if some maps (or masks) failed, or a mask has no map.
+
+    Raises:
+        FundussegError: if a folder, table or option is wrong, or a stop is asked for.
+    """
+    job = MapRows(MapFolder(maps), options)
+    part = Part(*options.part)
+    tables = [
+        RowTable(path.with_name(part.named(path.name)), columns, options.force)
+        for path, columns in (
+            (out, definitions.COLUMNS),
+            (options.segments, definitions.SEGMENT_COLUMNS),
+        )
+        if path is not None
+    ]
+    for table in tables:
+        if not table.path.parent.is_dir():
+            raise UsageError(f"{table.path.parent}: is no folder; make it first")
+        table.read()
+    _require_common_maps(tables[0], job.ids)
+    comparison = None if options.compare is None else Comparison(job, out, options)
+    mine = job.ids[part.number :: part.total]
+    todo = [id for id in mine if not all(job.is_made(table, id) for table in tables)]
+    ui.log.info("%s: %d maps, %d of them measured before", maps, len(mine), len(mine) - len(todo))
+    failed = _measured(tables, todo, job.rows, job.settings, options.jobs, f"measure {maps}")
+    for table in tables:
+        table.conclude(mine)
+    ui.log.info("%s: %d rows, %d failed", tables[0].path, len(mine), failed)
+    if comparison is not None:
+        todo = comparison.begin()
+        what = f"measure {options.compare}"
+        failed += comparison.missing + _measured(
+            [comparison.masks], todo, comparison.rows, job.settings, options.jobs, what
+        )
+        sys.stdout.write(comparison.conclude(out))
+    return EXIT_SOME_FAILED if failed else EXIT_OK
+
+
+def _measured(
+    tables: list[RowTable],
+    ids: list[str],
+    rows_of: Callable[[str], MeasuredRows],
+    settings: str,
+    jobs: int,
+    what: str,
+) -> int:
+    """Measure what is left, and note the rows in their tables; how many failed."""
+    failed = 0
+    with ui.progress(what, len(ids), "maps") as bar:
+        for made in ordered_map(rows_of, ids, jobs or free_cores()):
+            if made.reason:
+                ui.log.warning("%s: %s", escaped(made.id), made.reason)
+                failed += 1
+            for table, rows in reversed(list(zip(tables, made.tables, strict=False))):
+                table.append(made.id, rows, settings, made.made_from)  # the first has the last word
+            bar.advance()
+            stop.check()
+    return failed
+
+
+def _require_common_maps(table: RowTable, ids: list[str]) -> None:
+    """Refuse to write over the measures of other maps."""
+    if table.ids and table.ids.isdisjoint(ids):
+        problem = "holds the measures of other maps"
+        raise InputError(table.path, problem, "choose another name, or give --force")

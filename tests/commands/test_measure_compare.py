@@ -1,0 +1,84 @@
+"""measure --compare: how far the measures of maps agree with those of masks."""
+
+import csv
+
+import numpy as np
+import pytest
+from scipy.ndimage import binary_dilation
+
+from tests.batch import contents, one_line, run
+from tests.commands.score_sets import items_of, write_maps
+
+
+@pytest.fixture
+def truth(phantom_set):
+    return phantom_set("chase-flat")  # with a second observer
+
+
+@pytest.fixture
+def maps(truth, tmp_path):
+    """The masks, drawn a pixel thicker all around."""
+    opened, items = items_of(truth)
+    masks = {item.id: opened.read(item).mask for item in items}
+    drawn = {id: binary_dilation(mask, np.ones((3, 3))) for id, mask in masks.items()}
+    return write_maps(tmp_path / "maps", drawn)
+
+
+def agreements(tmp_path) -> dict[tuple[str, str], dict[str, str]]:
+    with (tmp_path / "out-agreement" / "agreement.tsv").open() as file:
+        rows = list(csv.DictReader(file, delimiter="\t"))
+    return {(row["measure"], row["of"]): row for row in rows}
+
+
+def test_what_is_drawn_thicker_is_wider_by_so_much_and_as_long(maps, truth, tmp_path, capsys):
+    words = ("measure", maps, tmp_path / "out.csv", "--compare", truth, "--split", "all")
+    assert run(*words) == 0
+    printed = capsys.readouterr().out
+    found = agreements(tmp_path)
+    width = found["width_length_weighted_fov", "maps"]
+    diameter_px = 128
+    assert int(width["n"]) == len(items_of(truth)[1])
+    assert float(width["bias"]) * diameter_px == pytest.approx(2, abs=0.5)
+    length = found["centreline_length_fov", "maps"]
+    assert float(length["bias"]) / float(length["mean_first_observer"]) == pytest.approx(0, abs=0.1)
+    assert found["area_density_ratio", "second observer"]["icc"] != ""
+    rows = [line for line in printed.splitlines() if line.startswith("| width_length_weighted_fov")]
+    assert rows[0].split("|")[-2].strip() == "no"
+    report = (tmp_path / "out-agreement" / "agreement.md").read_text()
+    assert printed in report and "(width_length_weighted_fov.png)" in report
+    before = contents(tmp_path)
+    assert run(*words) == 0
+    assert contents(tmp_path) == before and capsys.readouterr().out == printed
+
+
+def test_a_map_of_the_masks_themselves_agrees_in_every_measure(truth, tmp_path, capsys):
+    opened, items = items_of(truth)
+    maps = write_maps(tmp_path / "maps", {item.id: opened.read(item).mask for item in items})
+    assert run("measure", maps, tmp_path / "out.csv", "--compare", truth, "--split", "all") == 0
+    found = agreements(tmp_path).items()
+    rows = [row for (name, of), row in found if of == "maps" and not name.startswith("half")]
+    assert {float(row["bias"]) for row in rows if row["bias"]} == {0}
+    assert {float(row["icc"]) for row in rows if row["icc"]} == {1}
+
+
+def test_masks_without_a_map_and_masks_that_are_none_are_failures(maps, own_set, tmp_path, capsys):
+    truth = own_set("chase-flat")
+    id = items_of(truth)[1][0].id
+    (maps / f"{id}.png").unlink()
+    words = ("measure", maps, tmp_path / "out.csv", "--compare", truth)
+    assert run(*words, "--split", "all") == 3
+    assert "1 masks have no map, as missing" in capsys.readouterr().err
+    assert run("measure", maps, tmp_path / "out.csv", "--shard", 0, "--num-shards", 2) == 0
+    capsys.readouterr()
+    assert run(*words, "--shard", 0, "--num-shards", 2) == 2
+    assert "--compare needs all maps" in one_line(capsys)
+
+
+def test_a_folder_of_others_is_not_written_into(maps, truth, tmp_path, capsys):
+    folder = tmp_path / "out-agreement"
+    folder.mkdir()
+    (folder / "width_mean_fov.png").write_text("mine")
+    words = ("measure", maps, tmp_path / "out.csv", "--compare", truth, "--split", "all")
+    assert run(*words) == 1
+    assert "holds files that are not ours" in one_line(capsys)
+    assert contents(folder) == {"width_mean_fov.png": b"mine"}
