@@ -28,7 +28,7 @@ READY := .venv/.ready
 LINTED := fundusseg tests $(wildcard bin/*.py) bin/cpu-seconds
 SHELL_SCRIPTS := $(filter-out %.mk %.py bin/cpu-seconds bin/__pycache__,$(wildcard bin/*)) .ci/run tests/slurm/cluster
 
-.PHONY: help all prep train infer score test test-slurm lint bench figures clean FORCE
+.PHONY: help all prep train infer score measure test test-slurm lint bench figures clean FORCE
 
 help: ## this list
 	@echo 'fundusseg: vessel maps from retinal photographs'
@@ -49,6 +49,7 @@ prep: $(RUN)/shards/manifest.json ## the data set as shards
 train: $(RUN)/model/manifest.json ## a model from the shards
 infer: $(RUN)/maps/manifest.json ## maps of the test part
 score: $(RUN)/score/manifest.json ## figures, plots and report of the maps
+measure: $(RUN)/measures/vessels.csv ## measures of the maps, and how far they agree with those of masks
 
 # The environment: made once, and made anew when the dependencies change.
 $(READY): setup.cfg pyproject.toml
@@ -98,9 +99,24 @@ $(RUN)/score/manifest.json: $(RUN)/maps/manifest.json | $(READY)
 	$(call tolerated,score,$(FUNDUSSEG) score $(RUN)/maps $(RUN)/shards --split test \
 		--out $(@D) --jobs $(JOBS))
 
-# The report again, one folder up, so its pictures are found from there.
-$(RUN)/report.md: $(RUN)/score/manifest.json
-	sed 's#\](\([^)]*\.png\))#](score/\1)#g' $(<D)/report.md > $@
+# After score, so that what is wrong with the masks is said once.
+$(RUN)/measures/vessels.csv: $(RUN)/score/manifest.json | $(READY)
+	@$(call begun,$(@D),$$(sha256sum < $<))
+	@mkdir -p $(@D)
+	$(call tolerated,measure,$(FUNDUSSEG) measure $(RUN)/maps $@ --compare $(RUN)/shards \
+		--split test --jobs $(JOBS) > $(@D)/agreement.md)
+	@touch $@
+
+# The report again, one folder up, so its pictures are found from there, and before its last section
+# one of the measures that studies use most.
+MEASURES := area_density_ratio|length_density_per_fov|width_length_weighted_fov
+MEASURES := $(MEASURES)|tortuosity_arc_over_chord_ratio|fractal_d0_skeleton_ratio
+$(RUN)/report.md: $(RUN)/measures/vessels.csv
+	report=$(RUN)/score/report.md; last=$$(grep -n '^## ' $$report | tail -n 1 | cut -d : -f 1); \
+	{ head -n $$((last - 1)) $$report; printf '## Measures of the vessels\n\n'; \
+	grep -E '^($$|[0-9]|\| (measure|-+|$(MEASURES)) )' $(<D)/agreement.md; \
+	printf '\nAll measures, and plots: measures/vessels-agreement/agreement.md.\n\n'; \
+	tail -n +$$last $$report; } | sed 's#\](\([^)]*\.png\))#](score/\1)#g' > $@
 
 test: $(READY) ## the tests (FUNDUSSEG_DATA names a folder of real data sets, if there is one)
 	.venv/bin/python -m pytest -n auto

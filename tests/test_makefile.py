@@ -23,8 +23,15 @@ case $stage in
   score) out=$(echo "$@" | sed 's/.*--out \\([^ ]*\\).*/\\1/') ;;
   *) out=$3 ;;
 esac
+if [ $stage = measure ]; then
+  echo > "$out"
+  printf '7 maps\\n\\n| measure |\\n| --- |\\n| area_density_ratio |\\n| loops_count |\\n'
+  [ "$stage" = "$SOME_FAILED" ] && exit 3
+  exit 0
+fi
 mkdir -p "$out"
-[ $stage = score ] && printf '![plot](roc.png)\\n\\n| a |\\n|---|\\n| 1 |\\n' > "$out/report.md"
+[ $stage = score ] && printf '![plot](roc.png)\\n\\n## Figures\\n\\n| a |\\n|---|\\n| 1 |\\n' \\
+  > "$out/report.md"
 [ "$stage" = "$KILLED" ] && exit 75
 said="$stage $CHANGED"
 before=
@@ -75,24 +82,25 @@ def stages(calls: list[str]) -> list[str]:
 @pytest.mark.parametrize("jobs", ["-j1", "-j4"])
 def test_all_runs_the_stages_in_order_then_nothing(make, jobs):
     code, calls = make("all", jobs)
-    assert (code, stages(calls)) == (0, ["phantom", "prep", "train", "infer", "score"])
+    assert (code, stages(calls)) == (0, ["phantom", "prep", "train", "infer", "score", "measure"])
     assert make("all", jobs) == (0, [])
 
 
 def test_all_runs_from_cron(make):
     """No HOME, no TERM, no SHELL, and the PATH that cron gives."""
     code, calls = make("all", around={"PATH": "/usr/bin:/bin"})
-    assert (code, stages(calls)) == (0, ["phantom", "prep", "train", "infer", "score"])
+    assert (code, stages(calls)) == (0, ["phantom", "prep", "train", "infer", "score", "measure"])
 
 
 def test_a_changed_parameter_redoes_what_depends_on_it_and_nothing_else(make):
     make("all")
-    assert stages(make("all", "STEPS=7")[1]) == ["train", "infer", "score"]
+    assert stages(make("all", "STEPS=7")[1]) == ["train", "infer", "score", "measure"]
     assert stages(make("all", "STEPS=7", "PRESET=pix2pix")[1]) == [
         "prep",
         "train",
         "infer",
         "score",
+        "measure",
     ]
     assert make("all", "STEPS=7", "PRESET=pix2pix") == (0, [])
 
@@ -101,7 +109,7 @@ def test_data_with_blanks_reaches_prep_as_one_word(make):
     code, calls = make("all", "DATA=/some where/it's here")
     assert code == 0
     assert "[/some where/it's here]" in calls[0]
-    assert stages(calls) == ["prep", "train", "infer", "score"]
+    assert stages(calls) == ["prep", "train", "infer", "score", "measure"]
 
 
 def test_data_is_looked_at_each_time_and_the_rest_redone_only_where_it_changed(make):
@@ -109,21 +117,21 @@ def test_data_is_looked_at_each_time_and_the_rest_redone_only_where_it_changed(m
     assert make("all", "DATA=/a/set")[0] == 0
     assert stages(make("all", "DATA=/a/set")[1]) == ["prep"]
     again = make("all", "DATA=/a/set", CHANGED="a mask")[1]
-    assert stages(again) == ["prep", "train", "infer", "score"]
+    assert stages(again) == ["prep", "train", "infer", "score", "measure"]
     assert stages(make("all", "DATA=/a/set", CHANGED="a mask")[1]) == ["prep"]
 
 
 def test_failed_photographs_let_the_report_be_made_and_make_fail(make, tmp_path):
     code, calls = make("all", SOME_FAILED="infer")
     assert code != 0
-    assert stages(calls)[-1] == "score"
+    assert stages(calls)[-1] == "measure"
     assert (tmp_path / "run" / "report.md").exists()
     assert make("all")[0] != 0
 
 
 def test_photographs_that_could_not_be_read_are_tried_again(make):
     code, calls = make("all", SOME_FAILED="prep")
-    assert code != 0 and stages(calls)[1:] == ["prep", "train", "infer", "score"]
+    assert code != 0 and stages(calls)[1:] == ["prep", "train", "infer", "score", "measure"]
     code, calls = make("all")
     assert code == 0 and stages(calls)[0] == "prep"
     assert make("all") == (0, [])
@@ -135,7 +143,7 @@ def test_a_stopped_stage_goes_on_and_what_is_done_stays(make, tmp_path):
     left = tmp_path / "run" / "model" / "state"
     left.write_text("step 37")
     code, calls = make("all")
-    assert (code, stages(calls)) == (0, ["train", "infer", "score"])
+    assert (code, stages(calls)) == (0, ["train", "infer", "score", "measure"])
     assert left.exists()
 
 
@@ -152,6 +160,14 @@ def test_pictures_of_the_report_are_found_from_the_run_folder(make, tmp_path):
     report = (tmp_path / "run" / "report.md").read_text()
     assert "![plot](score/roc.png)" in report
     assert report.rstrip().endswith("| 1 |")
+
+
+def test_the_report_has_a_few_measures_before_its_last_section(make, tmp_path):
+    make("all")
+    report = (tmp_path / "run" / "report.md").read_text()
+    measures = report[report.index("## Measures of the vessels") : report.index("## Figures")]
+    assert "7 maps" in measures and "| area_density_ratio |" in measures
+    assert "loops_count" not in measures
 
 
 def test_the_shipped_models_are_trained_on_what_they_may_see(make, tmp_path):
