@@ -129,12 +129,10 @@ def curves(paths: list[np.ndarray]) -> Curves:
     return Curves(np.column_stack([y, x]), radius_px, starts)
 
 
-def centrelines(graph: VesselGraph, vessels: np.ndarray, smoothing_px: float) -> Curves:
-    """The centreline of each segment of a graph.
+def centrelines(graph: VesselGraph, vessels: np.ndarray) -> Curves:
+    """The centreline of each segment of a graph, in the middle of the map, bool (Y, X), to a pixel.
 
-    Args:
-        vessels: bool (Y, X), the map.
-        smoothing_px: see `Curves.smoothed`.
+    It is still to be smoothed.
     """
     rough = curves([_without_tips(segment, graph) for segment in graph.segments])
     rough = rough.smoothed(_FIRST_SMOOTHING_PX)
@@ -142,7 +140,7 @@ def centrelines(graph: VesselGraph, vessels: np.ndarray, smoothing_px: float) ->
     is_clear = ~is_near_branch(rough, graph) & np.isfinite(left + right)
     shift = np.where(is_clear, (left - right) / 2, 0)
     middle = replace(rough, points=rough.points + shift[:, np.newaxis] * rough.normals)
-    return curves(_led_on(middle, graph, vessels)).smoothed(smoothing_px)
+    return curves(_led_on(middle, graph, vessels))
 
 
 def edges(lines: Curves, values: np.ndarray, level: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

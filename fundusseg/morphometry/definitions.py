@@ -195,8 +195,9 @@ DEFINITIONS = (
     Definition(
         "tortuosity_arc_over_chord",
         "ratio",
-        f"Length over the distance of the ends, of segments of {measures.SHORTEST:g} D and more; "
-        "mean weighted by length.",
+        f"Length over the distance of the ends, of segments of {measures.SHORTEST:g} D and more, "
+        f"smoothed so that waves of {measures.SMOOTHING_OF_BENDS * 6.2832:.2g} D are halved; mean "
+        "weighted by length.",
         _LONG,
         "Hart et al., Int J Med Inform 53:239, 1999, doi:10.1016/S1386-5056(98)00163-4",
         "A wide even arc counts as much as many small bends. Segments end at branch points, so a "
@@ -225,9 +226,9 @@ DEFINITIONS = (
     Definition(
         "bifurcation_angle_mean",
         "angle",
-        "Angle at a branch point of three segments between the ways to the points "
-        f"{measures.BRANCH_DISTANCE:g} D along its daughters; the parent is the widest of the "
-        "three. Mean over bifurcations.",
+        "Angle between the two daughters of a branch point of three segments: between their ways "
+        f"over {measures.BRANCH_DISTANCE:g} D, begun half a vessel's width from the branch point; "
+        "the parent is the widest of the three. Mean over bifurcations.",
         _BIFURCATION,
         pitfall="Depends on the distance.",
     ),

@@ -124,3 +124,26 @@ def test_the_half_height_of_a_soft_edge_is_where_a_hard_one_would_be():
     field_of_view = FieldOfView(120, 120, 700, "given")
     found = map_measures(drawn, soft.astype(np.float32), where, field_of_view).values
     assert found["half_height_width_mean"] == pytest.approx(8, abs=0.2)
+
+
+def test_a_thin_winding_vessel_keeps_its_width_and_length_everywhere():
+    """Bends of 0.05 D, which the smoothing of tortuosity flattens to less than half."""
+    period_px, width_px = 100, 3
+    found = measured(sine(0.7, period_px, 0.4, width_px), 2000)
+    assert found["width_measured"] > 0.95
+    assert found["width_length_weighted"] == pytest.approx(width_px, abs=0.4)
+    x = np.linspace(0, 2 * np.pi, 10_000)
+    length_px = np.hypot(1, 0.7 * np.cos(x)).mean() * period_px
+    assert found["centreline_length"] == pytest.approx(length_px, rel=0.03)
+
+
+@pytest.mark.parametrize("half_deg", [25, 40])
+def test_the_angle_of_a_fork_is_that_of_its_axes(half_deg):
+    """A parent 14 px wide and daughters of 11 px, as thick as the largest vessels of an eye."""
+    turn = np.radians(half_deg)
+    ends = [(0.5 - 0.4 * np.cos(turn), 0.5 + side * 0.4 * np.sin(turn)) for side in (-1, 1)]
+    drawn = tree([[(0.95, 0.5), (0.5, 0.5)]], 14, 400)
+    drawn |= tree([[(0.5, 0.5), end] for end in ends], 11, 400)
+    found = measured(drawn, 1000)
+    assert found["bifurcations_measured"] == 1
+    assert found["bifurcation_angle_mean"] == pytest.approx(2 * half_deg, abs=3)
