@@ -38,7 +38,7 @@ def test_what_is_drawn_thicker_is_wider_by_so_much_and_as_long(maps, truth, tmp_
     width = found["width_length_weighted_fov", "maps"]
     diameter_px = 128
     assert int(width["n"]) == len(items_of(truth)[1])
-    assert float(width["bias"]) * diameter_px == pytest.approx(2, abs=0.5)
+    assert 2 <= float(width["bias"]) * diameter_px <= 2.83  # across, and aslant
     length = found["centreline_length_fov", "maps"]
     assert float(length["bias"]) / float(length["mean_first_observer"]) == pytest.approx(0, abs=0.1)
     assert found["area_density_ratio", "second observer"]["icc"] != ""
