@@ -11,7 +11,7 @@ from pathlib import Path
 from fundusseg.files import encoders
 from fundusseg.files.manifest import package_versions
 from fundusseg.processor import free_cores, processor_name
-from tests.bench import formats, infer, million, network, startup, training
+from tests.bench import formats, infer, measure, million, network, startup, training
 from tests.bench.photographs import data_set, noisy_maps, photographs_of
 from tests.bench.processes import ROOT, measured
 from tests.bench.tables import table
@@ -112,6 +112,15 @@ class Bench:
         columns = ("set", "images", "wall s", "CPU s", "peak MiB")
         return [table("## score at native size, all metrics and plots", columns, rows)]
 
+    def measure(self) -> list[str]:
+        """measure on HRF's maps, and merge of its tables."""
+        section, used, growth = measure.measure_table(self.work)
+        self._goal(f"measure: wall s of {measure.MAPS} HRF maps", used.wall_s, 120)
+        self._goal(f"measure: peak memory of all to that of {measure.FEW}", growth, 1.1)
+        merging, merged = measure.merge_table(self.work)
+        self._goal(f"merge: wall s of {measure.ROWS:,} rows of measures", merged.wall_s, 10)
+        return [section, merging]
+
     def million(self) -> list[str]:
         """A finished set of a million photographs, to a page of its own."""
         million.main()
@@ -127,8 +136,8 @@ class Bench:
 
 
 SECTIONS = (
-    "infer augmentation startup memory growth network ways training formats score million".split()
-)
+    "infer augmentation startup memory growth network ways training formats score measure million"
+).split()
 
 
 def main(words: list[str]) -> int:

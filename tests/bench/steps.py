@@ -13,11 +13,13 @@ import numpy as np
 
 from fundusseg.files import encoders, images, models
 from fundusseg.fundus.framing import framed
-from fundusseg.fundus.geometry import from_frame
+from fundusseg.fundus.geometry import circle_in_frame, from_frame
+from fundusseg.fundus.quality import quality
 from fundusseg.fundus.small_objects import area_in_source_px, without_small_objects
-from fundusseg.metrics.expected import expected_dice
+from fundusseg.metrics.expected import expected_dice, mean_entropy
 from fundusseg.nets import runtime
 from fundusseg.nets.prediction import Predictor
+from fundusseg.segmenter import ENTROPY_STEP
 
 
 def alone(paths: list[Path]) -> dict[str, float]:
@@ -48,6 +50,13 @@ def alone(paths: list[Path]) -> dict[str, float]:
         lambda p: expected_dice(p[0][p[2].native_fov], p[1][p[2].native_fov]),
         zip(found, maps, frames, strict=True),
     )
+    _, quality_s = timed(
+        lambda f: quality(f.image, f.fov, circle_in_frame(f.field_of_view, f.geometry)), frames
+    )
+    _, entropy_s = timed(
+        lambda p: mean_entropy(p[0][p[1].native_fov][::ENTROPY_STEP]),
+        zip(found, frames, strict=True),
+    )
     return {
         "decode and hash": decode_s,
         "field of view and frame": geometry_s,
@@ -57,6 +66,7 @@ def alone(paths: list[Path]) -> dict[str, float]:
         "small objects": small_objects_s,
         "encode": encode_s,
         "expected Dice": expected_s,
+        "quality and entropy": quality_s + entropy_s,
     }
 
 
