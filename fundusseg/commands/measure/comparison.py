@@ -112,7 +112,7 @@ class Comparison:
             made_from = self._made_from(id)
             image = self._truth.read(self._items[id])
             masks = [mask for mask in (image.mask, image.mask2) if mask is not None]
-            shape = self._job.folder.read(self._pairing.maps[self._items[id].id]).vessels.shape
+            shape = self._job.folder.read(self._job.folder.files[id]).vessels.shape
             if image.mask.shape != shape:
                 problem = f"has a mask of {image.mask.shape}, and a map of {shape}, (Y, X)"
                 raise InputError(id, problem, "maps must have their photograph's size")
@@ -139,15 +139,11 @@ class Comparison:
         self.masks.conclude(self._items)
         compared = _compared(list(self._items), out, self.masks.path)
         text = self._printed(compared)
-        for each in compared:
-            if each.found[MAPS].n:
-                shown = [(of, *each.values[of], each.found[of]) for of in each.values]
-                write_bytes(self._folder / f"{each.column}.png", agreement_plot(each.column, shown))
-        pictures = [
-            markdown.picture(f"{each.column}.png", each.column)
-            for each in compared
-            if each.found[MAPS].n
-        ]
+        plotted = [each for each in compared if each.found[MAPS].n]
+        for each in plotted:
+            series = [(of, *each.values[of], each.found[of]) for of in each.values]
+            write_bytes(self._folder / f"{each.column}.png", agreement_plot(each.column, series))
+        pictures = [markdown.picture(f"{each.column}.png", each.column) for each in plotted]
         sections = (("Plots", "\n".join(pictures)), ("Agreement", text))
         title = f"Measures of {self._job.folder.root.name} and {self._truth.root.resolve().name}"
         write_text(self._folder / _TSV, _tsv(compared))
