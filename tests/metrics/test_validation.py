@@ -48,7 +48,8 @@ def cut(found) -> float:
     return found.calibration.inverse(np.array(found.threshold))
 
 
-def test_sets_count_alike_however_many_images_they_hold():
+def test_sets_count_alike_however_many_images_they_hold(monkeypatch):
+    monkeypatch.setattr("fundusseg.metrics.validation.DICE_TOLERANCE", 0.0)
     large, small = histograms(range(9), shift=1.0), histograms(range(9, 10), shift=-1.0)
     found = across_sets([large, small])
     alone = [cut(validation(large)), cut(validation(small))]
@@ -62,13 +63,13 @@ def test_sets_count_alike_however_many_images_they_hold():
     assert again.calibration.intercept == pytest.approx(found.calibration.intercept, abs=1e-6)
 
 
-def test_of_thresholds_that_cost_next_to_nothing_the_lowest_is_taken(monkeypatch):
+def test_of_thresholds_that_cost_little_dice_the_lowest_is_taken(monkeypatch):
     sets = [histograms(range(4)), histograms(range(4, 8), shift=0.3)]
     found = across_sets(sets)
     monkeypatch.setattr("fundusseg.metrics.validation.DICE_TOLERANCE", 0.0)
     best = across_sets(sets)
     assert found.threshold < best.threshold
-    assert best.dice - 0.0015 <= found.dice < best.dice
+    assert best.dice - 0.006 <= found.dice < best.dice
 
 
 def test_the_calibration_undoes_a_shift_of_the_scores():
