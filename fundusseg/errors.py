@@ -47,8 +47,11 @@ class InputError(FundussegError):
         return f"{self.problem}; {self.remedy}" if self.remedy else self.problem
 
 
-def reason_of(error: InputError | OSError | MemoryError) -> str:
-    """Why a file gave nothing, as a row of a table says it, without the path."""
+FAULTS = (InputError, OSError, MemoryError)  # that cost one photograph or map, and not the others
+
+
+def reason_of(error: Exception) -> str:
+    """Why one of `FAULTS` came, as a row of a table says it, without the path."""
     if isinstance(error, InputError):
         return error.reason
     return f"cannot be read ({error.strerror})" if isinstance(error, OSError) else LACK_OF_MEMORY

@@ -14,8 +14,8 @@ from fundusseg.metrics.calibration import Calibration
 from fundusseg.metrics.curves import N_LEVELS, ScoreHistogram, auroc
 
 THRESHOLDS = np.arange(1, 100) / 100
-# clDice rises as the threshold falls below the best one for Dice; where Dice has lost this much, the
-# mean of both is highest (docs/recipe.md).
+# clDice rises as the threshold falls below the best one for Dice; where Dice has lost this much,
+# the mean of both is highest (docs/recipe.md).
 DICE_TOLERANCE = 0.006
 MOST_NEWTON_STEPS = 100
 LARGEST_NEWTON_STEP = 2.0

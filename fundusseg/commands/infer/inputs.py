@@ -10,7 +10,14 @@ from fundusseg.config import Preset
 from fundusseg.datasets.fov_folder import FovFolder
 from fundusseg.datasets.shards import ShardFolder
 from fundusseg.datasets.sources import Source
-from fundusseg.errors import InputError, UnavailableError, UsageError, blamed_on, reason_of
+from fundusseg.errors import (
+    FAULTS,
+    InputError,
+    UnavailableError,
+    UsageError,
+    blamed_on,
+    reason_of,
+)
 from fundusseg.files import images
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.ledger import stamp
@@ -84,7 +91,7 @@ class InputFiles:
             return Failure(source, source.refusal)
         try:
             return self._read(source, segmenter, keep_pixels)
-        except (InputError, OSError, MemoryError) as error:
+        except FAULTS as error:
             is_known = isinstance(error, InputError) and not isinstance(error, UnavailableError)
             return Failure(source, reason_of(error), is_unavailable=not is_known)
 

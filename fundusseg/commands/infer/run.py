@@ -197,10 +197,8 @@ class _Road:
                 return Failure(source, f"its map {error.reason}", is_unavailable=True)
             raise
         doubt = "shows nothing, so its map is empty" if item.is_blank else drawn.doubt
-        row, folder = (
-            status_line(_row(item, drawn, doubt)),
-            self.folder.earlier.scope.folder_of(source),
-        )
+        row = status_line(_row(item, drawn, doubt))
+        folder = self.folder.earlier.scope.folder_of(source)
         record = MapRecord(row, outputs, item.hashes, item.stamps, folder)
         return Written(source, record, doubt)
 

@@ -8,17 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from fundusseg import ui
-from fundusseg.commands.measure.rows import (
-    FAULTS,
-    MapRows,
-    MeasuredRows,
-    cells_of,
-    failed_row,
-    is_made,
-    reason_of,
-)
+from fundusseg.commands.measure.rows import MapRows, MeasuredRows, cells_of, failed_row, is_made
 from fundusseg.datasets.truth import open_truth
-from fundusseg.errors import InputError, UsageError
+from fundusseg.errors import FAULTS, InputError, UsageError, reason_of
 from fundusseg.evaluation.matching import paired
 from fundusseg.evaluation.protocol import training_overlap
 from fundusseg.evaluation.study import chosen_items

@@ -8,7 +8,7 @@ import numpy as np
 
 from fundusseg.datasets.fov_folder import FovFolder
 from fundusseg.datasets.maps import MapFile, MapFolder
-from fundusseg.errors import LACK_OF_MEMORY, InputError, UsageError
+from fundusseg.errors import FAULTS, InputError, UsageError, reason_of
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.manifest import package_versions
 from fundusseg.files.names import NameDict, escaped, name_bytes
@@ -21,7 +21,6 @@ from fundusseg.morphometry.measures import map_measures
 from fundusseg.options import MeasureOptions
 from fundusseg.serial import config_hash
 
-FAULTS = (InputError, OSError, MemoryError)  # that cost one map, and not the others
 _HASH_DIGITS = 16
 
 
@@ -167,15 +166,6 @@ def cells_of(row: dict[str, str]) -> list[str]:
 def failed_row(reason: str) -> list[str]:
     """The row of a map that could not be measured, without the id."""
     return cells_of({"status": FAILED, "reason": escaped(reason)})
-
-
-def reason_of(error: Exception) -> str:
-    """Why one of `FAULTS` cost a map."""
-    if isinstance(error, InputError):
-        return error.reason
-    if isinstance(error, OSError):
-        return f"cannot be read ({error.strerror})"
-    return LACK_OF_MEMORY
 
 
 def _pixel_sizes(given: str | None) -> NameDict[float] | float | None:
