@@ -12,7 +12,7 @@ from fundusseg.serial import with_overrides
 from tests.bench import trials
 
 TRIALS = Path(__file__).parent.parent / "docs" / "trials"
-FIGURES = ("dice", "cldice", "auroc", "ece", "parts", "truth_parts")
+FIGURES = ("dice", "cldice", "auroc", "ece", "connected_components", "truth_connected_components")
 
 
 @pytest.mark.parametrize("path", sorted(TRIALS.glob("*/*.json")), ids=lambda path: path.stem)

@@ -8,7 +8,7 @@ from fundusseg.datasets.folders import walk
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, UsageError
 from fundusseg.evaluation import cache
 from fundusseg.evaluation.matching import of_other_photographs
-from fundusseg.evaluation.protocol import training_overlap
+from fundusseg.evaluation.protocol import remarks
 from fundusseg.evaluation.report import PRINTED, TEXTS, Report, write_report
 from fundusseg.evaluation.scoring import Evaluation, evaluated
 from fundusseg.evaluation.study import open_study
@@ -105,8 +105,8 @@ def _concluded(evaluation: Evaluation) -> int:
         ):
             if ids:
                 warning(told, root, len(ids), named_in_a_line([escaped(id) for id in ids]))
-        if seen := training_overlap(pairing):
-            warning("%s: %s", root, seen)
+        for remark in remarks(evaluation, pairing):
+            warning("%s: %s", root, remark)
     for system in evaluation.systems:
         if system.role != MAPS:
             continue

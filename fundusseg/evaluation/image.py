@@ -148,8 +148,8 @@ def _boundary_values(vessels: np.ndarray, reference: Reference) -> dict[str, flo
         "nsd_1px": normalised_surface_distance(distances, unit_px),
         "nsd_2px": normalised_surface_distance(distances, 2 * unit_px),
         "hausdorff_95_px": hausdorff_95(distances),
-        "parts": components,
-        "truth_parts": truth_components,
+        "connected_components": components,
+        "truth_connected_components": truth_components,
     }
 
 

@@ -5,18 +5,16 @@ from collections.abc import Iterator
 from fundusseg.evaluation.image import ImageScore
 from fundusseg.evaluation.scoring import Evaluation, ImageSize
 from fundusseg.evaluation.summary import FIGURES
-from fundusseg.evaluation.systems import BASELINE, ORACLE, System
+from fundusseg.evaluation.systems import ORACLE
 from fundusseg.files.status import escaped
 from fundusseg.report import markdown
 
-NOT_APPLICABLE = "n/a (binary)"
-_WHO = ("id", "subject", "split")
+_WHO = ("id", "photograph_id", "subject", "split")
 _WHAT = ("of", "role", "status", "reason", "in_means")
 _SIZES = ("width_px", "height_px", "fov_diameter_px", "fov_method")
 _COUNTS = ("tp", "fp", "fn", "tn")
 _CENTRELINE = ("prediction_hits", "prediction_length", "truth_hits", "truth_length")
 _FIGURES = tuple(figure.key for figure in FIGURES)
-_BASELINE_CELL = "floor"  # part of the format: scripts that read the table select by it
 
 
 def metrics_tsv(evaluation: Evaluation) -> str:
@@ -27,21 +25,17 @@ def metrics_tsv(evaluation: Evaluation) -> str:
     for number, item in enumerate(evaluation.items):
         groups = [strata[number] for strata in evaluation.strata.values()]
         size = _size_cells(evaluation.sizes[number])
+        found = (pairing.maps.get(item.id) for pairing in evaluation.pairings)
+        photograph_id = next((file.id for file in found if file is not None), "")
         in_means = "yes" if evaluation.cohort.counted[number] else "no"
         for system in shown:
             score = system.scores[number]
             reason = evaluation.faults.get(system.label, {}).get(item.id, "")
             status = "ok" if score else reason.partition(":")[0] or "absent"
-            what = (*_system_cells(system), status, reason, in_means)
-            who = (item.id, item.subject, item.split)
+            what = (system.label, system.role, status, reason, in_means)
+            who = (item.id, photograph_id, item.subject, item.split)
             lines.append((*who, *groups, *what, *size, *_score_cells(score)))
     return "".join("\t".join(map(escaped, line)) + "\n" for line in lines)
-
-
-def _system_cells(system: System) -> tuple[str, str]:
-    if system.role == BASELINE:
-        return _BASELINE_CELL, _BASELINE_CELL
-    return system.label, system.role
 
 
 def _size_cells(size: ImageSize | None) -> tuple[str, ...]:
@@ -56,7 +50,6 @@ def _score_cells(score: ImageScore | None) -> Iterator[str]:
         return
     yield from (str(getattr(score.counts, name)) for name in _COUNTS)
     yield from (str(getattr(score.centreline, name)) for name in _CENTRELINE)
-    absent = NOT_APPLICABLE if score.sweep is None else markdown.UNDEFINED
     for key in _FIGURES:
         value = score.values.get(key)
-        yield absent if value is None else markdown.number(value, 6)
+        yield "" if value is None else markdown.number(value, 6)

@@ -7,7 +7,7 @@ from fundusseg.datasets.maps import MapFolder
 from fundusseg.evaluation.image import SIMILARITY_SIZE_PX, TOLERANCE_DIAMETER_PX
 from fundusseg.evaluation.matching import Pairing, seen_in_training
 from fundusseg.evaluation.scoring import Evaluation
-from fundusseg.evaluation.systems import BASELINE, ORACLE, Cohort
+from fundusseg.evaluation.systems import BASELINE, ORACLE, Cohort, System
 from fundusseg.files.manifest import package_versions
 from fundusseg.files.names import escaped
 from fundusseg.metrics.intervals import LEAST_RESAMPLED, LEAST_SUBJECTS, N_RESAMPLES
@@ -88,12 +88,25 @@ def _maps(evaluation: Evaluation, pairing: Pairing) -> str:
     statement = _cut(evaluation, pairing)
     if pairing.folder.unlisted:
         statement += f"; {len(pairing.folder.unlisted)} maps not scored: not in its status.tsv"
-    seen = training_overlap(pairing)
-    return f"{statement}; {seen}" if seen else statement
+    return "; ".join([statement, *remarks(evaluation, pairing)])
 
 
-def training_overlap(pairing: Pairing) -> str:
-    """What a reader must know of photographs that the model has seen; "" if there are none."""
+def remarks(evaluation: Evaluation, pairing: Pairing) -> list[str]:
+    """What a reader must know before the figures of a PRED mean anything; mostly nothing."""
+    return [*filter(None, (_training_overlap(pairing), _emptiness(evaluation, pairing)))]
+
+
+def _emptiness(evaluation: Evaluation, pairing: Pairing) -> str:
+    counts = _system_of(evaluation, pairing).pool.counts
+    if not counts.n_px or counts.tp or counts.fp:
+        return ""
+    threshold = evaluation.options.threshold
+    threshold = pairing.folder.threshold if threshold is None else threshold
+    reached = "" if threshold is None else f": no pixel reaches the threshold {threshold:g}"
+    return f"every map is empty{reached}; a model of few steps has learnt nothing yet"
+
+
+def _training_overlap(pairing: Pairing) -> str:
     seen = seen_in_training(pairing)
     if not any(seen.values()):
         return ""
@@ -105,7 +118,7 @@ def training_overlap(pairing: Pairing) -> str:
 
 def _cut(evaluation: Evaluation, pairing: Pairing) -> str:
     folder, override = pairing.folder, evaluation.options.threshold
-    system = next(system for system in evaluation.systems if system.label == pairing.label)
+    system = _system_of(evaluation, pairing)
     if system.scores and not any(score and score.sweep is not None for score in system.scores):
         return "binary, as stored" + ("" if override is None else "; --threshold does not apply")
     if override is not None:
@@ -120,6 +133,10 @@ def _cut(evaluation: Evaluation, pairing: Pairing) -> str:
     model = f", model {folder.model_sha256[:12]}" if folder.model_sha256 else ""
     told = f"threshold {folder.threshold:g} from infer's manifest ({escaped(source)}){model}"
     return told + _scale(folder)
+
+
+def _system_of(evaluation: Evaluation, pairing: Pairing) -> System:
+    return next(system for system in evaluation.systems if system.label == pairing.label)
 
 
 def _scale(folder: MapFolder) -> str:

@@ -7,18 +7,29 @@ from pathlib import Path
 from fundusseg.evaluation.cache import begin_report, require_own_files
 from fundusseg.evaluation.metrics_tsv import metrics_tsv
 from fundusseg.evaluation.pictures import ReportImage, galleries, plots
-from fundusseg.evaluation.protocol import protocol, training_overlap
+from fundusseg.evaluation.protocol import protocol, remarks
 from fundusseg.evaluation.row_formats import (
     FIGURE_BY_KEY,
+    NOT_APPLICABLE,
+    SUMMARY_HEADER,
     TABLE_HEADER,
     json_pool,
     json_row,
     json_stratum,
     stratum_cells,
+    summary_cells,
     table_cells,
 )
 from fundusseg.evaluation.scoring import Evaluation
-from fundusseg.evaluation.summary import STRATUM_FIGURES, stratum_rows, table_rows
+from fundusseg.evaluation.summary import (
+    DIFFERENCE,
+    STRATUM_FIGURES,
+    SystemRow,
+    stratum_rows,
+    system_rows,
+    table_rows,
+)
+from fundusseg.evaluation.systems import MAPS
 from fundusseg.files.atomic import write_bytes, write_text
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.manifest import NAME, begin_anew, write_manifest
@@ -26,7 +37,7 @@ from fundusseg.files.status import escaped
 from fundusseg.report import markdown
 
 FORMAT = "fundusseg-score"
-VERSION = 1
+VERSION = 2
 
 METRICS, SUMMARY, TABLE, REPORT = "metrics.tsv", "summary.json", "table.md", "report.md"
 TEXTS = (METRICS, SUMMARY, TABLE, REPORT)
@@ -47,13 +58,21 @@ class Report:
         return self.json() if as_json else self.table()
 
     def table(self) -> str:
-        """All figures as a Markdown table, above it the region and what the models had seen."""
+        """A row for each system, then for each paired difference; above them what must be known.
+
+        The Markdown that ends the report: the region, remarks on the maps, and the tables.
+        """
         lines = [f"Region: {self.protocol['region']}."]
         for pairing in self.evaluation.pairings:
-            if seen := training_overlap(pairing):
-                lines.append(f"{markdown.plain(escaped(pairing.label))}: {seen}.")
-        table = markdown.table(TABLE_HEADER, map(table_cells, self.rows), text_columns=2)
-        return "".join(f"{line}\n\n" for line in lines) + table
+            for remark in remarks(self.evaluation, pairing):
+                lines.append(f"{markdown.plain(escaped(pairing.label))}: {remark}.")
+        systems = system_rows(self.rows)
+        if any(None in row.intervals.values() for row in systems if row.role == MAPS):
+            lines.append(f"{NOT_APPLICABLE}: needs probabilities (infer --probability).")
+        tables = [self._systems_table(row for row in systems if row.role != DIFFERENCE)]
+        if differences := [row for row in systems if row.role == DIFFERENCE]:
+            tables += ["Paired differences:\n", self._systems_table(differences)]
+        return "\n".join([*(f"{line}\n" for line in lines), *tables])
 
     def json(self) -> str:
         """All figures as JSON: NaN is null, infinity "inf"."""
@@ -79,20 +98,26 @@ class Report:
         return json.dumps(summary, indent=1, sort_keys=True) + "\n"
 
     def markdown(self, pictures: Iterable[ReportImage]) -> str:
-        """The report; the table of all figures is its last block."""
+        """The report; the tables of all systems are its last block."""
         labels = ", ".join(escaped(pairing.label) for pairing in self.evaluation.pairings)
         truth = escaped(self.evaluation.truth.root.resolve().name)
         statements = (f"**{topic}**: {said}" for topic, said in self.protocol.items())
         shown = "\n".join(markdown.picture(picture.name, picture.title) for picture in pictures)
+        all_figures = markdown.table(TABLE_HEADER, map(table_cells, self.rows), text_columns=2)
         sections = (
             ("Protocol", markdown.bullets(statements)),
             ("Plots and images", shown),
             ("Strata", self._strata_table()),
             ("Missing and failed", self._fault_table()),
             ("Maps without a truth", self._maps_without_truth()),
+            ("All figures", all_figures),
             ("Figures", self.table()),
         )
         return markdown.document(f"{labels} against {truth}", sections)
+
+    @staticmethod
+    def _systems_table(rows: Iterable[SystemRow]) -> str:
+        return markdown.table(SUMMARY_HEADER, map(summary_cells, rows))
 
     def _strata_table(self) -> str:
         if not self.strata:

@@ -3,8 +3,7 @@
 import math
 from dataclasses import asdict
 
-from fundusseg.evaluation.metrics_tsv import NOT_APPLICABLE
-from fundusseg.evaluation.summary import FIGURES, Row, StratumRow
+from fundusseg.evaluation.summary import FIGURES, SUMMARY_FIGURES, Row, StratumRow, SystemRow
 from fundusseg.evaluation.systems import System
 from fundusseg.files.status import escaped
 from fundusseg.metrics.intervals import Interval
@@ -20,7 +19,22 @@ TABLE_HEADER = (
     "subjects",
     "n/a",
 )
+NOT_APPLICABLE = "n/a (binary)"
 FIGURE_BY_KEY = {figure.key: figure for figure in FIGURES}
+SUMMARY_HEADER = (
+    "system",
+    *(FIGURE_BY_KEY[key].title for key in SUMMARY_FIGURES),
+    "images (subjects)",
+)
+_FEWEST_DECIMALS, _MOST_DECIMALS = 2, 4
+
+
+def summary_cells(row: SystemRow) -> tuple[str, ...]:
+    """A line of the last tables, under `SUMMARY_HEADER`."""
+    cells = map(_interval_cell, row.intervals.values())
+    dice = row.intervals["dice"]
+    assert dice is not None  # it applies to every system
+    return (escaped(row.of), *cells, f"{dice.n_images} ({dice.n_subjects})")
 
 
 def table_cells(row: Row) -> tuple[str, ...]:
@@ -42,7 +56,7 @@ def table_cells(row: Row) -> tuple[str, ...]:
 
 def stratum_cells(row: StratumRow) -> tuple[str, ...]:
     """A line of the table of strata: names, numbers, then a cell for each figure."""
-    figures = (_stratum_cell(key, interval) for key, interval in row.intervals.items())
+    figures = (_interval_cell(interval) for interval in row.intervals.values())
     names = (escaped(row.grouping), escaped(row.stratum), escaped(row.of))
     return (*names, str(row.n_images), str(row.n_subjects), *figures)
 
@@ -70,13 +84,19 @@ def json_pool(system: System) -> dict:
     return {**asdict(system.pool.counts), "centreline": asdict(system.pool.centreline)}
 
 
-def _stratum_cell(key: str, interval: Interval | None) -> str:
+def _interval_cell(interval: Interval | None) -> str:
+    """Mean and bounds, to two digits of half the interval: more of them would mean nothing."""
     if interval is None:
         return NOT_APPLICABLE
-    decimals = FIGURE_BY_KEY[key].decimals
+    half = (interval.high - interval.low) / 2
+    decimals = 3  # of an interval that is not known, or has no width
+    if 0 < half < math.inf:
+        meant = 1 - math.floor(math.log10(half))
+        decimals = min(max(meant, _FEWEST_DECIMALS), _MOST_DECIMALS)
     mean = markdown.number(interval.mean, decimals)
-    bounds = markdown.interval(interval.low, interval.high, decimals)
-    return mean if math.isnan(interval.mean) else f"{mean} ({bounds})"
+    if math.isnan(interval.low):
+        return mean
+    return f"{mean} ({markdown.interval(interval.low, interval.high, decimals)})"
 
 
 def _json_interval(interval: Interval | None) -> dict:

@@ -10,6 +10,7 @@ import numpy as np
 from fundusseg.evaluation.systems import MAPS, ORACLE, Cohort, System
 from fundusseg.metrics.intervals import Interval, mean_interval, paired_interval
 
+SUMMARY_FIGURES = ("dice", "cldice", "auroc", "sensitivity", "specificity", "nsd_2px", "ece")
 DIFFERENCE = "difference"  # the role of a row that compares two PREDs
 STRATUM_FIGURES = ("dice", "cldice", "sensitivity", "precision", "nsd_2px", "auroc")
 
@@ -37,8 +38,8 @@ FIGURES = (
     Figure("nsd_1px", "NSD at 1 px"),
     Figure("nsd_2px", "NSD at 2 px"),
     Figure("hausdorff_95_px", "HD95 (px)", 2),
-    Figure("parts", "connected components", 1),
-    Figure("truth_parts", "connected components of the truth", 1),
+    Figure("connected_components", "connected components", 1),
+    Figure("truth_connected_components", "connected components of the truth", 1),
     Figure("brier", "Brier"),
     Figure("ece", "ECE"),
     Figure("mse_continuous", "MSE, continuous map"),
@@ -52,8 +53,8 @@ FIGURES = (
 _RANGES = {
     "mcc": (-1, 1),
     "hausdorff_95_px": (0, math.inf),
-    "parts": (0, math.inf),
-    "truth_parts": (0, math.inf),
+    "connected_components": (0, math.inf),
+    "truth_connected_components": (0, math.inf),
     **{f"mse_{kind}": (0, 4) for kind in ("continuous", "binary")},
     **{f"ssim_{kind}": (-1, 1) for kind in ("continuous", "binary")},
     **{f"psnr_db_{kind}": (-math.inf, math.inf) for kind in ("continuous", "binary")},
@@ -76,6 +77,19 @@ class Row:
     role: str
     interval: Interval | None
     pooled: float | None
+
+
+@dataclass(frozen=True)
+class SystemRow:
+    """The `SUMMARY_FIGURES` of one system, or of the difference of two.
+
+    Attributes:
+        intervals: by the figure's key; None if it does not apply to binary maps.
+    """
+
+    of: str
+    role: str
+    intervals: dict[str, Interval | None]
 
 
 @dataclass(frozen=True)
@@ -104,13 +118,25 @@ def table_rows(systems: Sequence[System], cohort: Cohort) -> list[Row]:
     others = [system for system in systems if system.role != MAPS]
     rows = []
     for figure in FIGURES:
-        if figure.key == "truth_parts":
+        if figure.key == "truth_connected_components":
             rows.append(_row(figure, maps[0], cohort, of="first observer"))
             continue
         rows += [_row(figure, system, cohort) for system in maps]
         rows += [_difference(figure, system, maps[0], cohort) for system in maps[1:]]
         rows += [row for system in others if (row := _row(figure, system, cohort)).interval]
     return rows
+
+
+def system_rows(rows: Sequence[Row]) -> list[SystemRow]:
+    """The rows of `table_rows` by system, in their order; oracles, which are no results, aside."""
+    intervals: dict[tuple[str, str], dict[str, Interval | None]] = {}
+    for row in rows:
+        if row.figure.key in SUMMARY_FIGURES and row.role != ORACLE:
+            intervals.setdefault((row.of, row.role), {})[row.figure.key] = row.interval
+    return [
+        SystemRow(of, role, {key: found.get(key) for key in SUMMARY_FIGURES})
+        for (of, role), found in intervals.items()
+    ]
 
 
 def stratum_rows(

@@ -26,7 +26,11 @@ ABOUT = "Written by `make trials`; what was learnt: docs/recipe.md."
 FUNDUSSEG = "bin/fundusseg"
 FIGURES = {"dice": "Dice", "cldice": "clDice", "auroc": "AUROC"}
 COMPARED = {**FIGURES, "dice at best": "Dice at the best threshold", "ece": "ECE"}
-MORE_FIGURES = {"ece": "ECE", "parts": "parts", "truth_parts": "parts of the truth"}
+MORE_FIGURES = {
+    "ece": "ECE",
+    "connected_components": "parts",
+    "truth_connected_components": "parts of the truth",
+}
 
 
 @dataclass(frozen=True)
@@ -187,7 +191,8 @@ def _cell(figures: dict[str, float]) -> str:
 
 
 def _more_cell(figures: dict[str, float]) -> str:
-    return f"{figures['ece']:.4f} / {figures['parts']:.0f} / {figures['truth_parts']:.0f}"
+    ece, parts, truth_parts = (figures[name] for name in MORE_FIGURES)
+    return f"{ece:.4f} / {parts:.0f} / {truth_parts:.0f}"
 
 
 def main(words: list[str]) -> int:

@@ -34,7 +34,7 @@ def write_scores(path: Path, *systems: tuple[str, str, float]) -> None:
         for key in FIGURES
     ]
     rows.append({"of": "pix2pix", "role": "maps", "figure": "auroc"})  # does not apply
-    truth = {"of": "first observer", "role": "maps", "figure": "truth_parts"}
+    truth = {"of": "first observer", "role": "maps", "figure": "truth_connected_components"}
     rows.append({**truth, "mean": 9.0, "low": 8.0, "high": 10.0, "n_images": 2})
     path.mkdir(parents=True)
     (path / "summary.json").write_text(json.dumps({"rows": rows}))

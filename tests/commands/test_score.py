@@ -64,19 +64,29 @@ def test_figures_equal_a_direct_computation(capsys, root, maps):
         assert figure(found, key)["pooled"] == pytest.approx(pooled, abs=1e-9)
 
 
-def test_the_table_on_stdout_shows_the_same_numbers(capsys, root, maps):
+def test_the_tables_show_the_same_numbers(capsys, root, maps, tmp_path):
     _, found = scored(capsys, maps, root)
-    run_score([maps], root, ScoreOptions(split="all", jobs=1))
+    run_score([maps], root, ScoreOptions(split="all", jobs=1, out=tmp_path / "r"))
     region, _, *lines = capsys.readouterr().out.splitlines()
     assert region == "Region: inside the field of view (given: 4)."
-    cells = {
-        (line[1], line[2]): line[3:6] for line in ([c.strip() for c in x.split("|")] for x in lines)
-    }
-    row = figure(found, "cldice")
-    shown = [f"{row['mean']:.4f}", f"{row['low']:.4f} to {row['high']:.4f}", f"{row['pooled']:.4f}"]
-    assert cells["clDice", "maps"] == shown
     assert all(line.startswith("| ") and line.endswith(" |") for line in lines)
     assert len({len(line) for line in lines}) == 1
+    row = figure(found, "cldice")
+    mean, low, high, pooled = (row[name] for name in ("mean", "low", "high", "pooled"))
+    assert _cells(lines)["maps"][1] == f"{mean:.3f} ({low:.3f} to {high:.3f})"
+    report = (tmp_path / "r/report.md").read_text()
+    all_figures = _cells(report.partition("## All figures\n\n")[2].splitlines(), names=2)
+    assert all_figures["clDice", "maps"][:3] == [
+        f"{mean:.4f}",
+        f"{low:.4f} to {high:.4f}",
+        f"{pooled:.4f}",
+    ]
+
+
+def _cells(lines, names=1):
+    """Cells of a Markdown table's rows by their first, or first two, cells."""
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "|" in line]
+    return {(row[0] if names == 1 else tuple(row[:names])): row[names:] for row in rows}
 
 
 def test_whole_frame_counts_what_lies_outside(capsys, root, maps):
@@ -151,7 +161,9 @@ def test_binary_maps_have_no_ranking_and_no_calibration(capsys, root, tmp_path):
         assert "mean" not in figure(found, key)
     assert found["protocol"]["maps b"] == "binary, as stored"
     run_score([folder], root, ScoreOptions(split="all", jobs=1))
-    assert capsys.readouterr().out.count("n/a (binary)") == 3 * 7
+    out = capsys.readouterr().out
+    assert "\nn/a (binary): needs probabilities (infer --probability).\n" in out
+    assert out.count("| n/a (binary) |") == 2 * 2  # AUROC and ECE, of the second observer too
 
 
 def test_the_second_observer_has_its_own_rows(capsys, root, maps):

@@ -37,7 +37,11 @@ def _one(capsys, tmp_path, vessels, truth, **options):
         (EMPTY, EMPTY, {"dice": 1, "cldice": 1, "nsd_1px": 1, "hausdorff_95_px": 0, "mcc": 0}),
         (PIXEL, EMPTY, {"dice": 0, "cldice": 0, "nsd_1px": 0, "hausdorff_95_px": "inf"}),
         (EMPTY, BAR, {"dice": 0, "cldice": 0, "nsd_1px": 0, "hausdorff_95_px": "inf"}),
-        (PIXEL, PIXEL, {"dice": 1, "cldice": 1, "nsd_1px": 1, "hausdorff_95_px": 0, "parts": 1}),
+        (
+            PIXEL,
+            PIXEL,
+            {"dice": 1, "cldice": 1, "nsd_1px": 1, "hausdorff_95_px": 0, "connected_components": 1},
+        ),
         (BAR, BAR, {"dice": 1, "iou": 1, "precision": 1, "mcc": 1, "specificity": 1}),
     ],
 )

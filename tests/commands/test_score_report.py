@@ -2,17 +2,24 @@
 
 import csv
 import dataclasses
+import math
 import os
+import re
 import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fundusseg.commands import score
 from fundusseg.commands.score import ScoreOptions, run_score
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED
+from fundusseg.evaluation.row_formats import summary_cells
+from fundusseg.evaluation.summary import FIGURES, SystemRow
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.manifest import outputs_of, read_manifest, write_manifest
 from fundusseg.files.text import read_json
+from fundusseg.metrics.intervals import Interval
 from tests.commands.score_sets import guesses, write_maps
 
 
@@ -52,7 +59,7 @@ def test_the_report_begins_with_the_protocol_and_ends_in_the_table(capsys, root,
     assert text.endswith(table) and (tmp_path / "r/table.md").read_text() == table
     headings = [line for line in text.splitlines() if line.startswith("#")]
     assert headings[:2] == ["# maps against data set", "## Protocol"]
-    assert headings[-1] == "## Figures"
+    assert headings[-2:] == ["## All figures", "## Figures"]
     for name in ("roc.png", "dice.png", "gallery-worst.png"):
         assert f"]({name})" in text
 
@@ -65,7 +72,8 @@ def test_the_counts_of_metrics_tsv_give_its_figures_back(capsys, root, maps, tmp
     for row in rows:
         tp, fp, fn = (int(row[name]) for name in ("tp", "fp", "fn"))
         assert float(row["dice"]) == pytest.approx(2 * tp / (2 * tp + fp + fn), abs=1e-6)
-    assert rows[1]["role"] == "second observer" and rows[1]["auroc"] == "n/a (binary)"
+    assert rows[1]["role"] == "second observer" and rows[1]["auroc"] == ""
+    assert {row["photograph_id"] for row in rows} == {row["id"] for row in rows}
 
 
 def test_the_manifest_names_what_was_read_and_written(capsys, root, maps, tmp_path):
@@ -125,15 +133,12 @@ def test_each_folder_is_walked_once(capsys, monkeypatch, phantom_set, tmp_path):
         assert walked == [maps, truth, source / "fov"]
 
 
-def test_the_baseline_has_its_rows_in_the_report_and_its_key_in_the_table(
-    capsys, root, maps, tmp_path
-):
-    """metrics.tsv is a format that scripts read: its words stay what they are."""
+def test_the_baseline_has_one_name_in_report_table_and_summary(capsys, root, maps, tmp_path):
     run_score([maps], root, ScoreOptions(split="test", baseline=True, out=tmp_path / "r", jobs=1))
     assert "| baseline (Sato's filter) |" in capsys.readouterr().out
     with (tmp_path / "r/metrics.tsv").open(newline="") as file:
         systems = [(row["of"], row["role"]) for row in csv.DictReader(file, delimiter="\t")]
-    assert ("floor", "floor") in systems
+    assert ("baseline (Sato's filter)", "baseline") in systems
     rows = read_json(tmp_path / "r/summary.json")["rows"]
     assert ("baseline (Sato's filter)", "baseline") in {(row["of"], row["role"]) for row in rows}
 
@@ -149,4 +154,53 @@ def test_strata_of_fewer_than_three_subjects_have_no_interval(capsys, root, maps
     run_score([maps], root, options)
     text = (tmp_path / "r/report.md").read_text()
     (row,) = [line for line in text.splitlines() if line.startswith("| camera   | A       | maps")]
-    assert row.count("(n/a)") == 6 and "nan" not in text
+    assert " to " not in row and "nan" not in text
+
+
+def test_the_last_tables_have_a_row_for_each_system_and_each_difference(
+    capsys, root, maps, tmp_path
+):
+    other = write_maps(tmp_path / "other", guesses(root))
+    run_score([maps, other], root, ScoreOptions(split="all", baseline=True, jobs=1))
+    region, systems, title, differences = capsys.readouterr().out.split("\n\n")
+    assert [line.split("|")[1].strip() for line in systems.splitlines()[2:]] == [
+        "maps",
+        "other",
+        "second observer",
+        "baseline (Sato's filter)",
+    ]
+    cells = [cell.strip() for cell in differences.splitlines()[2].split("|")[1:-1]]
+    assert cells == ["other - maps", *["0.000 (0.000 to 0.000)"] * 7, "4 (3)"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "cell"),
+    [
+        (0.79, 0.83, "0.811 (0.790 to 0.830)"),
+        (0.5, 0.9, "0.81 (0.50 to 0.90)"),
+        (0.8111, 0.8112, "0.8111 (0.8111 to 0.8112)"),
+        (math.nan, math.nan, "0.811"),
+    ],
+)
+def test_a_figure_is_rounded_to_what_its_interval_means(low, high, cell):
+    dice = Interval(0.81114, low, high, 8, 4, 0)
+    row = SystemRow("maps", "maps", {"dice": dice})
+    assert summary_cells(row) == ("maps", cell, "8 (4)")
+
+
+def test_empty_maps_are_said_to_be_empty(capsys, root, tmp_path):
+    nothing = {id: np.zeros(map.shape, bool) for id, map in guesses(root).items()}
+    run_score([write_maps(tmp_path / "maps", nothing)], root, ScoreOptions(split="all", jobs=1))
+    assert "\nmaps: every map is empty; a model of few steps has" in capsys.readouterr().out
+
+
+def test_the_names_of_the_summary_are_those_of_the_formats_page(capsys, root, maps, tmp_path):
+    page = (Path(__file__).parents[2] / "docs/formats.md").read_text()
+    table = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|$", page, re.MULTILINE))
+    assert {figure.key: figure.title for figure in FIGURES}.items() <= table.items()
+    _report(maps, root, tmp_path / "r")
+    found = read_json(tmp_path / "r/summary.json")
+    names = {*found, *found["rows"][0], *found["pooled_counts"]["maps"]}
+    assert names <= set(re.findall(r"`(\w+)`", page))
+    assert {row["figure"] for row in found["rows"]} == {figure.key for figure in FIGURES}
+    assert {row["role"] for row in found["rows"]} <= set(re.findall(r"`([\w ]+)`", page))
