@@ -28,7 +28,7 @@ READY := .venv/.ready
 LINTED := fundusseg tests $(wildcard bin/*.py) bin/cpu-seconds
 SHELL_SCRIPTS := $(filter-out %.mk %.py bin/cpu-seconds bin/__pycache__,$(wildcard bin/*)) .ci/run tests/slurm/cluster
 
-.PHONY: help all prep train infer score measure test test-slurm lint bench figures picture clean FORCE
+.PHONY: help all prep train infer score measure test test-slurm lint bench figures man picture clean FORCE
 
 help: ## this list
 	@echo 'fundusseg: vessel maps from retinal photographs'
@@ -146,6 +146,9 @@ $(FIGURES): docs/figures/%.md: fundusseg/weights/split/manifest.json | $(READY)
 		$(if $(filter test,$(part)),--baseline) --out runs/figures/$*/score > /dev/null
 	sed -e '1s/.*/# The split model on $*, which it was not trained on/; /^!\[/d; /^## Plots/d' \
 		runs/figures/$*/score/report.md | cat -s > $@
+
+man: $(READY) ## the manual pages and the lists of options in docs/reference.md, from the code
+	.venv/bin/python -m bin.manual
 
 picture: docs/example.jpg ## the picture of README.md: photograph, map and outlines of a phantom
 DRAWN := runs/picture/phantom/train/images/phantom-0001.png

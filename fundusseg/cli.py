@@ -52,19 +52,22 @@ class _Command(typer.core.TyperCommand):
         """The words after the command's name: paths as they are, in their order."""
         return ["[OPTIONS]", *(path.metavar for path in self._paths() if path.metavar)]
 
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write the paths, then the options by panel."""
+    def panels(self, ctx: Any) -> dict[str, list[tuple[str, str]]]:
+        """Paths, then options by panel: what each looks like, and its help."""
         rows = {"Paths": [(path.metavar, path.help) for path in self._paths()]}
         rows |= {panel: [] for panel in PANELS}
         for parameter in self.get_params(ctx):
             if isinstance(parameter, typer.core.TyperOption):
                 syntax = parameter.metavar or ", ".join(sorted(parameter.opts, key=len))
                 rows[parameter.rich_help_panel or MESSAGES].append((syntax, parameter.help))
-        for title, names in rows.items():
-            if names:
-                with formatter.section(title):
-                    padded = [(f"{name:{COLUMN}}", help) for name, help in names]
-                    formatter.write_dl(padded, col_max=COLUMN)
+        return {title: names for title, names in rows.items() if names}
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the panels."""
+        for title, names in self.panels(ctx).items():
+            with formatter.section(title):
+                padded = [(f"{name:{COLUMN}}", help) for name, help in names]
+                formatter.write_dl(padded, col_max=COLUMN)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words; UsageError if there are more paths than the command takes."""

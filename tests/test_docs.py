@@ -1,4 +1,4 @@
-"""README.md is true: its commands run, its tables agree with the program."""
+"""README.md and docs/ are true: their commands run, their tables agree with the program."""
 
 import os
 import re
@@ -17,9 +17,10 @@ from fundusseg.phantom.drawing import PhantomConfig, phantom
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+REFERENCE = (ROOT / "docs/reference.md").read_text()
+PAGES = {path.name: path.read_text() for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]}
 SHORT = "--adapt --steps 3"
 COMMANDS = typer.main.get_command(app).commands
-
 
 ALL_OPTIONS = {
     name
@@ -30,58 +31,91 @@ ALL_OPTIONS = {
 }
 
 
-def test_the_examples_run_as_they_stand(tmp_path):
-    """Every sh block, one after the other, in a folder with a few photographs.
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """The folder in which all sh blocks of README.md and the tutorial ran, one after the other.
 
-    Only what would take ten minutes takes fewer steps.
+    It holds a few photographs. Only what would take ten minutes takes fewer steps.
     """
     if models.SHIPPED / "default" not in models.SHIPPED.iterdir():
         pytest.skip("no model ships with this checkout")
+    folder = tmp_path_factory.mktemp("docs")
     for number in range(3):
         drawn = phantom(PhantomConfig(size_px=128), seed=number)
-        path = tmp_path / "photographs" / f"eye {number}" / "left.png"
+        path = folder / "photographs" / f"eye {number}" / "left.png"
         path.parent.mkdir(parents=True)
         path.write_bytes(picture_bytes(drawn.photograph, path.name))
-    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
     environment = {**os.environ, "PATH": f"{ROOT / 'bin'}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", "\n".join(blocks).replace("--adapt", SHORT)],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "maps").rglob("*.png"))) == 3
-    assert (tmp_path / "maps" / "eye 0" / "left.png").exists()
-    assert (tmp_path / "parts" / "manifest.json").exists()
-    assert (tmp_path / "report" / "report.md").exists()
-    assert len(list((tmp_path / "my-maps").rglob("*.png"))) == 3
+    for page, cwd in ((README, folder), (PAGES["tutorial.md"], folder / "tutorial")):
+        cwd.mkdir(exist_ok=True)
+        blocks = "\n".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL))
+        done = subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", blocks.replace("--adapt", SHORT)],
+            cwd=cwd,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_the_commands_of_the_readme_run_as_they_stand(ran):
+    assert len(list((ran / "maps").rglob("*.png"))) == 3
+    assert (ran / "maps" / "eye 0" / "left.png").exists()
+    assert (ran / "report" / "report.md").exists()
+    assert len((ran / "vessels.csv").read_text().splitlines()) == 9
+    assert len(list((ran / "my-maps").rglob("*.png"))) == 3
+
+
+def test_the_commands_of_the_tutorial_run_as_they_stand(ran):
+    compared = (ran / "tutorial/compared/report.md").read_text()
+    assert "\nPaired differences:\n" in compared and "\n| maps - my-maps |" in compared
+
+
+def test_the_python_of_the_docs_runs_as_it_stands(ran, monkeypatch):
+    monkeypatch.chdir(ran)
+    names: dict = {}
+    exec("\n".join(re.findall(r"```python\n(.*?)```", PAGES["python.md"], re.DOTALL)), names)
+    assert len(names["maps"]) == 2 and names["maps"][0].any()
+    assert set(names["rows"]) == {f"eye {number}/left" for number in range(3)}
+    assert not names["seen"].vessels[:8].any() and names["lower"].threshold == 0.2
 
 
 def test_the_exit_table_is_that_of_the_program():
-    table = re.findall(r"^\| (\d+) \| ", README, re.MULTILINE)
+    table = re.findall(r"^\| (\d+) \| ", REFERENCE, re.MULTILINE)
     codes = [value for name, value in vars(errors).items() if name.startswith("EXIT_")]
     assert sorted(map(int, table)) == sorted(codes)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_stands_in_the_synopsis_and_has_a_section(command):
-    assert re.search(rf"^fundusseg {command} ", README, re.MULTILINE)
-    assert re.search(rf"^### .*\b{command} ", README, re.MULTILINE)
+    assert re.search(rf"^fundusseg {command} ", REFERENCE, re.MULTILINE)
+    assert re.search(rf"^## {command} ", REFERENCE, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", sorted(ALL_OPTIONS))
-def test_every_option_is_documented(name):
-    pages = [README, *(path.read_text() for path in (ROOT / "docs").glob("*.md"))]
-    assert any(re.search(rf"(?<![\w-]){name}(?![\w-])", page) for page in pages)
+@pytest.mark.parametrize("page", ["README.md", "reference.md", "tutorial.md", "formats.md"])
+def test_every_option_that_a_page_names_exists(page):
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", PAGES[page]))
+    assert named <= ALL_OPTIONS | {"--help", "--version", "--install-completion"}
 
 
-def test_every_option_that_the_readme_names_exists():
-    programs = README.replace("find photographs -name '*.png' -print0", "")
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", programs))
-    assert named <= ALL_OPTIONS | {"--help", "--version"}
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_that_a_page_names_exists(page):
+    for name in re.findall(r"(?<![\w/])docs/[\w/-]+\.(?:md|jpg)", PAGES[page]):
+        assert (ROOT / name).is_file(), name
 
 
 def test_every_layout_stands_in_the_table():
-    assert re.findall(r"^\| ([a-z-]+) \| `", README, re.MULTILINE) == list(layouts.LAYOUT_NAMES)
+    assert re.findall(r"^\| ([a-z-]+) \| `", REFERENCE, re.MULTILINE) == list(layouts.LAYOUT_NAMES)
+
+
+def test_messages_that_the_readme_explains_are_those_of_the_program():
+    files = [*ROOT.glob("fundusseg/**/*.py"), ROOT / "Makefile"]
+    sources = " ".join(path.read_text() for path in files)
+    said = re.sub(r'"\s+f?"', "", sources)
+    table = README.partition("## Troubleshooting")[2].partition("\n## ")[0]
+    messages = re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)
+    assert len(messages) == 12
+    for message in messages:
+        assert message.partition(" (")[0] in said, message

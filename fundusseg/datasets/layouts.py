@@ -80,7 +80,9 @@ def _of_a_channel(key: _Key) -> tuple[str, ...]:
 # What a photograph must share with a mask that has none: what of it is what of the mask.
 _KINSHIPS = ((_folded, _folded), (_anywhere, _anywhere), (_of_a_channel, _anywhere))
 LAYOUT_NAMES = tuple(dict.fromkeys(layout.name for layout in LAYOUTS))
-_REMEDY = f"give --layout, one of {', '.join(LAYOUT_NAMES)}; README.md draws each"
+_REMEDY = (
+    f"give --layout, one of {', '.join(LAYOUT_NAMES)}; simplest is images/1.jpg with masks/1.png"
+)
 
 
 def data_set(

@@ -161,13 +161,12 @@ def test_the_last_tables_have_a_row_for_each_system_and_each_difference(
     capsys, root, maps, tmp_path
 ):
     other = write_maps(tmp_path / "other", guesses(root))
-    run_score([maps, other], root, ScoreOptions(split="all", baseline=True, jobs=1))
+    run_score([maps, other], root, ScoreOptions(split="all", jobs=1))
     region, systems, title, differences = capsys.readouterr().out.split("\n\n")
     assert [line.split("|")[1].strip() for line in systems.splitlines()[2:]] == [
         "maps",
         "other",
         "second observer",
-        "baseline (Sato's filter)",
     ]
     cells = [cell.strip() for cell in differences.splitlines()[2].split("|")[1:-1]]
     assert cells == ["other - maps", *["0.000 (0.000 to 0.000)"] * 7, "4 (3)"]
