@@ -73,6 +73,8 @@ def _overview() -> str:
         _roff("COMMAND [OPTIONS] PATHS"),
         ".SH COMMANDS",
         *_terms(summaries),
+        ".SH OPTIONS",
+        *_terms([(", ".join(option.opts), option.help) for option in PROGRAM.params]),
         *_foot(", ".join(f"fundusseg-{name}(1)" for name in COMMANDS)),
     ]
     return "".join(f"{line}\n" for line in lines)

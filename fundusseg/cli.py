@@ -37,6 +37,7 @@ from fundusseg.options import (
 
 WIDTH = 80  # of the help, wherever it goes
 COLUMN = 26  # of the help, for names
+_COMPLETION = "_FUNDUSSEG_COMPLETE"  # what typer names the variable of the shell's question
 _OUTPUT_WORDS = ("-o", "--out", "--output")
 
 
@@ -91,7 +92,6 @@ app = typer.Typer(
         "images failed; 70 a bug; 75 stopped, run again to go on; 130 Ctrl-C; 141 the reader of "
         "stdout went away."
     ),
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "terminal_width": WIDTH},
@@ -334,6 +334,8 @@ def main(arguments: list[str] | None = None) -> int:
     _replace_closed_streams()
     words = sys.argv[1:] if arguments is None else arguments
     try:
+        if _COMPLETION in os.environ:
+            _complete()
         if "" in words:
             raise errors.UsageError("an argument is empty; is a variable of the shell not set?")
         if not words:
@@ -367,6 +369,13 @@ def main(arguments: list[str] | None = None) -> int:
             "this is a bug; please report the lines above, the command line and `fundusseg info`",
             errors.EXIT_BUG,
         )
+
+
+def _complete() -> typing.NoReturn:
+    """Answer the shell, which asks for the words that may follow, as typer has told it to."""
+    program: Any = typer.main.get_command(app)
+    program._main_shell_completion(ctx_args={}, prog_name=app.info.name)
+    raise typer.Exit
 
 
 def _run(words: Sequence[str]) -> int:

@@ -1,8 +1,11 @@
 """Manual pages and reference are those of the code, and list every option."""
 
+import re
+
 import pytest
 
 from bin import manual
+from fundusseg.cli import main
 
 
 @pytest.mark.parametrize("path", manual.files())
@@ -25,3 +28,23 @@ def test_every_option_stands_in_manual_page_and_reference(name):
 
 def test_roff_reads_no_line_of_text_as_its_own():
     assert manual._roff(".name -x\\y") == r"\&.name \-x\ey"
+
+
+@pytest.mark.parametrize("name", manual.COMMANDS)
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_offers_every_option(monkeypatch, capsys, shell, name):
+    words = f"fundusseg {name} --"
+    asked = {
+        "_FUNDUSSEG_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": words,
+        "COMP_CWORD": "2",
+        "_TYPER_COMPLETE_ARGS": words,
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+    }
+    for variable, value in asked.items():
+        monkeypatch.setenv(variable, value)
+    with pytest.raises(SystemExit):
+        main([])
+    offered = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    options = {word for found in manual.COMMANDS[name].params for word in found.opts}
+    assert {word for word in options if word.startswith("--")} <= offered
