@@ -31,6 +31,7 @@ from fundusseg.options import (
     PhantomOptions,
     PrepOptions,
     ScoreOptions,
+    StatusOptions,
     TrainOptions,
     fields_of,
 )
@@ -106,7 +107,7 @@ def _command(run: Callable[..., int]) -> Callable[..., int]:
     def command(**words: Any) -> int:
         messages = _taken(MessageOptions, words)
         if messages.quiet and messages.verbose:
-            raise errors.UsageError("--quiet and --verbose exclude each other")
+            raise errors.UsageError("--quiet and --verbose exclude each other; give one")
         ui.start_logging(**vars(messages))
         given = {name: words[name] for name in paths}
         if kind is not None:
@@ -299,6 +300,20 @@ def check(
     from fundusseg.commands.check import run_check
 
     return run_check(paths)
+
+
+@_command
+def status(
+    out: Annotated[Path, _path("OUT", "Folder that infer writes its maps to.")],
+    options: StatusOptions,
+) -> int:
+    """Tell how far infer is in a folder, part by part, also while it is at work.
+
+    Example: fundusseg status maps/
+    """
+    from fundusseg.commands.progress import run_status
+
+    return run_status(out, options)
 
 
 @_command

@@ -121,6 +121,15 @@ def _truth_split(done: str) -> Any:
     return option("auto", help, INPUT)
 
 
+def _dry_run() -> Any:
+    help = "Print what would be done, and with what, and write nothing."
+    return option(False, help, OUTPUT)
+
+
+def _json() -> Any:
+    return option(False, "Print JSON on stdout, for programs.", OUTPUT)
+
+
 def _precision() -> Any:
     help = "Precision of the network's convolutions; auto takes bfloat16 where it is faster."
     return option("auto", help, SPEED)
@@ -194,7 +203,7 @@ class PrepOptions(ArrayOptions):
     format: Literal["h5", "npz"] = option(
         "h5", "Kind of shard: h5 holds many samples a file, npz one.", OUTPUT
     )
-    dry_run: bool = option(False, "Print which file matches which, and write nothing.", OUTPUT)
+    dry_run: bool = _dry_run()
     num_shards: int = option(
         0,
         "Number of shards, and of parts of an array; 0 goes by the size of the set.",
@@ -280,6 +289,14 @@ class InferOptions(ArrayOptions):
         INPUT,
         spelling="--null",
     )
+    relative_to: Path | None = option(
+        None,
+        "Folder below which the names of a list are taken: OUT has its tree, not that from the "
+        "root.",
+        INPUT,
+        metavar="DIR",
+        is_read=True,
+    )
     allow_empty: bool = option(
         False, "Take it for done where IN is empty, as an inbox may be.", INPUT
     )
@@ -303,6 +320,13 @@ class InferOptions(ArrayOptions):
         False,
         "Keep the small objects of the maps, mostly noise, which are left out otherwise.",
         OUTPUT,
+    )
+    dry_run: bool = _dry_run()
+    json: bool = _json()
+    retry_failed: bool = option(
+        False,
+        "Try photographs again that failed before and have not changed, in place of counting them.",
+        FINISHED,
     )
     model: str = option(
         DEFAULT_MODEL,
@@ -338,7 +362,7 @@ class ScoreOptions(WorkOptions):
         None, "TSV file with the column id, and others to group the images by.", INPUT, is_read=True
     )
     out: Path | None = option(None, "Folder for tables, report and plots.", OUTPUT, metavar="DIR")
-    json: bool = option(False, "Print JSON on stdout, in place of the Markdown table.", OUTPUT)
+    json: bool = _json()
     threshold: float | None = _threshold(SCORING)
     whole_frame: bool = option(False, "Score what lies outside the field of view too.", SCORING)
     at: Literal["native", "prepared"] = option(
@@ -385,6 +409,13 @@ class MeasureOptions(PartOptions):
         minimum=0,
         maximum=1,
     )
+
+
+@dataclass(frozen=True)
+class StatusOptions:
+    """What `status` can be told."""
+
+    json: bool = _json()
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ stdout belongs to data. The log file, if asked for, gets every message with its 
 import logging
 import os
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 log = logging.getLogger("fundusseg")
+SAY_EVERY_S = 60  # at least, while something gets done
 _runs_as_command = False
 
 
@@ -136,39 +138,80 @@ def on_screen() -> bool:
     return sys.stderr.isatty() and bool(log.handlers) and log.handlers[0].level <= logging.INFO
 
 
-class TenthsReporter:
-    """Logs a line at the start and one at every tenth of `total`."""
+class Reporter:
+    """How far a loop over `total` pieces is, with what failed, the rate and the time that is left.
+
+    Logs a line at the start, at every tenth of `total`, and `SAY_EVERY_S` after the last.
+    """
 
     def __init__(self, title: str, total: int, unit: str):
         self.title, self.total, self.unit = title, total, unit
-        self.done = 0
-        log.info("%s: %d %s", title, total, unit)
+        self.done = self.failed = self._passed = 0
+        self._began = self._said = time.monotonic()
+        self.start()
 
-    def advance(self, count: int = 1) -> None:
-        """Count `count` more pieces as done."""
-        tenth_before = 10 * self.done // self.total if self.total else 0
-        self.done += count
-        if self.total and 10 * self.done // self.total > tenth_before:
-            log.info("%s: %d of %d %s", self.title, self.done, self.total, self.unit)
+    def start(self) -> None:
+        """Say what there is to do."""
+        log.info("%s: %d %s", self.title, self.total, self.unit)
+
+    def advance(self, count: int = 1, failed: int = 0) -> None:
+        """Count `count` more pieces as done, `failed` of them in vain."""
+        before, self.done, now = self.done, self.done + count, time.monotonic()
+        self.failed += failed
+        self.show(before, now)
+
+    def passed(self, count: int) -> None:
+        """Count pieces as done that took no time: they were finished before."""
+        self._passed += count
+        self.advance(count)
+
+    def show(self, before: int, now: float) -> None:
+        """Log a line if one is due."""
+        is_tenth = self.total and 10 * self.done // self.total > 10 * before // self.total
+        if is_tenth or now - self._said >= SAY_EVERY_S:
+            self._said = now
+            text = "%s: %d of %d %s%s"
+            log.info(text, self.title, self.done, self.total, self.unit, self.pace(now))
+
+    def pace(self, now: float) -> str:
+        """What stands behind the count: failures, pieces a second, time left."""
+        made, seconds = self.done - self._passed, now - self._began
+        failed = f", {self.failed} failed" if self.failed else ""
+        if made <= 0 or seconds <= 0:
+            return failed
+        left_s = (self.total - self.done) * seconds / made
+        left = f", {span(left_s)} left" if self.done < self.total else ""
+        return f"{failed}, {made / seconds:.3g}/s{left}"
 
 
-class BarReporter:
-    """A progress bar with the time that is left."""
+class BarReporter(Reporter):
+    """The same as a progress bar."""
 
-    def __init__(self, title: str, total: int, bar: "Progress"):
+    def __init__(self, title: str, total: int, unit: str, bar: "Progress"):
         self.bar = bar
-        self.task = bar.add_task(title, total=total)
+        self.task = bar.add_task(title, total=total, pace="")
+        super().__init__(title, total, unit)
 
-    def advance(self, count: int = 1) -> None:
-        """Count `count` more pieces as done."""
-        self.bar.advance(self.task, count)
+    def start(self) -> None:
+        """The bar is there."""
+
+    def show(self, before: int, now: float) -> None:
+        """Move the bar on."""
+        self.bar.update(self.task, completed=self.done, pace=self.pace(now).removeprefix(", "))
+
+
+def span(seconds: float) -> str:
+    """A time as a person says it: 12 s, 3 min, 2.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 @contextmanager
-def progress(title: str, total: int, unit: str) -> Iterator[TenthsReporter | BarReporter]:
-    """Show how far a loop over `total` pieces is; yields an object with `advance(count)`."""
+def progress(title: str, total: int, unit: str) -> Iterator[Reporter]:
+    """Show how far a loop over `total` pieces is; yields what counts them."""
     if not on_screen():
-        yield TenthsReporter(title, total, unit)
+        yield Reporter(title, total, unit)
         return
     from rich.console import Console
     from rich.progress import (
@@ -176,15 +219,14 @@ def progress(title: str, total: int, unit: str) -> Iterator[TenthsReporter | Bar
         MofNCompleteColumn,
         Progress,
         TextColumn,
-        TimeRemainingColumn,
     )
 
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[pace]}"),
     )
     console = Console(stderr=True, soft_wrap=True)  # a message is one line, however long
     with Progress(*columns, console=console, transient=True) as bar:
-        yield BarReporter(title, total, bar)
+        yield BarReporter(title, total, unit, bar)

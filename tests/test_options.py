@@ -22,6 +22,7 @@ KINDS = {
     "phantom": options.PhantomOptions,
     "merge": None,
     "check": None,
+    "status": options.StatusOptions,
     "info": None,
 }
 COMMANDS = typer.main.get_command(cli.app).commands

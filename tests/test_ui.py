@@ -56,3 +56,22 @@ def test_a_warning_is_said_once(monkeypatch):
     ui.start_logging(quiet=False, verbose=False, log_file=None)
     ui.log.warning("%s: is a mask without vessels", "a.png")
     assert terminal.getvalue().count("without vessels") == 2
+
+
+def test_lines_come_at_each_tenth_and_once_a_minute(monkeypatch):
+    """With the rate of what was made now, the failures, and the time that is left."""
+    stderr, clock = io.StringIO(), [0.0]
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setattr(ui.time, "monotonic", lambda: clock[0])
+    ui.start_logging(quiet=False, verbose=False, log_file=None)
+    reporter = ui.Reporter("infer maps", 1000, "photographs")
+    reporter.passed(100)
+    for second, failed in ((20, 0), (60, 1), (100, 0), (120, 0)):
+        clock[0] = second
+        reporter.advance(2, failed)
+    assert stderr.getvalue().splitlines() == [
+        "fundusseg: infer maps: 1000 photographs",
+        "fundusseg: infer maps: 100 of 1000 photographs",
+        "fundusseg: infer maps: 104 of 1000 photographs, 1 failed, 0.0667/s, 3.7 h left",
+        "fundusseg: infer maps: 108 of 1000 photographs, 1 failed, 0.0667/s, 3.7 h left",
+    ]

@@ -5,6 +5,7 @@ import io
 import os
 import select
 import sys
+from pathlib import Path
 
 from fundusseg import stop
 from fundusseg.errors import UsageError
@@ -14,11 +15,12 @@ _POLL_S = 0.2
 _CHUNK_BYTES = 1 << 16
 
 
-def listed(null_separated: bool) -> list[tuple[str, str]]:
+def listed(null_separated: bool, relative_to: Path | None = None) -> list[tuple[str, str]]:
     """The names on stdin: of each what stands before its id, and the rest; no name twice.
 
     A relative path is kept, an absolute one loses the leading /. Where one climbs out of the
     working folder (`..`), all relative ones are taken below the folder that they have in common.
+    With `relative_to` all are taken below that folder; one that lies elsewhere begins with `..`.
 
     Raises:
         UsageError: if the list is in UTF-16, or is separated otherwise.
@@ -37,6 +39,10 @@ def listed(null_separated: bool) -> list[tuple[str, str]]:
     names = list(dict.fromkeys(_normal(name) for name in names if name))
     relative = [name for name in names if name[0] != "/"]
     common = ""
+    if relative_to is not None:
+        before = os.path.join(os.path.abspath(relative_to), "")
+        below = [os.path.relpath(os.path.abspath(name), before) for name in names]
+        return [(before, name) for name in dict.fromkeys(below)]
     if any(name.split("/")[0] == ".." for name in relative):
         common = os.path.commonpath([os.path.dirname(os.path.abspath(n)) for n in relative])
     return list(dict.fromkeys(_split(name, common) for name in names))

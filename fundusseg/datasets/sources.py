@@ -88,7 +88,8 @@ def sources(given: str, out: Path, options: InferOptions) -> Sources:
     Args:
         given: a folder, a file, a folder of shards, or "-" for a list on stdin.
         out: the output folder, which is not walked.
-        options: of them layout, split, keep_suffix, null_separated and allow_empty.
+        options: of them layout, split, keep_suffix, null_separated, relative_to and
+            allow_empty.
 
     Raises:
         UsageError: if there is no such path, or it is the output folder.
@@ -99,8 +100,10 @@ def sources(given: str, out: Path, options: InferOptions) -> Sources:
     keep_suffix = options.keep_suffix
     if options.null_separated and given != "-":
         raise UsageError(f"{given}: --null is for a list on stdin; give - as IN")
+    if options.relative_to is not None and given != "-":
+        raise UsageError(f"{given}: --relative-to is for a list on stdin; give - as IN")
     if given == "-":
-        names = listed(options.null_separated)
+        names = listed(options.null_separated, options.relative_to)
         found = Sources(tuple(_source(*name, keep_suffix) for name in names))
     elif path.is_dir():
         if os.path.realpath(path) == os.path.realpath(out):

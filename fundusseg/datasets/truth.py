@@ -303,7 +303,9 @@ def open_truth(
     if layout == "auto" and shards.are_shards(paths):
         return ShardTruth(root, at, subjects)
     if at != "native":
-        raise UsageError(f"{root}: only shards can be scored at the prepared size")
+        raise UsageError(
+            f"{root}: only shards can be scored at the prepared size; give shards as TRUTH"
+        )
     if layout != "auto":
         return DataSetTruth(layouts.data_set(root, layout, paths=paths), subjects)
     paths, _ = folders.parted(root, paths)

@@ -134,6 +134,20 @@ class LedgerFiles:
         return {path for pattern in patterns for path in self.folder.glob(pattern)}
 
 
+class SealedLedger(LedgerFiles):
+    """Ledgers that are read only (--dry-run): what would be noted is not."""
+
+    def begin(self) -> None:
+        """Nothing."""
+
+    def append(self, key: str, config_sha256: str, **record: Any) -> dict:
+        """Nothing; the whole record."""
+        return {"key": key, "config": config_sha256, **record}
+
+    def forget(self, keys: Collection[str], config_sha256: str) -> None:
+        """Nothing."""
+
+
 class Ledger(LedgerFiles):
     """Finished work by key, of one output folder, in memory: for commands with few records."""
 

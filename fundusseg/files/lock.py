@@ -54,6 +54,18 @@ def shared(folder: Path, settings: str) -> Iterator[None]:
         yield
 
 
+def in_use(folder: Path) -> bool:
+    """Whether a process holds `folder` by `shared`; False where nothing can be locked."""
+    try:
+        with (folder / STATE_FOLDER / "in-use").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        pass
+    return False
+
+
 @contextmanager
 def _opened(folder: Path, name: str) -> Iterator[int]:
     """The descriptor of a file that is locked; it is made if need be."""

@@ -55,6 +55,11 @@ def whole_row(line: object) -> str | None:
     return line + "\t" * missing if 0 <= missing <= len(COLUMNS) - _LEAST_COLUMNS else None
 
 
+def row_of(line: str) -> StatusRow:
+    """What `status_line` made a line of."""
+    return StatusRow(*map(unescaped, line.split("\t")))
+
+
 def id_bytes(line: str) -> bytes:
     """What the lines of a table are sorted by: the bytes of the id."""
     return name_bytes(unescaped(line.partition("\t")[0]))
@@ -70,7 +75,7 @@ def read_status(path: Path) -> list[StatusRow]:
 
     InputError if it is missing, or its columns or rows are not those of one.
     """
-    return [StatusRow(*map(unescaped, line.split("\t"))) for line in read_lines(path)]
+    return [row_of(line) for line in read_lines(path)]
 
 
 def read_lines(path: Path) -> Iterator[str]:

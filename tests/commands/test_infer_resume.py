@@ -62,7 +62,8 @@ def test_a_second_run_with_a_failure_does_not_import_tensorflow_either(
     assert infer() == 3
     before = contents(tmp_path / "maps")
     request.getfixturevalue("no_network")
-    assert infer() == 3
+    assert infer("--retry-failed") == 3
+    assert infer() == 0
     assert contents(tmp_path / "maps") == before
 
 

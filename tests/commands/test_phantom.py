@@ -84,14 +84,14 @@ def test_stopped_it_goes_on_to_the_same_bytes(drawn, tmp_path, monkeypatch, caps
 
     words = ("phantom", tmp_path / "stopped", "--count", 5, "--size", 64, "--quiet", "--jobs", 1)
     with monkeypatch.context() as patch:
-        advance = stage.ui.TenthsReporter.advance
+        advance = stage.ui.Reporter.advance
 
         def stopped(self, count=1):
             advance(self, count)
             if self.done == 2:
                 signal.raise_signal(signal.SIGTERM)
 
-        patch.setattr(stage.ui.TenthsReporter, "advance", stopped)
+        patch.setattr(stage.ui.Reporter, "advance", stopped)
         assert run(*words) == 75
     assert "SIGTERM" in capsys.readouterr().err
     assert not (tmp_path / "stopped" / "manifest.json").exists()

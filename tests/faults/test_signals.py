@@ -16,15 +16,15 @@ def signal_after(monkeypatch):
     """Have this process get a signal when the progress has come to a number of pieces."""
 
     def arrange(done: int, number: int):
-        advance = ui.TenthsReporter.advance
+        advance = ui.Reporter.advance
 
-        def signalled(self, count=1):
+        def signalled(self, count=1, failed=0):
             before = self.done
-            advance(self, count)
+            advance(self, count, failed)
             if before < done <= self.done:
                 signal.raise_signal(number)
 
-        monkeypatch.setattr(ui.TenthsReporter, "advance", signalled)
+        monkeypatch.setattr(ui.Reporter, "advance", signalled)
 
     yield arrange
     monkeypatch.undo()

@@ -15,7 +15,7 @@ import os
 from collections.abc import Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from fundusseg import stop
+from fundusseg import __version__, stop
 from fundusseg.commands.infer.inputs import InputFiles
 from fundusseg.commands.infer.outputs import OutputKinds
 from fundusseg.datasets.sources import Source, Sources
@@ -137,6 +137,7 @@ class EarlierRuns:
         self.withdrawn: set[str] = set()
         self.missing: set[str] = set()
         self._moved: set[str] = set()
+        self._told: dict[str, dict] = {}  # by id, the record of a failure that a run has told of
         self._in_doubt: dict[str, str] = {}  # records as JSON, where only hashing tells
 
     def forget(self) -> None:
@@ -178,11 +179,33 @@ class EarlierRuns:
                 self._note_other(id, record)
         elif "failed" in record:
             self.failed[id] = record["failed"]
+            is_told = record.get("told") == __version__
+            if is_told and record.get("config") == self.config_sha256:
+                self._told[id] = record
+            else:
+                self._told.pop(id, None)
         elif "withdrawn" not in record:  # else it is there again
             self.failed.pop(id, None)
+            self._told.pop(id, None)
             inputs = record.get("inputs") if record.get("config") == self.config_sha256 else None
             files = dict.fromkeys(record["outputs"], inputs)
             self.unfinished.setdefault(id, {}).update(files)
+
+    def known_failures(self, files: InputFiles) -> dict[str, str]:
+        """The reason by id of those that failed in an earlier run, and have not changed since."""
+        return {
+            id: status.row_of(record["failed"]).reason
+            for id, record in self._told.items()
+            if id not in self.finished and self._is_as_it_failed(self.asked[id], record, files)
+        }
+
+    def _is_as_it_failed(self, source: Source, record: dict, files: InputFiles) -> bool:
+        try:
+            if not self.verify and files.stamps(source) == record["stamps"]:
+                return True
+            return files.hashes(source) == record["inputs"]
+        except (OSError, InputError):
+            return False
 
     def _note_other(self, id: str, record: dict) -> None:
         """A photograph that no part of this call asks for: its row stays, unless it is gone."""

@@ -1,6 +1,7 @@
 """One input of infer: the files that its map is made from, read and brought to the frame."""
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,11 +51,14 @@ class Failure:
     """A source that gave no map, and why.
 
     is_unavailable: nothing is known of what it holds now, so an earlier map of it may be right.
+    hashes, stamps: of its files, by which it is known again; empty where they cannot be read.
     """
 
     source: Source
     reason: str
     is_unavailable: bool = False
+    hashes: Sequence[str] = ()
+    stamps: Sequence[list[int]] = ()
 
 
 class InputFiles:
@@ -89,14 +93,28 @@ class InputFiles:
         """Read a photograph, or its sample in a shard, and bring it to the frame."""
         if source.refusal:
             return Failure(source, source.refusal)
+        stamps: list[list[int]] = []
         try:
-            return self._read(source, segmenter, keep_pixels)
+            stamps = self.stamps(source)
+            return self._read(source, stamps, segmenter, keep_pixels)
         except FAULTS as error:
             is_known = isinstance(error, InputError) and not isinstance(error, UnavailableError)
-            return Failure(source, reason_of(error), is_unavailable=not is_known)
+            known_by = self._known_by(source, stamps) if is_known else ()
+            return Failure(source, reason_of(error), not is_known, *known_by)
 
-    def _read(self, source: Source, segmenter: Segmenter, keep_pixels: bool) -> Input:
-        stamps = self.stamps(source)
+    def _known_by(
+        self, source: Source, before: list[list[int]]
+    ) -> tuple[list[str], list[list[int]]]:
+        """By what a photograph that failed is known again; nothing if it has changed since."""
+        try:
+            hashes = self.hashes(source)
+            return (hashes, before) if self.stamps(source) == before else ([], [])
+        except (InputError, OSError):
+            return [], []
+
+    def _read(
+        self, source: Source, stamps: list[list[int]], segmenter: Segmenter, keep_pixels: bool
+    ) -> Input:
         if self.shards is not None:
             assert source.ref is not None  # each source in shards has one
             sample = self.shards.read(source.ref, native=True)

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fundusseg import ui
+from fundusseg import __version__, ui
 from fundusseg.commands.infer.earlier import EarlierRuns, MapRecord, Scope
 from fundusseg.commands.infer.inputs import InputFiles
 from fundusseg.commands.infer.outputs import OutputKinds
@@ -22,11 +22,13 @@ from fundusseg.datasets.sources import Source
 from fundusseg.errors import InputError
 from fundusseg.files import checksums, manifest, status
 from fundusseg.files.atomic import output_folder, sweep, write_bytes
-from fundusseg.files.ledger import LedgerFiles, output_stands
+from fundusseg.files.ledger import LedgerFiles, SealedLedger, output_stands
 from fundusseg.files.lock import shared
 from fundusseg.files.manifest import Part
 from fundusseg.files.names import escaped
+from fundusseg.files.running import Run, RunFile
 from fundusseg.files.status import FAILED, StatusRow, status_line
+from fundusseg.options import InferOptions
 from fundusseg.report.markdown import named_in_a_line
 
 _NAMED = 5  # of what a warning counts
@@ -39,12 +41,12 @@ class OutputFolder:
         kinds: the files that each photograph gets.
         config_sha256: of the model and all settings that shape the maps.
         part: which part of the photographs is asked for here.
-        verify: hash all that is finished, where size and time would tell.
-        force: make all anew, strangers' files overwritten.
+        options: of them verify, force, retry_failed and dry_run.
 
     Attributes:
         earlier: what earlier runs left, once the folder is open.
         failures: the reason by id.
+        known: ids of those that failed in an earlier run that said so, and have not changed.
     """
 
     earlier: EarlierRuns
@@ -55,14 +57,20 @@ class OutputFolder:
         kinds: OutputKinds,
         config_sha256: str,
         part: Part,
-        verify: bool,
-        force: bool,
+        options: InferOptions,
     ):
         self.root, self.kinds, self.config_sha256, self.part = root, kinds, config_sha256, part
-        self.verify, self.force = verify, force
+        self.options = options
         self.failures: dict[str, str] = {}
-        self._ledger = LedgerFiles(root, part)
+        self.known: set[str] = set()
+        self._ledger = (SealedLedger if options.dry_run else LedgerFiles)(root, part)
+        self._untold: dict[str, dict[str, Any]] = {}  # failures to be known from the next run on
         self._made: dict[str, str] = {}  # by id, as `MapRecord.condensed`
+
+    @property
+    def n_made(self) -> int:
+        """The maps that were made until now."""
+        return len(self._made)
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -72,8 +80,11 @@ class OutputFolder:
             InputError: if the folder is another command's or a stranger's, in use with other
                 settings, or cannot be written.
         """
-        written = () if self.force else map(self.part.named, (status.NAME, checksums.NAME))
+        written = () if self.options.force else map(self.part.named, (status.NAME, checksums.NAME))
         manifest.require_own_folder(self.root, "infer", written)
+        if self.options.dry_run:
+            yield
+            return
         output_folder(self.root)
         with shared(self.root, self.config_sha256):
             yield
@@ -89,14 +100,21 @@ class OutputFolder:
                 any of those asked for.
         """
         of_this_run = (self.kinds, self.config_sha256, {source.id: source for source in asked})
-        is_first = self.part.number == 0
-        self.earlier = EarlierRuns(self._ledger, *of_this_run, scope, is_first, self.verify)
-        if self.force:
+        is_first, options = self.part.number == 0, self.options
+        self.earlier = EarlierRuns(self._ledger, *of_this_run, scope, is_first, options.verify)
+        if options.force:
             self.earlier.forget()
         else:
             self.earlier.read(files)
-        manifest.remove_other_parts(self.root, self.part)
-        return [source for source in asked if source.id not in self.earlier.finished]
+            if not options.retry_failed:
+                self.failures = self.earlier.known_failures(files)
+        self.known = set(self.failures)
+        if not options.dry_run:
+            manifest.remove_other_parts(self.root, self.part)
+            run = Run(len(asked), len(self.earlier.finished), len(self.known))
+            self._run = RunFile(self.root, self.part, run)
+        done = self.earlier.finished.keys() | self.known
+        return [source for source in asked if source.id not in done]
 
     def begin(self, todo: Sequence[Source]) -> None:
         """Get ready to write: no manifest stands beside unfinished work."""
@@ -117,7 +135,7 @@ class OutputFolder:
         written: list[str] = []
         try:
             for name, data in contents.items():
-                if name not in ours and not self.force:
+                if name not in ours and not self.options.force:
                     manifest.require_no_stranger(self.root / name, "infer", data)
                 write_bytes(self.root / name, data)
                 written.append(name)
@@ -135,23 +153,35 @@ class OutputFolder:
         self._remove(unlike - set(record.outputs))
         self._ledger.append(id, self.config_sha256, **vars(record))
         self._made[id] = record.condensed(self.kinds.names(id))
+        self._run.note(failed=False)
 
-    def fail(self, id: str, reason: str, is_unavailable: bool) -> None:
+    def fail(
+        self,
+        id: str,
+        reason: str,
+        is_unavailable: bool,
+        hashes: Sequence[str] = (),
+        stamps: Sequence[list[int]] = (),
+    ) -> None:
         """Note a photograph that gave no map.
 
         is_unavailable: nothing is known of what it holds now, so an earlier map of it may be
-        right and stays, unless another model made it.
+        right and stays, unless another model made it. hashes, stamps: of its files, if they could
+        be read, so that it is known again.
         """
         files = self.earlier.unfinished.get(id, {})
         self._remove(name for name, inputs in files.items() if inputs is None or not is_unavailable)
         self.failures[id] = reason
         row = self._row(id)
+        source = self.earlier.asked[id]
+        more: dict[str, Any] = {"folder": self.earlier.scope.folder_of(source)}
+        if hashes:
+            self._untold[id] = {**more, "inputs": hashes, "stamps": stamps, "told": __version__}
+        if is_unavailable and not os.path.lexists(source.file):
+            more["missing"] = True
         if self.earlier.failed.get(id) != row:
-            source = self.earlier.asked[id]
-            more: dict[str, Any] = {"folder": self.earlier.scope.folder_of(source)}
-            if is_unavailable and not os.path.lexists(source.file):
-                more["missing"] = True
             self._ledger.append(id, self.config_sha256, outputs={}, failed=row, **more)
+        self._run.note(failed=True)
 
     def tell_changes(self, prune: bool) -> None:
         """Say which maps are made anew, and which are of photographs that are gone.
@@ -219,6 +249,9 @@ class OutputFolder:
             kinds=asdict(self.kinds),
             **more,
         )
+        for id, told in self._untold.items():
+            self._ledger.append(id, self.config_sha256, outputs={}, failed=self._row(id), **told)
+        self._run.end()
 
     def _condensed(self, id: str) -> list[str]:
         """The row of a finished map, and its files' hashes."""

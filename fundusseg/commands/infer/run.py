@@ -7,6 +7,7 @@ Reading and writing go through threads, so that they overlap with the network.
 
 import errno
 import math
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from fundusseg.commands.infer.inputs import (
 )
 from fundusseg.commands.infer.output_folder import OutputFolder
 from fundusseg.commands.infer.outputs import OutputKinds, require_free_names
+from fundusseg.commands.infer.told import plan, summary
 from fundusseg.datasets.fov_folder import FovFolder
 from fundusseg.datasets.sources import Source, sources
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, LACK_OF_MEMORY, InputError
@@ -72,16 +74,20 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
     config = config_of(segmenter)
     config_sha256 = config_hash({**config, "model": model.sha256})
     part = Part(*options.part)
-    folder = OutputFolder(out, kinds, config_sha256, part, options.verify, options.force)
+    folder = OutputFolder(out, kinds, config_sha256, part, options)
     ids = [source.id for source in inputs.items] if options.fov else []
     files = InputFiles(FovFolder(options.fov, ids) if options.fov else None, inputs.shards)
     mine = inputs.items[part.number :: part.total]
     with folder.held():
         todo = folder.open(mine, files, Scope.of(given, inputs, is_first=part.number == 0))
         inputs.tell_left_out(given)
-        counts = (given, len(mine), len(mine) - len(todo))
-        ui.log.info("%s: %d photographs, %d of them finished before", *counts)
-        folder.tell_changes(options.prune)
+        known = f", {len(folder.known)} failed before and unchanged" if folder.known else ""
+        counts = (given, len(mine), len(folder.earlier.finished), known)
+        ui.log.info("%s: %d photographs, %d of them finished before%s", *counts)
+        folder.tell_changes(options.prune and not options.dry_run)
+        if options.dry_run:
+            sys.stdout.writelines((summary if options.json else plan)(mine, inputs, folder))
+            return EXIT_OK
         if todo:
             folder.begin(todo)
             _Road(segmenter, files, folder).go(todo)
@@ -94,9 +100,12 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
             ids_sha256=inputs.ids_sha256,
             **({"trained_on": seen} if seen else {}),
         )
-    n_failed = len(folder.failures)
-    ui.log.info("%s: %d maps, %d failed", out, len(mine) - n_failed, n_failed)
-    return EXIT_SOME_FAILED if n_failed else EXIT_OK
+    n_failed, n_known = len(folder.failures), len(folder.known)
+    known = f", {n_known} of them known (--retry-failed tries them again)" if n_known else ""
+    ui.log.info("%s: %d maps, %d failed%s", out, len(mine) - n_failed, n_failed, known)
+    if options.json:
+        sys.stdout.writelines(summary(mine, inputs, folder))
+    return EXIT_SOME_FAILED if n_failed > n_known else EXIT_OK
 
 
 def config_of(segmenter: Segmenter) -> dict:
@@ -137,7 +146,7 @@ class _Road:
             for results in ordered_map(self._drawn, groups, jobs):
                 for result in results:
                     self._note(result)
-                    bar.advance()
+                    bar.advance(failed=isinstance(result, Failure))
                 stop.check()
 
     def _read(self, source: Source) -> Input | Failure:
@@ -205,7 +214,8 @@ class _Road:
     def _note(self, result: Failure | Written) -> None:
         id, file = result.source.id, escaped(result.source.file)
         if isinstance(result, Failure):
-            self.folder.fail(id, result.reason, result.is_unavailable)
+            how = (result.is_unavailable, result.hashes, result.stamps)
+            self.folder.fail(id, result.reason, *how)
             ui.log.warning("%s: %s", file, result.reason)
             return
         self.folder.finish(id, result.record)

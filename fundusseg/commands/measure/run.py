@@ -81,7 +81,7 @@ def _measured(
                 failed += 1
             for table, rows in reversed(list(zip(tables, made.tables, strict=False))):
                 table.append(made.id, rows, settings, made.made_from)  # the first has the last word
-            bar.advance()
+            bar.advance(failed=bool(made.reason))
             stop.check()
     return failed
 

@@ -81,7 +81,7 @@ class _Prep:
                 if self._is_finished(part):
                     for id, reason in ledger.records[str(part)]["failures"].items():
                         ui.log.warning("%s: failed before, and has not changed (%s)", id, reason)
-                    bar.advance(len(plan.parts[part]))
+                    bar.passed(len(plan.parts[part]))
                 else:
                     unfinished.append(part)
             if unfinished:

@@ -139,7 +139,7 @@ class Training:
             stop.interrupts_deferred(),
             ui.progress(f"train {self.out}", self.steps, "steps") as bar,
         ):
-            bar.advance(self.trainer.step)
+            bar.passed(self.trainer.step)
             for batch in self._batches():
                 self.trainer.run_step(batch)
                 bar.advance()

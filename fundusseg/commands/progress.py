@@ -1,0 +1,79 @@
+"""status: how far a run of infer is, while it is at work or after."""
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from fundusseg import ui
+from fundusseg.errors import EXIT_OK, UsageError
+from fundusseg.files.lock import in_use
+from fundusseg.files.running import Run, read_runs
+from fundusseg.options import StatusOptions
+
+FORMAT, VERSION = "fundusseg-status", 1
+COLUMNS = ("part", "photographs", "finished", "failed", "left", "per_s", "state")
+OVER, AT_WORK, STOPPED, NOT_BEGUN = "over", "at work", "stopped", "not begun"
+
+
+def run_status(out: Path, options: StatusOptions) -> int:
+    """Print a line for each part of a run on stdout, or JSON, and on stderr what is left of all.
+
+    Raises:
+        UsageError: if there is no such folder.
+        InputError: if infer has never begun there.
+    """
+    if not out.is_dir():
+        raise UsageError(f"{out}: is no folder; give the OUT of infer")
+    runs = read_runs(out)
+    total = next(iter(runs)).total
+    is_held = in_use(out)
+    rows = []
+    by_number = {part.number: run for part, run in runs.items()}
+    for number in range(total):
+        run = by_number.get(number)
+        rows.append(
+            {"part": f"{number} of {total}", **_figures(run), "state": _state(run, is_held)}
+        )
+    counts = {name: sum(row[name] or 0 for row in rows) for name in COLUMNS[1:5]}
+    per_s = sum(row["per_s"] or 0 for row in rows if row["state"] == AT_WORK)
+    all_parts = {
+        **counts,
+        "per_s": per_s or None,
+        "left_s": counts["left"] / per_s if per_s else None,
+    }
+    if options.json:
+        told = {"format": FORMAT, "version": VERSION, "parts": rows, "all": all_parts}
+        sys.stdout.write(json.dumps(told, indent=1) + "\n")
+        return EXIT_OK
+    print(*COLUMNS, sep="\t")
+    for row in rows:
+        print(*("" if row[name] is None else row[name] for name in COLUMNS), sep="\t")
+    more = f", {ui.span(all_parts['left_s'])} left" if per_s and counts["left"] else ""
+    missing = sum(row["state"] == NOT_BEGUN for row in rows)
+    parts = f", {missing} of {total} parts have not begun" if missing else ""
+    said = (out, counts["finished"], counts["photographs"], counts["failed"], more, parts)
+    ui.log.info("%s: %d of %d photographs finished, %d failed%s%s", *said)
+    return EXIT_OK
+
+
+def _figures(run: Run | None) -> dict:
+    if run is None:
+        return dict.fromkeys(COLUMNS[1:6])
+    told = asdict(run)
+    per_s = None if run.per_s is None else round(run.per_s, 3)
+    return {
+        "photographs": run.asked,
+        **{name: told[name] for name in ("finished", "failed")},
+        "left": run.left,
+        "per_s": per_s,
+    }
+
+
+def _state(run: Run | None, is_held: bool) -> str:
+    """Whether a part is at work, only the whole folder's lock tells."""
+    if run is None:
+        return NOT_BEGUN
+    if run.is_over:
+        return OVER
+    return AT_WORK if is_held else STOPPED
