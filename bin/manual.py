@@ -3,8 +3,8 @@
 python -m bin.manual writes them; tests/bin/test_manual.py holds them equal to the code.
 """
 
-import re
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -15,9 +15,9 @@ from fundusseg.options import MESSAGES
 ROOT = Path(__file__).parent.parent
 REFERENCE = "docs/reference.md"
 PATHS = "Paths"
-PROGRAM = typer.main.get_command(app)
-COMMANDS = PROGRAM.commands  # type: ignore[attr-defined]  # typer does not export its group
-_BLOCK = r"(<!-- options of {} -->\n).*?(<!-- end -->)"
+PROGRAM: Any = typer.main.get_command(app)  # typer does not export the types of its group
+COMMANDS = PROGRAM.commands
+END = "<!-- end -->"
 
 
 def files() -> dict[str, str]:
@@ -25,11 +25,9 @@ def files() -> dict[str, str]:
     pages = {f"man/fundusseg-{name}.1": _page(name) for name in COMMANDS}
     reference = (ROOT / REFERENCE).read_text()
     for name in COMMANDS:
-        options = _options(name)
-        reference = re.sub(
-            _BLOCK.format(name), lambda found, text=options: found[1] + text + found[2], reference,
-            flags=re.DOTALL,
-        )  # fmt: skip
+        before, mark, rest = reference.partition(f"<!-- options of {name} -->\n")
+        if mark:
+            reference = before + mark + _options(name) + rest[rest.index(END) :]
     return {"man/fundusseg.1": _overview(), **pages, REFERENCE: reference}
 
 

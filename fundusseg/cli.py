@@ -56,12 +56,12 @@ class _Command(typer.core.TyperCommand):
 
     def panels(self, ctx: Any) -> dict[str, list[tuple[str, str]]]:
         """Paths, then options by panel: what each looks like, and its help."""
-        rows = {"Paths": [(path.metavar, path.help) for path in self._paths()]}
+        rows = {"Paths": [(path.metavar or "", path.help or "") for path in self._paths()]}
         rows |= {panel: [] for panel in PANELS}
         for parameter in self.get_params(ctx):
             if isinstance(parameter, typer.core.TyperOption):
                 syntax = parameter.metavar or ", ".join(sorted(parameter.opts, key=len))
-                rows[parameter.rich_help_panel or MESSAGES].append((syntax, parameter.help))
+                rows[parameter.rich_help_panel or MESSAGES].append((syntax, parameter.help or ""))
         return {title: names for title, names in rows.items() if names}
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

@@ -307,6 +307,13 @@ class InferOptions(ArrayOptions):
         False, "Write the probabilities too: <name>.prob.png, 16 bit.", OUTPUT
     )
     overlay: bool = option(False, "Write the photograph with the vessels' outlines too.", OUTPUT)
+    contact_sheet: Path | None = option(
+        None,
+        "Write a page to look at all photographs and maps side by side, doubtful ones first; "
+        "beyond 1,000, several pages.",
+        OUTPUT,
+        metavar="FILE.html",
+    )
     prune: bool = option(
         False,
         "Remove the maps of photographs that are gone from the folder IN, and the rows of names "

@@ -138,7 +138,7 @@ def test_a_wrong_command_line_is_one_line_and_exit_2(words, capsys):
         ("infer a --output b", "no such option: --output; OUT stands last, after no option"),
         ("score a b -o c", "no such option: -o (--out?)"),
         ("infer a b --probabilty", "(--probability?); see fundusseg infer --help"),
-        ("infer a b -j 3", "no such option: -j (--jobs?)"),
+        ("infer a b -j 3", "no such option: -j (--jobs, --json?)"),
         ("infer a b -v", "no such option: -v (--verify, --verbose?)"),
         ("-v", "no such option: -v (--version?)"),
         ("infr a b", "No such command 'infr'. Did you mean 'infer'"),

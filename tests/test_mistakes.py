@@ -3,6 +3,7 @@
 import io
 import shutil
 
+import h5py
 import pytest
 
 from tests.batch import contents, run, write_tiny_model
@@ -61,7 +62,7 @@ MISTAKES = {
     "prep data data": (2, "data: is SRC and OUT; choose another output folder"),
     "train shards": (2, "train needs at least one shard folder and the model folder; see"),
     "train photos out": (1, "photos: holds no shards (shard-*.h5 or *.npz); make them with: fund"),
-    "train old-shards out": (1, "newer than 2; use a newer fundusseg"),
+    "train newer-shards out": (1, "has shard version 99, newer than"),
     "train shards out --config typo.json": (
         1,
         "unknown key stpes in TrainConfig; known are steps,",
@@ -70,7 +71,7 @@ MISTAKES = {
     "train shards out --start-from modle": (2, f"modle: {NO_SUCH_MODEL}"),
     # the others
     "merge photos": (1, "holds no parts (manifest-K-of-N.json); run infer or prep with --shard"),
-    "check nothing": (2, "nothing: is no folder; give what prep, train, infer or phantom wrote"),
+    "check nothing": (2, "nothing: is no folder and no table; give what prep, train,"),
     "status photos": (1, "photos: holds no run of infer, which would tell how far it is; give"),
     "info modle": (2, f"modle: {NO_SUCH_MODEL}"),
     "inferr photos out": (2, "No such command 'inferr'. Did you mean 'infer'"),
@@ -93,9 +94,10 @@ def desk(phantom_set, tmp_path_factory):
     model = write_tiny_model(desk / "model")
     assert run("prep", data, desk / "shards", "--quiet") == 0
     assert run("infer", desk / "photos", desk / "maps", "--model", model, "--quiet") == 0
-    shutil.copytree(desk / "shards", desk / "old-shards")
-    manifest = desk / "old-shards/manifest.json"
-    manifest.write_text(manifest.read_text().replace('"version": ', '"version": 9'))
+    shutil.copytree(desk / "shards", desk / "newer-shards")
+    for path in (desk / "newer-shards").glob("*.h5"):
+        with h5py.File(path, "r+") as shard:
+            shard.attrs["version"] = 99
     (desk / "photos.zip").write_bytes(b"PK\x03\x04")
     (desk / "note.txt").write_text("to be read")
     (desk / "typo.json").write_text('{"train": {"stpes": 3}}')

@@ -37,11 +37,8 @@ def run_status(out: Path, options: StatusOptions) -> int:
         )
     counts = {name: sum(row[name] or 0 for row in rows) for name in COLUMNS[1:5]}
     per_s = sum(row["per_s"] or 0 for row in rows if row["state"] == AT_WORK)
-    all_parts = {
-        **counts,
-        "per_s": per_s or None,
-        "left_s": counts["left"] / per_s if per_s else None,
-    }
+    left_s = counts["left"] / per_s if per_s else None
+    all_parts = {**counts, "per_s": per_s or None, "left_s": left_s}
     if options.json:
         told = {"format": FORMAT, "version": VERSION, "parts": rows, "all": all_parts}
         sys.stdout.write(json.dumps(told, indent=1) + "\n")
@@ -49,7 +46,7 @@ def run_status(out: Path, options: StatusOptions) -> int:
     print(*COLUMNS, sep="\t")
     for row in rows:
         print(*("" if row[name] is None else row[name] for name in COLUMNS), sep="\t")
-    more = f", {ui.span(all_parts['left_s'])} left" if per_s and counts["left"] else ""
+    more = f", {ui.span(left_s)} left" if left_s else ""
     missing = sum(row["state"] == NOT_BEGUN for row in rows)
     parts = f", {missing} of {total} parts have not begun" if missing else ""
     said = (out, counts["finished"], counts["photographs"], counts["failed"], more, parts)

@@ -93,7 +93,7 @@ def _maps(evaluation: Evaluation, pairing: Pairing) -> str:
 
 def remarks(evaluation: Evaluation, pairing: Pairing) -> list[str]:
     """What a reader must know before the figures of a PRED mean anything; mostly nothing."""
-    return [*filter(None, (_training_overlap(pairing), _emptiness(evaluation, pairing)))]
+    return [*filter(None, (training_overlap(pairing), _emptiness(evaluation, pairing)))]
 
 
 def _emptiness(evaluation: Evaluation, pairing: Pairing) -> str:
@@ -106,7 +106,7 @@ def _emptiness(evaluation: Evaluation, pairing: Pairing) -> str:
     return f"every map is empty{reached}; a model of few steps has learnt nothing yet"
 
 
-def _training_overlap(pairing: Pairing) -> str:
+def training_overlap(pairing: Pairing) -> str:
     seen = seen_in_training(pairing)
     if not any(seen.values()):
         return ""

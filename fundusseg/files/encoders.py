@@ -8,6 +8,7 @@ from PIL import Image
 
 PROBABILITY_SUFFIX = ".prob.png"
 OVERLAY_SUFFIX = ".overlay.png"
+THUMBNAIL_PX = 240
 # Measured (docs/speed.md): runs alone make vessel maps smaller than zlib's matches at level 6
 # do, and probabilities in less time than level 1.
 PNG_COMPRESSION = {"compress_level": 1, "compress_type": zlib.Z_RLE}
@@ -34,6 +35,15 @@ def rgb_png(pixels: np.ndarray) -> bytes:
     """A uint8 (Y, X, 3) picture, or a grey one of 8 or 16 bit, as a PNG."""
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG", **PNG_COMPRESSION)
+    return buffer.getvalue()
+
+
+def thumbnail(pixels: np.ndarray) -> bytes:
+    """A uint8 (Y, X, 3) picture or a bool (Y, X) map as a JPEG, `THUMBNAIL_PX` its longer side."""
+    image = Image.fromarray(pixels if pixels.dtype == np.uint8 else pixels.astype(np.uint8) * 255)
+    image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    buffer = BytesIO()
+    image.save(buffer, format="JPEG", quality=80)
     return buffer.getvalue()
 
 

@@ -23,10 +23,11 @@ def infer(infer, photographs):
 
 def written_at(folder: Path) -> dict[str, tuple[int, int]]:
     """Inode and modification time of every file but those that each run writes."""
+    by_each = ("status.tsv", "SHA256SUMS", "manifest.json", "run.json")
     return {
         str(path): (path.stat().st_ino, path.stat().st_mtime_ns)
         for path in folder.rglob("*")
-        if path.is_file() and path.name not in ("status.tsv", "SHA256SUMS", "manifest.json")
+        if path.is_file() and path.name not in by_each
     }
 
 

@@ -32,7 +32,7 @@ def lines(capsys) -> dict[str, list[str]]:
 
 
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(
-    infer, photographs, damaged, maps, capsys, no_network
+    infer, photographs, maps, damaged, capsys, no_network
 ):
     (photographs / "a.png").write_bytes((photographs / "b/c.jpg").read_bytes())
     (photographs / "note.txt").write_text("to be read")

@@ -72,6 +72,11 @@ class OutputFolder:
         """The maps that were made until now."""
         return len(self._made)
 
+    def map_names(self) -> list[str]:
+        """The names of the maps that were asked for and are there."""
+        done = (id for id in self.earlier.asked if id not in self.failures)
+        return [self.kinds.names(id)[0] for id in done]
+
     @contextmanager
     def held(self) -> Iterator[None]:
         """Make the folder, and keep runs of other settings out of it.

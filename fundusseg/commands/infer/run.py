@@ -25,6 +25,7 @@ from fundusseg.commands.infer.inputs import (
 )
 from fundusseg.commands.infer.output_folder import OutputFolder
 from fundusseg.commands.infer.outputs import OutputKinds, require_free_names
+from fundusseg.commands.infer.sheet import require_own_sheet, write_sheets
 from fundusseg.commands.infer.told import plan, summary
 from fundusseg.datasets.fov_folder import FovFolder
 from fundusseg.datasets.sources import Source, sources
@@ -63,6 +64,8 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
     Raises:
         FundussegError: if inputs, model or output folder are wrong, or a stop is asked for.
     """
+    if options.contact_sheet is not None:
+        require_own_sheet(options.contact_sheet, out)
     model = models.read_model(models.model_folder(options.model))
     require_fitting_tile(options.tile_px, model.preset)
     inputs = sources(given, out, options)
@@ -100,6 +103,8 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
             ids_sha256=inputs.ids_sha256,
             **({"trained_on": seen} if seen else {}),
         )
+        if options.contact_sheet is not None:
+            write_sheets(options.contact_sheet, mine, folder, segmenter.jobs)
     n_failed, n_known = len(folder.failures), len(folder.known)
     known = f", {n_known} of them known (--retry-failed tries them again)" if n_known else ""
     ui.log.info("%s: %d maps, %d failed%s", out, len(mine) - n_failed, n_failed, known)
