@@ -70,7 +70,7 @@ def test_maps_that_status_tsv_does_not_list_are_not_scored_and_counted(capsys, t
     assert run("score", maps, masks) == EXIT_SOME_FAILED
     said = capsys.readouterr()
     assert "1 maps that its status.tsv does not list" in said.err and "not scored: gone" in said.err
-    assert "| Dice " in said.out
+    assert "| maps " in said.out
     code, found = scored(capsys, maps, masks)
     assert code == EXIT_SOME_FAILED
     assert found["failures"]["maps"] == {"gone": "missing: there is no map of it"}
