@@ -40,7 +40,7 @@ def run_check(paths: list[Path]) -> int:
         UsageError: if a path does not exist.
     """
     for path in paths:
-        if not path.is_dir() and not path.is_file():
+        if not path.is_dir() and not (path.is_file() and path.suffix == ".csv"):
             said = "is no folder and no table; give what prep, train, infer, phantom or measure"
             raise UsageError(f"{path}: {said} wrote")
     code = EXIT_OK
