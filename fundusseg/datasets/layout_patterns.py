@@ -94,8 +94,12 @@ LAYOUTS = (
         ("fov", ANY + r"fov/(?P<stem>\d+)(?:_mask)?"),
     ),
     _layout("pairs", *_in_folders("images", "masks(?:_derived)?", "masks2", "fov"), has_parts=True),
-    _layout("pairs", *_in_folders(PHOTOGRAPHS, VESSELS, SECOND, f"(?:{MASKS}|{FIELDS})")),
-    _layout("pairs", *_in_folders(PHOTOGRAPHS, MASKS, SECOND, FIELDS)),
+    _layout(
+        "pairs",
+        *_in_folders(PHOTOGRAPHS, VESSELS, SECOND, f"(?:{MASKS}|{FIELDS})"),
+        has_parts=True,
+    ),
+    _layout("pairs", *_in_folders(PHOTOGRAPHS, MASKS, SECOND, FIELDS), has_parts=True),
     _layout(
         "pairs",
         ("mask2", FOLDER + r"(?P<stem>[^/]+?)[_.-]manual2"),

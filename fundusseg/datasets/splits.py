@@ -41,6 +41,12 @@ _GENERIC = re.compile(
     r"(?:im|img|image|photo|fundus|retina|eye|scan|pic|dsc|patient|subject|case|id|p|s)?",
     re.IGNORECASE,
 )
+# Behind a photograph's name: it is turned, a piece of it, or of another visit.
+_VERSION = re.compile(
+    r"(?:[ _.-]+(?:(?:aug(?:mented)?|[hv]?flip(?:ped)?[ _-]?[hvxy]?|rot(?:ated?)?|crop(?:ped)?"
+    r"|patch|tile)\d*(?:[ _.-]+\d+)*|(?:visit|v)[ _-]?\d+))+\Z",
+    re.IGNORECASE,
+)
 _PROBE_BYTES = 4096
 
 
@@ -156,18 +162,25 @@ def subject_of(stem: str, folder: str = "") -> str:
 
     So too before LE/RE, OSC/ODC and the like; where nothing stands there, or a mere `img`, what
     stands behind; where the eye stands alone, `folder`, in which the photograph lies. In HRF and
-    FIVES each photograph is another person.
+    FIVES each photograph is another person. Pieces, augmented copies and visits are the person's.
     """
+    stem = _without_version(stem)
     if _HRF.fullmatch(stem) or _FIVES.fullmatch(stem):
         return stem
     match = _LATERALITY.fullmatch(stem)
     if match is None:
         return stem
-    before = (match["before"] or "").rstrip(" _.-")
+    before = _without_version((match["before"] or "").rstrip(" _.-"))
     after = match["after"] or match["number"]
     if after and _GENERIC.fullmatch(before):
         return "_".join(filter(None, (before, after)))
     return before or folder or stem
+
+
+def _without_version(stem: str) -> str:
+    """A stem without what tells versions of one photograph apart: img7_patch_0_256, P7_V2."""
+    bare = _VERSION.sub("", stem)
+    return stem if _GENERIC.fullmatch(bare) else bare
 
 
 def group_of(stem: str) -> str:

@@ -350,6 +350,7 @@ DOWNLOADS = {
         "Mask_images/1_mask_orig.png",
     ),
     "labels beside masks": ("images/01.png", "labels/01.png", "masks/01.png"),
+    "so in parts": ("train/images/01.png", "train/labels/01.png", "train/masks/01.png"),
     "kaggle": ("Data/train/image/0.png", "Data/train/mask/0.png", None),
     "flat": ("1.png", "1_mask.png", None),
     "one folder a person": ("p1/left.jpg", "p1/left_vessels.png", "p1/left_fov.png"),

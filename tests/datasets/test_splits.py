@@ -73,6 +73,14 @@ def splits_by_stem(members, given) -> dict[str, str]:
         ("M\u00fcller_OD_2019", "M\u00fcller"),
         ("RED_12", "RED_12"),
         ("release", "release"),
+        ("21_training_aug_3", "21_training"),
+        ("7_rot90", "7"),
+        ("12_A_hflip", "12_A"),
+        ("img7_patch_0_256", "img7"),
+        ("P7_V2_OD", "P7"),
+        ("P7_OS_visit-2", "P7"),
+        ("image_crop_12", "image_crop_12"),
+        ("patch_3", "patch_3"),
     ],
 )
 def test_subject_is_what_stands_before_the_eye(stem, subject):
