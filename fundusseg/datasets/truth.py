@@ -145,10 +145,11 @@ class DataSetTruth(Truth):
         shape = photograph.pixels.shape[:2] if photograph else None
         is_turned = photograph.is_turned if photograph else decoders.is_turned(path)
         assert entry.mask is not None  # `entries` are those with a mask
-        mask = masks.read_vessels(self.root / entry.mask, shape, is_turned)
+        mask = masks.read_vessels(self.root / entry.mask, shape, is_turned, photograph)
         mask2 = None
         if entry.mask2 is not None:
-            mask2 = masks.read_vessels(self.root / entry.mask2, mask.shape, is_turned)
+            path2 = self.root / entry.mask2
+            mask2 = masks.read_vessels(path2, mask.shape, is_turned, photograph)
         if entry.fov is not None:
             fov = masks.read_field_of_view(self.root / entry.fov, mask.shape, photograph)
             diameter_px = field_of_view_of_mask(fov).diameter_px

@@ -326,9 +326,9 @@ def _tifffile_page(page: tifffile.TiffPage) -> np.ndarray:
     n_samples = 1 if values.ndim == 2 else values.shape[2]
     # Some programs write colours so, and call them shades of grey.
     n_colours = 3 if page.photometric == 2 or n_samples == 3 else 1
-    if n_samples > 3 and page.photometric != 2:
-        raise PictureFault(f"has {n_samples} channels of unknown colours", "save it as RGB")
     has_alpha = page.extrasamples[:1] in ((1,), (2,))
+    if page.photometric != 2 and n_samples not in (1, 1 + has_alpha, 3):
+        raise PictureFault(f"has {n_samples} channels of unknown colours", "save it as RGB")
     if values.ndim == 3:
         values = values[..., : n_colours + has_alpha]
     return _negative(values) if page.photometric == _WHITE_IS_ZERO else values

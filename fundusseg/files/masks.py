@@ -16,6 +16,7 @@ from fundusseg.errors import InputError, blamed_on
 from fundusseg.files.decoders import Picture, decoded
 from fundusseg.files.images import SOFT_RANGE, Photograph, file_bytes
 from fundusseg.fundus.field_of_view import holds_light
+from fundusseg.fundus.vessel_darkness import darker_share
 
 MASK_THRESHOLD = 127
 MOST_LABELS = 4  # a picture of three or four grey levels holds labels
@@ -25,6 +26,7 @@ MOST_SOFT = 0.3  # of the pixels of a mask with soft edges; more is a photograph
 MOST_VESSEL = 0.5  # of a mask's pixels; real ones have a tenth
 WIDEST_VESSEL = 0.1  # of the shorter side; real ones have a third of it
 MOST_SOLID = 0.3  # of what is white, that is wider; of real masks 0.02
+LEAST_DARKER = 0.65  # of the vessels; by chance it is half
 LEAST_CENTRE = 0.5  # of the middle of a field of view, that is in it
 COLOUR_SPREAD = 64  # between a pixel's channels; what JPEG does to grey is below
 MOST_COLOUR = 0.001  # of the pixels of a grey picture
@@ -47,7 +49,7 @@ def read_mask(path: Path) -> np.ndarray:
     Raises:
         InputError: if the file cannot be read or decoded, is a picture in colours (arteries red
             and veins blue) or a grey photograph, or has few grey levels, as labels have, or none
-            above 127.
+            that is white.
     """
     return _mask(path)[0]
 
@@ -74,11 +76,14 @@ def read_mask_of(
 
 
 def read_vessels(
-    path: Path, shape: tuple[int, int] | None = None, is_turned: bool = False
+    path: Path,
+    shape: tuple[int, int] | None = None,
+    is_turned: bool = False,
+    photograph: Photograph | None = None,
 ) -> np.ndarray:
     """Read a manual mask of vessels, bool; arguments as of `read_mask_of`.
 
-    One without vessels is warned of.
+    One without vessels is warned of, and one whose vessels are not those of `photograph`, if given.
 
     Raises:
         NoMask: if more than half is vessel, as in an inverted mask, or most of it is wide areas, as
@@ -97,6 +102,10 @@ def read_vessels(
         problem = f"is no mask of vessels: {share:.0%} white in one disc; is it a field of view?"
         raise NoMask(path, problem, MAKE_BINARY)
     require_upright(path, mask)
+    share = None if photograph is None else darker_share(photograph.pixels, mask)
+    if share is not None and share < LEAST_DARKER:
+        text = "%s: lies beside the vessels of its photograph; is it another's, mirrored or moved?"
+        ui.log.warning(text, path)
     return mask
 
 
@@ -235,8 +244,8 @@ def _require_grey(picture: Picture) -> None:
 def _require_soft_edges(path: Path, counts: np.ndarray) -> None:
     """Raise if a picture with these counts of 256 grey levels is no mask, its edges soft."""
     levels = np.flatnonzero(counts)
-    if levels[-1] <= MASK_THRESHOLD:
-        problem = f"is no mask: it has {len(levels)} grey levels, and none above {MASK_THRESHOLD}"
+    if levels[-1] < SOFT_RANGE[1]:  # half of what is drawn in grey would be lost
+        problem = f"is no mask: of its {len(levels)} grey levels {levels[-1]} is the brightest"
         raise NoMask(path, problem, MAKE_BINARY)
     if counts[slice(*SOFT_RANGE)].sum() > MOST_SOFT * counts.sum():
         raise NoMask(path, "is a grey picture, no mask", MAKE_BINARY)

@@ -117,6 +117,17 @@ def test_a_field_of_view_that_is_not_there_is_named(phantom_set, tmp_path):
         GivenFields(tmp_path, truth.items)
 
 
+def test_a_mask_beside_its_photographs_vessels_is_warned_of(own_set, caplog):
+    root = own_set("pairs")
+    truth = _truth(root)
+    (test,) = (item for item in truth.items if item.split == "test")
+    mask = truth.read(test).mask
+    assert caplog.text == ""
+    (root / "test/masks/p3_OS.png").write_bytes(map_png(mask[:, ::-1]))
+    truth.read(test)
+    assert "p3_OS.png: lies beside the vessels of its photograph" in caplog.text
+
+
 def test_an_empty_field_of_view_costs_its_image_only(own_set):
     root = own_set("pairs")
     (root / "test/fov/p3_OS.png").write_bytes(map_png(np.zeros((128, 128), bool)))
@@ -176,7 +187,7 @@ def test_a_picture_that_is_no_truth_is_named(phantom_set, tmp_path, what):
     pixels = {"photograph": photograph, "grey": photograph[..., 1], "inverted": 255 - mask}[what]
     Image.fromarray(pixels).save(tmp_path / "x.png")
     (item,) = (truth := _truth(tmp_path)).items
-    with pytest.raises(InputError, match="is it inverted|in colours|grey picture|none above 127"):
+    with pytest.raises(InputError, match="is it inverted|in colours|grey picture|is the brightest"):
         truth.read(item)
 
 

@@ -140,6 +140,13 @@ def test_three_channels_that_are_called_grey_are_colours(tmp_path, rgb, planes, 
         picture(tmp_path, stored(rgb[..., [0, 1, 2, 0, 1]]))
 
 
+def test_two_channels_without_alpha_are_no_grey_picture(tmp_path, rgb):
+    buffer, planes = BytesIO(), np.moveaxis(rgb[..., :2], 2, 0)
+    tifffile.imwrite(buffer, planes, photometric="minisblack", planarconfig="separate")
+    with pytest.raises(PictureFault, match="has 2 channels of unknown colours; save it as RGB"):
+        picture(tmp_path, buffer.getvalue())
+
+
 @pytest.mark.parametrize("bits", [8, 12, 16])
 @pytest.mark.parametrize("by_tifffile", [False, True])
 def test_white_is_zero_is_turned_round_at_any_depth(tmp_path, rgb, bits, by_tifffile, monkeypatch):

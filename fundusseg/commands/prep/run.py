@@ -221,7 +221,9 @@ def sample_of(root: Path, entry: Entry, member: Membership, frame: FrameConfig) 
         given_fov = masks.read_field_of_view(root / entry.fov, shape, photograph)
     in_frame = framed(photograph.pixels, given_fov, frame)
     mask, mask2 = (
-        None if name is None else masks.read_vessels(root / name, shape, photograph.is_turned)
+        None
+        if name is None
+        else masks.read_vessels(root / name, shape, photograph.is_turned, photograph)
         for name in (entry.mask, entry.mask2)
     )
     return Sample(
