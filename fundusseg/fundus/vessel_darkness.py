@@ -11,8 +11,8 @@ LEAST_PX = 50  # of vessels; of fewer nothing can be said
 def darker_share(pixels: np.ndarray, vessels: np.ndarray) -> float | None:
     """How much of the vessels is darker than half of what is beside them, in green.
 
-    Of all masks of seven real data sets but two (0.71 and 0.79) it is 0.85 to 0.98; on another
-    photograph, or mirrored, 0.44 to 0.56, as by chance.
+    On the photographs of seven real data sets 0.71 to 0.98 of a mask is, of drawn ones of little
+    contrast 0.63 and more; of the mask of another photograph, or a mirrored one, 0.44 to 0.58.
 
     Args:
         pixels: uint8 (Y, X, 3).
