@@ -82,6 +82,9 @@ def test_pixel_sizes_are_one_for_all_or_a_table_and_must_be_possible(maps, tmp_p
     sizes.write_text("id\tpixel_um\nb\t40\n")
     run("measure", maps, out, "--pixel-um", sizes)
     assert rows(out)["b"]["pixel_um"] == "40" and rows(out)["a/soft"]["pixel_um"] == ""
+    assert "sizes.tsv: has no row for" in capsys.readouterr().err
+    sizes.write_text("id\tpixel_um\nb.png\t40\n")
+    assert run("measure", maps, out, "--pixel-um", sizes) == 1
     assert run("measure", maps, out, "--pixel-um", "0.06") == 3
     assert "0.009 mm" in rows(out)["b"]["reason"]
     capsys.readouterr()

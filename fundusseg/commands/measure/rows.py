@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fundusseg import ui
 from fundusseg.datasets.fov_folder import FovFolder
 from fundusseg.datasets.maps import MapFile, MapFolder
 from fundusseg.errors import FAULTS, InputError, UsageError, reason_of
@@ -48,12 +49,24 @@ class MapRows:
         self.ids = sorted(known, key=name_bytes)
         self._fovs = FovFolder(options.fov, self.ids) if options.fov else None
         self._pixels_um = _pixel_sizes(options.pixel_um)
+        if isinstance(self._pixels_um, dict):
+            self._tell_unsized(str(options.pixel_um), self._pixels_um)
         settings = {
             "columns": [*definitions.COLUMNS, *definitions.SEGMENT_COLUMNS],
             "min_confidence": options.min_confidence,
             "versions": package_versions(),
         }
         self.settings = config_hash(settings)[:_HASH_DIGITS]
+
+    def _tell_unsized(self, table: str, sizes: NameDict[float]) -> None:
+        """Warn of maps that the table of --pixel-um has no row for; InputError if it has none."""
+        unsized = [id for id in self.ids if id not in sizes]
+        if len(unsized) == len(self.ids):
+            problem = f"names none of the {len(unsized)} maps"
+            raise InputError(table, problem, f"their ids are like {escaped(unsized[0])}")
+        if unsized:
+            said = (table, len(unsized), escaped(unsized[0]))
+            ui.log.warning("%s: has no row for %d maps, the first is %s", *said)
 
     def is_made(self, table: RowTable, id: str) -> bool:
         """Whether a table has the rows of a map as they would be made now."""
