@@ -6,6 +6,7 @@ from pathlib import Path
 from fundusseg import ui
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError, UsageError
 from fundusseg.files import checksums, manifest, status
+from fundusseg.files.atomic import sweep
 from fundusseg.files.manifest import Part, merge_manifests, part_totals, read_manifest
 from fundusseg.files.row_table import merge_tables
 
@@ -26,6 +27,7 @@ def run_merge(out: Path) -> int:
     """
     if not out.is_dir():
         return _merged_table(out)
+    sweep(out)
     if (out / manifest.NAME).is_file() and not part_totals(out):
         counts = read_manifest(out / manifest.NAME)["counts"]
         ui.log.info("%s: is whole, and has no parts to merge", out)

@@ -1,6 +1,7 @@
 """merge: the parts of a job array become the whole, or it says which part is missing."""
 
 import json
+import os
 import shutil
 
 import pytest
@@ -180,3 +181,11 @@ def test_an_array_of_one_task_is_whole_already(tmp_path, capsys):
         write_manifest(tmp_path, "infer", {}, {}, counts={"photographs": 2, "failed": failed})
         assert run("merge", tmp_path) == code
         assert "is whole, and has no parts to merge" in capsys.readouterr().err
+
+
+def test_merge_sweeps_what_a_killed_one_left(parts):
+    dead = parts / ".tmp-host.1.00000000.json"
+    dead.touch()
+    os.utime(dead, (0, 0))
+    assert run("merge", parts) == 0
+    assert not dead.exists()
