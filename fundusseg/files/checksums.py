@@ -1,7 +1,9 @@
 """SHA-256 of files, and SHA256SUMS: every output of a command, as `sha256sum -c` reads it."""
 
 import hashlib
+import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -18,9 +20,11 @@ _ESCAPED = re.compile(rb"\\(.)")
 
 
 def sha256_of(path: Path | str) -> str:
-    """SHA-256 (64 hex digits) of a file's bytes; InputError if the file cannot be read."""
+    """SHA-256 (64 hex digits) of a regular file's bytes; InputError if it cannot be read."""
     digest = hashlib.sha256()
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would keep us waiting for ever
+            raise InputError(path, "is no regular file")
         with open(path, "rb", buffering=0) as file:
             while data := file.read(_HASHED_AT_ONCE_BYTES):
                 digest.update(data)

@@ -1,6 +1,7 @@
 """SHA-256 of files, large and small."""
 
 import hashlib
+import os
 
 import pytest
 
@@ -17,3 +18,8 @@ def test_it_is_that_of_all_bytes(tmp_path, size):
 
 def test_a_folder_is_one_line(tmp_path):
     assert_one_line(tmp_path, sha256_of)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert "is no regular file" in assert_one_line(tmp_path / "pipe", sha256_of)
