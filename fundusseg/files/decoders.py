@@ -35,7 +35,8 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
 
 # TIFF tags
-_KIND, _BITS_PER_SAMPLE, _PHOTOMETRIC, _DESCRIPTION, _ORIENTATION = 254, 258, 262, 270, 274
+_KIND, _ROWS, _BITS_PER_SAMPLE, _PHOTOMETRIC = 254, 257, 258, 262
+_DESCRIPTION, _ORIENTATION = 270, 274
 _TURNS = range(2, 9)  # of the orientations; 1 is upright
 _REDUCED_OR_MASK = 0b101  # bits of _KIND
 _WHITE_IS_ZERO = 0
@@ -246,6 +247,7 @@ def _pillow_page(data: bytes, number: int) -> tuple[np.ndarray, int]:
             values = _16_bit_colour(image, data, number)
             orientation = max(orientation, image.getexif().get(_ORIENTATION, 1))
         else:
+            _require_all_rows(image)
             image.load()
             if image.format in JPEG_FORMATS:
                 require_whole_jpeg(data[getattr(image, "offset", 0) :], image)
@@ -253,6 +255,17 @@ def _pillow_page(data: bytes, number: int) -> tuple[np.ndarray, int]:
             ImageOps.exif_transpose(image, in_place=True)
             values = _plain_values(image)
     return (_negative(values) if is_inverted else values), orientation
+
+
+def _require_all_rows(image: ImageFile.ImageFile) -> None:
+    """Raise PictureFault where a TIFF promises rows of which no strip or tile has a pixel.
+
+    Pillow would fill them with zeros: of a flipped bit in the height, gigabytes.
+    """
+    promised = getattr(image, "tag_v2", {}).get(_ROWS, 0)
+    rows = max((tile.extents[3] for tile in image.tile if tile.extents), default=promised)
+    if rows < promised:
+        raise PictureFault(f"is cut off ({rows} of its {promised} rows)", "fetch it again")
 
 
 @contextmanager
