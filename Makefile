@@ -28,7 +28,7 @@ READY := .venv/.ready
 LINTED := fundusseg tests $(wildcard bin/*.py) bin/cpu-seconds
 SHELL_SCRIPTS := $(filter-out %.mk %.py bin/cpu-seconds bin/__pycache__,$(wildcard bin/*)) .ci/run tests/slurm/cluster
 
-.PHONY: help all prep train infer score measure test test-slurm lint bench figures man picture clean FORCE
+.PHONY: help all prep train infer score measure test test-slurm faults lint bench figures man picture clean FORCE
 
 help: ## this list
 	@echo 'fundusseg: vessel maps from retinal photographs'
@@ -123,6 +123,9 @@ test: $(READY) ## the tests (FUNDUSSEG_DATA names a folder of real data sets, if
 
 test-slurm: $(READY) ## the job chain on a Slurm that runs here (root; FUNDUSSEG_SLURM=required installs it)
 	.venv/bin/python -m pytest -m slurm tests/slurm
+
+faults: $(READY) ## every fault at every write, and bad inputs (an hour); a table on stdout
+	.venv/bin/python -m tests.faults
 
 lint: $(READY) ## style, types and errors that can be seen without running
 	.venv/bin/ruff format --check $(LINTED)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.batch import require_whole_files, started
-from tests.faults import kill_points
+from tests.faults import points
 
 PATIENCE_S = 300
 
@@ -103,5 +103,5 @@ def _kill(run: Callable[[float], subprocess.Popen], out: Path, when: float) -> N
 
 
 def _started(words: tuple, out: Path, point: int) -> subprocess.Popen:
-    program = (sys.executable, kill_points.__file__, str(out), str(point))
+    program = (sys.executable, points.__file__, str(out), str(point))
     return started(*words, program=program)

@@ -157,9 +157,9 @@ WRITER = """
 import sys
 from pathlib import Path
 from fundusseg.files.atomic import append_line, write_bytes
-from tests.faults.kill_points import KillPoints
+from tests.faults.points import Points
 folder = Path(sys.argv[1])
-KillPoints(folder, int(sys.argv[2])).install()
+Points(folder, int(sys.argv[2])).install()
 write_bytes(folder / "first", bytes(1000))
 append_line(folder / "lines", "one")
 write_bytes(folder / "second", bytes(2000))
@@ -170,19 +170,19 @@ write_bytes(folder / "second", bytes(2000))
     ("point", "expected"),
     [
         (1, {}),
-        (2, {}),
-        (3, {"first": 1000}),
-        (4, {"first": 1000, "lines": 0}),
-        (5, {"first": 1000, "lines": 4}),
-        (6, {"first": 1000, "lines": 4}),
-        (8, {"first": 1000, "lines": 4, "second": 2000}),
-        (9, {"first": 1000, "lines": 4, "second": 2000}),
+        (3, {}),
+        (5, {}),
+        (6, {"first": 1000}),
+        (7, {"first": 1000, "lines": 2}),
+        (8, {"first": 1000, "lines": 4}),
+        (12, {"first": 1000, "lines": 4}),
+        (13, {"first": 1000, "lines": 4, "second": 2000}),
     ],
 )
 def test_killed_at_the_nth_point_no_half_file_stands(tmp_path, point, expected):
     writer = python(WRITER, tmp_path, point)
     writer.communicate()
-    assert writer.returncode == (-signal.SIGKILL if point <= 8 else 0)
+    assert writer.returncode == (-signal.SIGKILL if point <= 12 else 0)
     found = {p.name: p.stat().st_size for p in tmp_path.iterdir() if p.name[0] != "."}
     assert found == expected
     files.output_folder(tmp_path)
