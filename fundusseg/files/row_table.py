@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from fundusseg.errors import InputError
-from fundusseg.files.atomic import append_line, write_pieces
+from fundusseg.files.atomic import append_line, sweep, write_pieces
 from fundusseg.files.ledger import is_torn
 from fundusseg.files.manifest import Part, part_totals
 from fundusseg.files.names import escaped, name_bytes, unescaped
@@ -75,6 +75,7 @@ class RowTable:
     def conclude(self, ids: Iterable[str]) -> None:
         """Write the table: the rows of these ids, in this order. What is right stays."""
         ids = list(ids)
+        sweep(self.path.parent)
         with self._opened() as files:
             if self.path in self._read and not self._work.exists() and [*self._places] == ids:
                 return
@@ -160,6 +161,7 @@ def merge_tables(path: Path) -> tuple[int, int]:
     Raises:
         InputError: if there are no parts, one is missing, or they do not fit together.
     """
+    sweep(path.parent)
     totals = part_totals(path.parent, path.name)
     if not totals and path.is_file() and not any(table_faults(path)):
         return count_rows(path)

@@ -1,5 +1,7 @@
 """A table that a killed command goes on with, and that parts are joined to."""
 
+import os
+
 import pytest
 
 from fundusseg.errors import InputError
@@ -94,3 +96,13 @@ def test_parts_that_do_not_fit_are_refused(tmp_path, ids, settings, said):
     with pytest.raises(InputError, match=said):
         merge_tables(tmp_path / "t.csv")
     assert not (tmp_path / "t.csv").exists()
+
+
+def test_what_a_killed_one_left_is_swept(tmp_path):
+    dead = tmp_path / ".tmp-host.1.00000000.csv"
+    dead.touch()
+    os.utime(dead, (0, 0))
+    table = RowTable(tmp_path / "out.csv", ("id", "n"))
+    table.append("a", [["1"]], "s", "m")
+    table.conclude(["a"])
+    assert not dead.exists()
