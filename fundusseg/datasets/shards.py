@@ -94,6 +94,9 @@ class ShardFolder:
             refs.append(self._npz_ref(path))
         if h5_paths:
             self._require_all(h5_paths)
+            for path in sorted({*root.glob("[!.]*.h5")} - {*h5_paths}):
+                problem = "lies beside shards, and is not named as one"
+                raise InputError(path, problem, "move it into a folder of its own")
         self.refs = sorted(refs, key=lambda ref: name_bytes(ref.id))
         self._require_single()
         parts = self._parts(are_npz=bool(npz_paths))

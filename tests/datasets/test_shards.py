@@ -256,6 +256,13 @@ def test_shards_of_other_settings_are_refused(tmp_path, format):
         ShardFolder(tmp_path)
 
 
+def test_a_shard_of_another_name_is_not_passed_over(tmp_path):
+    write(tmp_path, "h5")
+    (tmp_path / "more.h5").write_bytes((tmp_path / shard_name(0, 1)).read_bytes())
+    with pytest.raises(InputError, match="more.h5: lies beside shards, and is not named as one"):
+        ShardFolder(tmp_path)
+
+
 def test_a_missing_shard_is_named(tmp_path):
     for shard in (0, 2):
         write_shard(tmp_path / shard_name(shard, 3), header(3), shard, SAMPLES[:1])
