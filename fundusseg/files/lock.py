@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fundusseg.errors import InputError
-from fundusseg.files.atomic import unwritable
+from fundusseg.files.atomic import sweep, unwritable
 from fundusseg.files.manifest import STATE_FOLDER
 
 _LONGEST_BYTES = 1000
@@ -68,10 +68,11 @@ def in_use(folder: Path) -> bool:
 
 @contextmanager
 def _opened(folder: Path, name: str) -> Iterator[int]:
-    """The descriptor of a file that is locked; it is made if need be."""
+    """The descriptor of a file that is locked; made if need be, and what dead ones left swept."""
     path = folder / STATE_FOLDER / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
         descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
     except OSError as error:
         raise unwritable(path, error) from error

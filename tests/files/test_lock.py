@@ -95,3 +95,12 @@ def test_a_file_system_without_locks_lets_all_share(tmp_path, monkeypatch):
     monkeypatch.setattr(lock.fcntl, "flock", refuse)
     with shared(tmp_path, "A"), shared(tmp_path, "B"):
         pass
+
+
+def test_what_a_killed_one_left_beside_the_lock_is_swept(tmp_path):
+    dead = tmp_path / STATE_FOLDER / ".tmp-host.1.00000000.json"
+    dead.parent.mkdir()
+    dead.touch()
+    os.utime(dead, (0, 0))
+    with shared(tmp_path, "settings"):
+        assert not dead.exists()
