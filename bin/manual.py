@@ -22,13 +22,13 @@ END = "<!-- end -->"
 
 def files() -> dict[str, str]:
     """What stands in each file that is made from the code, by its path below `ROOT`."""
-    pages = {f"man/fundusseg-{name}.1": _page(name) for name in COMMANDS}
+    pages = {f"docs/man/fundusseg-{name}.1": _page(name) for name in COMMANDS}
     reference = (ROOT / REFERENCE).read_text()
     for name in COMMANDS:
         before, mark, rest = reference.partition(f"<!-- options of {name} -->\n")
         if mark:
             reference = before + mark + _options(name) + rest[rest.index(END) :]
-    return {"man/fundusseg.1": _overview(), **pages, REFERENCE: reference}
+    return {"docs/man/fundusseg.1": _overview(), **pages, REFERENCE: reference}
 
 
 def _panels(name: str) -> dict[str, list[tuple[str, str]]]:

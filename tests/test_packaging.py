@@ -47,7 +47,7 @@ def test_scripts_tests_and_the_other_models_are_not_packed(tmp_path):
     assert "fundusseg/cli.py" in packed
     assert "fundusseg/weights/default/generator.weights.h5" in packed
     beside = {name for name in packed if not name.startswith("fundusseg/")}
-    pages = {f"man/{path.name}" for path in (ROOT / "man").iterdir()}
+    pages = {f"docs/man/{path.name}" for path in (ROOT / "docs/man").iterdir()}
     assert pages <= beside <= pages | {"LICENSE", "README.md", "pyproject.toml", "setup.cfg"}
     weights = {name.split("/")[2] for name in packed if name.startswith("fundusseg/weights/")}
     assert weights == {"default"}

@@ -16,7 +16,7 @@ def test_what_is_made_from_the_code_is_as_it_would_be_made_now(path):
 @pytest.mark.parametrize("name", manual.COMMANDS)
 def test_every_option_stands_in_manual_page_and_reference(name):
     page, reference = (
-        manual.files()[path] for path in (f"man/fundusseg-{name}.1", manual.REFERENCE)
+        manual.files()[path] for path in (f"docs/man/fundusseg-{name}.1", manual.REFERENCE)
     )
     section = reference.partition(f"\n## {name} ")[2].partition("\n## ")[0]
     shared = reference.partition("\n## prep ")[0]
