@@ -91,7 +91,6 @@ def start_logging(quiet: bool, verbose: bool, log_file: Path | None) -> None:
     for handler in list(log.handlers):
         log.removeHandler(handler)
         handler.close()
-    log.filters = [_Once()]
     log.setLevel(logging.DEBUG)
     log.propagate = False
     screen = _Screen()
@@ -100,6 +99,8 @@ def start_logging(quiet: bool, verbose: bool, log_file: Path | None) -> None:
     log.addHandler(screen)
     if log_file is not None:
         log.addHandler(_LogFile(log_file))
+    for handler in log.handlers:
+        handler.addFilter(_Once())
 
 
 def is_verbose() -> bool:

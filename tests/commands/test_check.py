@@ -134,7 +134,7 @@ def test_the_map_of_a_photograph_that_is_gone_is_a_line(
     run("infer", photographs, maps, "--model", tiny_model)
     (line,) = faults(capsys, maps)
     assert line.startswith(f"{maps / 'b/c.png'}: is the map of a photograph that is gone; ")
-    assert run("infer", photographs, maps, "--model", tiny_model, "--prune") == 3
+    assert run("infer", photographs, maps, "--model", tiny_model, "--prune") == 0
     assert faults(capsys, maps) == []
 
 
