@@ -46,8 +46,13 @@ class Source:
         return f"{self.before}{self.id}{self.suffix}" if self.ref is None else str(self.ref.path)
 
     @property
+    def label(self) -> str:
+        """What messages call it: its file, and of a shard the sample too."""
+        return self.file if self.ref is None else f"{self.file}: {self.id}"
+
+    @property
     def path(self) -> Path:
-        """The same as a path."""
+        """The file as a path."""
         return Path(self.file)
 
 

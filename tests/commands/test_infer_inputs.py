@@ -221,11 +221,12 @@ def test_shards_are_verified_without_being_done_anew(infer, prepared, tmp_path, 
     assert capsys.readouterr().err.count("5 photographs, 5 of them finished before") == 2
 
 
-def test_a_damaged_sample_costs_only_itself(infer, prepared, tmp_path):
-    """Exit 3 where one sample of the shards is damaged."""
+def test_a_damaged_sample_costs_only_itself(infer, prepared, tmp_path, capsys):
+    """Exit 3 where one sample of the shards is damaged; the message names shard and sample."""
     path = prepared("--format", "npz") / "Image_02L.npz"
     flip_byte(path, path.stat().st_size // 2)
     assert infer(path.parent) == 3
+    assert f"fundusseg: {path}: Image_02L: " in capsys.readouterr().err
     rows = read_status(tmp_path / "maps" / "status.tsv")
     assert [row.id for row in rows if row.status == "failed"] == ["Image_02L"]
 

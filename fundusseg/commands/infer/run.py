@@ -217,15 +217,15 @@ class _Road:
         return Written(source, record, doubt)
 
     def _note(self, result: Failure | Written) -> None:
-        id, file = result.source.id, escaped(result.source.file)
+        id, label = result.source.id, escaped(result.source.label)
         if isinstance(result, Failure):
             how = (result.is_unavailable, result.hashes, result.stamps)
             self.folder.fail(id, result.reason, *how)
-            ui.log.warning("%s: %s", file, result.reason)
+            ui.log.warning("%s: %s", label, result.reason)
             return
         self.folder.finish(id, result.record)
         if result.doubt:
-            ui.log.warning("%s: %s", file, result.doubt)
+            ui.log.warning("%s: %s", label, result.doubt)
 
 
 def _row(item: Input, drawn: Segmentation, doubt: str) -> StatusRow:
