@@ -75,7 +75,7 @@ def test_the_image_gets_all_that_installing_needs():
     setup.read(ROOT / "setup.cfg")
     metadata = setup["metadata"]
     needed = {metadata["license_files"], metadata["long_description"].removeprefix("file: ")}
-    assert needed | {"setup.cfg", "pyproject.toml", "fundusseg", "man"} == set(files)
+    assert needed | {"setup.cfg", "pyproject.toml", "fundusseg", "docs/man"} == set(files)
 
 
 def test_the_scripts_of_the_image_are_shell():
