@@ -8,6 +8,7 @@ from fundusseg.errors import InputError
 from fundusseg.files.atomic import write_json
 from fundusseg.files.manifest import STATE_FOLDER, Part, parts_of
 from fundusseg.files.text import read_json
+from fundusseg.serial import from_dict
 
 NAME = "run.json"
 WRITE_EVERY_S = 5
@@ -79,16 +80,24 @@ def read_runs(out: Path) -> dict[Part, Run]:
     """The runs of all parts that have begun, in their order; of several arrays, of the last one.
 
     Raises:
-        InputError: if there are none.
+        InputError, FundussegError: if there are none, or a file is damaged.
     """
     folder = out / STATE_FOLDER
     names = parts_of(folder, NAME) if folder.is_dir() else {}
     if (folder / NAME).is_file():
         names[folder / NAME] = Part()
-    runs = {part: Run(**read_json(path)) for path, part in names.items()}
+    runs = {part: _read(path) for path, part in names.items()}
     if not runs:
         problem = "holds no run of infer, which would tell how far it is"
         raise InputError(out, problem, "give the output folder of infer")
     last = max(runs, key=lambda part: runs[part].last_s)
     parts = sorted((part for part in runs if part.total == last.total), key=lambda p: p.number)
     return {part: runs[part] for part in parts}
+
+
+def _read(path: Path) -> Run:
+    try:
+        return from_dict(Run, read_json(path), str(path))
+    except TypeError as error:  # a key is missing
+        remedy = "the next run of infer writes it anew"
+        raise InputError(path, f"is damaged ({error})", remedy) from error

@@ -138,6 +138,16 @@ def test_status_of_what_infer_did_not_write_is_refused(tmp_path, capsys):
     assert "holds no run of infer" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("text", ['{"asked": 3, "more": 1}', "{}", "[]", "x", '{"asked": "a"}'])
+def test_status_of_a_damaged_note_is_one_line(tmp_path, capsys, text):
+    path = tmp_path / ".fundusseg/run.json"
+    path.parent.mkdir()
+    path.write_text(text)
+    assert run("status", tmp_path) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(path) in line
+
+
 def test_the_names_of_a_list_are_taken_below_a_folder(
     tiny_model, photographs, tmp_path, monkeypatch
 ):
