@@ -2,17 +2,16 @@
 
 A field of these dataclasses is an option: its type, its default, and, by `option`, its name, its
 range, its help and the panel of the help that it stands in. An option that several commands
-take is inherited, or made by one function where default or panel differ. `cli` makes the command
-line of it, so nothing here knows how words are parsed.
+take is inherited, or made by one function where default or panel differ. `command_line` makes the
+command line of it, so nothing here knows how words are parsed.
 """
 
-import dataclasses
-import typing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from fundusseg.config import DEFAULT_MODEL, DEFAULT_PRESET, LARGEST_SEED
+from fundusseg.option_fields import option
 
 Preset = Literal["native", "pix2pix"]
 DrawnLayout = Literal["fives", "drive", "chase", "stare", "hrf", "les-av", "pairs"]
@@ -29,71 +28,6 @@ PANELS = (
     *(INPUT, OUTPUT, MODEL, TRAINING, SCORING, MEASURING, DRAWING),
     *(PARTS, FINISHED, SPEED, MESSAGES),
 )
-_METAVARS = {int: "N", Path: "FILE"}
-
-
-@dataclass(frozen=True)
-class Field:
-    """A field of an options dataclass, and the option of the command line that it is.
-
-    name, type, default: of the field. sentence: its help. panel: one of `PANELS`. spelling: the
-    option where it is not spelt as the field. metavar: what stands for the value in help, where
-    neither its type nor its choices tell. minimum, maximum: of a number. is_read: the value is a
-    path that must exist.
-    """
-
-    name: str
-    type: Any
-    default: Any
-    sentence: str
-    panel: str
-    spelling: str = ""
-    metavar: str = ""
-    minimum: float | None = None
-    maximum: float | None = None
-    is_read: bool = False
-
-    @property
-    def word(self) -> str:
-        """The option, with its dashes."""
-        return self.spelling or f"--{self.name.replace('_', '-')}"
-
-    @property
-    def choices(self) -> tuple[str, ...]:
-        """The words that the value is one of; empty if it is free."""
-        return typing.get_args(self.type) if typing.get_origin(self.type) is Literal else ()
-
-    @property
-    def syntax(self) -> str:
-        """The option as help shows it: `--jobs N`, `--format h5|npz`, `--force`."""
-        kinds = typing.get_args(self.type) or (self.type,)
-        metavar = self.metavar or "".join(_METAVARS.get(kind, "") for kind in kinds)
-        value = "|".join(self.choices) or metavar
-        return f"{self.word} {value}".rstrip()
-
-    @property
-    def help(self) -> str:
-        """The help with range and default behind it."""
-        low, high, notes = self.minimum, self.maximum, []
-        if low is not None:
-            notes.append(f"at least {low}" if high is None else f"{low} to {high}")
-        if self.default is not None and self.default is not False:
-            notes.append(f"default: {self.default}")
-        return self.sentence + (f" [{'; '.join(notes)}]" if notes else "")
-
-
-def option(default: Any, sentence: str, panel: str, **more: Any) -> Any:
-    """A dataclass field that is an option; `more` is the rest of `Field`."""
-    return field(default=default, metadata={"sentence": sentence, "panel": panel, **more})
-
-
-def fields_of(kind: type) -> list[Field]:
-    """The options that a dataclass declares, with those that it inherits."""
-    types = typing.get_type_hints(kind)
-    return [
-        Field(each.name, types[each.name], each.default, **each.metadata)
-        for each in dataclasses.fields(kind)
-    ]
 
 
 def _seed(default: int | None, panel: str) -> Any:

@@ -216,7 +216,7 @@ def test_closed_streams_cost_nothing(tmp_path, closed):
 
 
 def test_closed_streams_stay_taken():
-    script = "import os; from fundusseg import cli; cli._replace_closed_streams(); os.dup(2)"
+    script = "import os; from fundusseg import streams; streams.replace_closed(); os.dup(2)"
     command = f"\"$1\" -c '{script}' <&- 2>&-"
     assert subprocess.run(["sh", "-c", command, "sh", sys.executable]).returncode == 0
 

@@ -14,8 +14,10 @@ BOTTOM = {
     "presets",
     "serial",
     "options",
+    "option_fields",
     "errors",
     "ui",
+    "streams",
     "stop",
     "parallel",
     "processor",
@@ -23,7 +25,8 @@ BOTTOM = {
 
 # What each room may import of the others; the bottom may be imported by all.
 ALLOWED = {
-    "cli": {"commands", "files", "fundus", "morphometry"},
+    "cli": {"command_line", "commands", "morphometry"},
+    "command_line": set(),
     "commands": {
         "commands",
         "evaluation",
@@ -53,7 +56,7 @@ ALLOWED = {
 }
 # Packages that only some rooms may import.
 ROOM_OF = {
-    "typer": {"cli"},
+    "typer": {"command_line"},
     "rich": {"ui"},
     "tensorflow": {"nets", "distributed"},
     "keras": {"nets", "distributed"},

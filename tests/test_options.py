@@ -9,7 +9,7 @@ from typing import get_args
 import pytest
 import typer
 
-from fundusseg import cli, options
+from fundusseg import cli, option_fields, options
 from fundusseg.datasets.layouts import LAYOUT_NAMES
 from fundusseg.datasets.splits import SPLITS
 
@@ -28,10 +28,10 @@ KINDS = {
 COMMANDS = typer.main.get_command(cli.app).commands
 
 
-def fields(kind: type | None) -> list[options.Field]:
+def fields(kind: type | None) -> list[option_fields.Field]:
     """The options of a command: its own, and those of the messages."""
-    own = options.fields_of(kind) if kind else []
-    return [*own, *options.fields_of(options.MessageOptions)]
+    own = option_fields.fields_of(kind) if kind else []
+    return [*own, *option_fields.fields_of(options.MessageOptions)]
 
 
 FIELDS = [(command, found) for command, kind in KINDS.items() for found in fields(kind)]
@@ -110,7 +110,7 @@ def test_every_option_has_a_panel_a_name_and_a_value_to_show(command, found):
     ],
 )
 def test_help_shows_range_default_and_choices(found, syntax, help):
-    by_name = {field.name: field for field in options.fields_of(options.InferOptions)}
+    by_name = {field.name: field for field in option_fields.fields_of(options.InferOptions)}
     assert by_name[found].syntax == syntax
     assert help in by_name[found].help
     assert ("[" in by_name[found].help) == (found != "force")
@@ -134,7 +134,7 @@ def test_layouts_are_those_that_are_read():
 def test_split_has_one_vocabulary():
     words = ["auto", *SPLITS, "all"]
     for kind in (found for found in KINDS.values() if found):
-        for found in options.fields_of(kind):
+        for found in option_fields.fields_of(kind):
             if found.word == "--split":
                 assert list(found.choices) == [word for word in words if word in found.choices]
 
