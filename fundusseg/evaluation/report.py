@@ -1,7 +1,7 @@
 """What score prints and writes: the table or JSON, and the folder of a report."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from fundusseg.evaluation.cache import begin_report, require_own_files
@@ -35,12 +35,14 @@ from fundusseg.files.checksums import sha256_of
 from fundusseg.files.manifest import NAME, begin_anew, write_manifest
 from fundusseg.files.status import escaped
 from fundusseg.report import markdown
+from fundusseg.report.mailed_page import mailed_page
 
 FORMAT = "fundusseg-score"
 VERSION = 2
 
-METRICS, SUMMARY, TABLE, REPORT = "metrics.tsv", "summary.json", "table.md", "report.md"
-TEXTS = (METRICS, SUMMARY, TABLE, REPORT)
+METRICS, SUMMARY, TABLE = "metrics.tsv", "summary.json", "table.md"
+REPORT, PAGE = "report.md", "report.html"
+TEXTS = (METRICS, SUMMARY, TABLE, REPORT, PAGE)
 PRINTED = {False: TABLE, True: SUMMARY}  # the file that holds what goes to stdout, by --json
 
 
@@ -99,12 +101,24 @@ class Report:
 
     def markdown(self, pictures: Iterable[ReportImage]) -> str:
         """The report; the tables of all systems are its last block."""
+        return markdown.document(self._title(), self._sections(pictures))
+
+    def page(self, pictures: Sequence[ReportImage]) -> str:
+        """The same as a page of HTML by itself, the tables of all systems first."""
+        *others, figures = self._sections(pictures)
+        text = markdown.document(self._title(), (figures, *others))
+        return mailed_page(text, {picture.name: picture.png for picture in pictures})
+
+    def _title(self) -> str:
         labels = ", ".join(escaped(pairing.label) for pairing in self.evaluation.pairings)
-        truth = escaped(self.evaluation.truth.root.resolve().name)
+        return f"{labels} against {escaped(self.evaluation.truth.root.resolve().name)}"
+
+    def _sections(self, pictures: Iterable[ReportImage]) -> Sequence[tuple[str, str]]:
+        """Headings and what stands under each."""
         statements = (f"**{topic}**: {said}" for topic, said in self.protocol.items())
         shown = "\n".join(markdown.picture(picture.name, picture.title) for picture in pictures)
         all_figures = markdown.table(TABLE_HEADER, map(table_cells, self.rows), text_columns=2)
-        sections = (
+        return (
             ("Protocol", markdown.bullets(statements)),
             ("Plots and images", shown),
             ("Strata", self._strata_table()),
@@ -113,7 +127,6 @@ class Report:
             ("All figures", all_figures),
             ("Figures", self.table()),
         )
-        return markdown.document(f"{labels} against {truth}", sections)
 
     @staticmethod
     def _systems_table(rows: Iterable[SystemRow]) -> str:
@@ -171,6 +184,7 @@ def write_report(report: Report, out: Path) -> dict[str, str]:
         SUMMARY: report.json(),
         TABLE: report.table(),
         REPORT: report.markdown(pictures),
+        PAGE: report.page(pictures),
     }
     for name, text in texts.items():
         write_text(out / name, text)

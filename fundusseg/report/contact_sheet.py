@@ -9,7 +9,7 @@ MARK = "<!doctype html><!-- fundusseg contact sheet -->"
 
 _STYLE = """
 :root { color-scheme: light dark }
-body { font: 15px/1.4 system-ui, sans-serif; margin: 1rem }
+body { font: 15px/1.4 system-ui, sans-serif; margin: 1rem; overflow-wrap: anywhere }
 header { padding: .25rem 0; background: Canvas }
 @media (min-width: 800px) { header { position: sticky; top: 0 } }
 h1 { font-size: 1.2rem; margin: 0 0 .5rem }
@@ -18,7 +18,7 @@ label { display: inline-block; margin: 0 .75rem .25rem 0 }
 input, select { font: inherit }
 main { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 330px), 1fr)) }
 main { gap: .75rem }
-figure { margin: 0; padding: .4rem; border: 1px solid GrayText; overflow-wrap: anywhere }
+figure { margin: 0; padding: .4rem; border: 1px solid GrayText }
 figure:focus { outline: 3px solid Highlight }
 figure.failed { border: 3px dashed #d55e00 }
 div { display: flex; gap: .25rem; align-items: flex-start }

@@ -44,6 +44,7 @@ def test_a_report_made_twice_is_the_same_bytes(capsys, root, maps, tmp_path):
         "metrics.tsv",
         "precision-recall.png",
         "reliability.png",
+        "report.html",
         "report.md",
         "roc.png",
         "summary.json",
@@ -62,6 +63,10 @@ def test_the_report_begins_with_the_protocol_and_ends_in_the_table(capsys, root,
     assert headings[-2:] == ["## All figures", "## Figures"]
     for name in ("roc.png", "dice.png", "gallery-worst.png"):
         assert f"]({name})" in text
+    page = (tmp_path / "r/report.html").read_text()
+    sections = re.findall("<h2.*?>(.*?)</h2>", page)
+    assert sections == ["Figures", *(title[3:] for title in headings[1:-1])]
+    assert page.count("<img ") == text.count("![")
 
 
 def test_the_counts_of_metrics_tsv_give_its_figures_back(capsys, root, maps, tmp_path):
