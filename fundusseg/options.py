@@ -302,7 +302,12 @@ class ScoreOptions(WorkOptions):
     groups: Path | None = option(
         None, "TSV file with the column id, and others to group the images by.", INPUT, is_read=True
     )
-    out: Path | None = option(None, "Folder for tables, report and plots.", OUTPUT, metavar="DIR")
+    out: Path | None = option(
+        None,
+        "Folder for tables, plots and the report, which is also one page of HTML to mail.",
+        OUTPUT,
+        metavar="DIR",
+    )
     json: bool = _json()
     threshold: float | None = _threshold(SCORING)
     whole_frame: bool = option(False, "Score what lies outside the field of view too.", SCORING)
@@ -325,7 +330,8 @@ class MeasureOptions(PartOptions):
     fov: Path | None = _fov()
     pixel_um: str | None = option(
         None,
-        "Side of a pixel in micrometres, or a TSV file with the columns id and pixel_um.",
+        "Side of a pixel in micrometres, or a TSV file with the columns id and pixel_um; without "
+        "it, what DICOM files say.",
         INPUT,
         metavar="UM|FILE",
     )

@@ -63,6 +63,7 @@ ROOM_OF = {
     "h5py": {"files", "datasets", "commands"},
     "tifffile": {"files"},
     "PIL": {"files"},
+    "pydicom": {"files"},
     "matplotlib": {"report"},
     "skimage": {"fundus", "metrics", "morphometry"},
 }

@@ -16,10 +16,11 @@ NEEDED = [
     requirements.Requirement(line)
     for text in (
         CONFIG["options"]["install_requires"],
+        CONFIG["options.extras_require"]["dicom"],
         CONFIG["options.extras_require"]["test"],
     )
     for line in text.split("\n")
-    if line
+    if line and not line.startswith("fundusseg[")
 ]
 
 

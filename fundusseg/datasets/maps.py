@@ -123,6 +123,19 @@ class MapFolder:
             problem = f"has a field of view of {id} that is none"
             raise InputError(self.root / STATUS, problem, "run infer again") from error
 
+    def pixel_um(self, id: str) -> float | None:
+        """The side of a map's pixel, as status.tsv tells; None if it does not.
+
+        Raises:
+            InputError: if the cell of it is no number.
+        """
+        row = self.row(id)
+        try:
+            return float(row.pixel_um) if row is not None and row.pixel_um else None
+        except ValueError as error:
+            problem = f"has a pixel_um of {id} that is no number"
+            raise InputError(self.root / STATUS, problem, "run infer again") from error
+
     def read(self, file: MapFile, threshold: float | None = None) -> VesselMap:
         """Read a map and its probabilities.
 

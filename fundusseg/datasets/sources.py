@@ -151,7 +151,8 @@ def _refuse_empty(given: str, found: Sources, out: Path) -> NoReturn:
     if finished and given != "-":
         problem = f"is empty, and {out} holds {len(finished)} maps of photographs that were there"
         raise InputError(given, problem, "is it mounted? For an inbox, give --allow-empty")
-    raise InputError(given, "holds no photograph", "give PNG, JPEG, TIFF, GIF, PPM, BMP or WebP")
+    read = "PNG, JPEG, TIFF, GIF, PPM, BMP, WebP or DICOM"
+    raise InputError(given, "holds no photograph", f"give {read}")
 
 
 def _walked(root: Path, out: Path, below: Walk, layout: str, keep_suffix: bool) -> Sources:

@@ -20,7 +20,8 @@ import numpy as np
 import tifffile
 from PIL import Image, ImageFile, ImageOps
 
-from fundusseg.errors import InputError, PictureFault
+from fundusseg.errors import InputError, PictureFault, UnavailableError
+from fundusseg.files.dicom import dicom_picture, is_dicom
 from fundusseg.files.wholeness import require_whole_jpeg, require_whole_png
 
 MOST_OVERSHOT = 2.0  # what a resampling may make of 1
@@ -57,6 +58,7 @@ class Picture:
     values: (Y, X, 1 or 3), grey or RGB in the depth of the file: bool, integer or floating point.
     More is brighter. What alpha hides is 0. alpha: uint8 (Y, X); None if it hides nothing, or all.
     is_turned: by an orientation in the file. is_jpeg: values next to each other may mean the same.
+    pixel_um: the side of a pixel on the retina, where the file says it.
     """
 
     path: Path
@@ -64,6 +66,7 @@ class Picture:
     alpha: np.ndarray | None
     is_turned: bool
     is_jpeg: bool
+    pixel_um: float | None = None
 
     def scaled_to_8_bit(self) -> np.ndarray:
         """The values as uint8 (Y, X, 1 or 3).
@@ -131,13 +134,16 @@ def decoded(data: bytes, path: Path) -> Picture:
     Raises:
         InputError: if it is damaged, or no image.
         PictureFault: if it is a JPEG or PNG that is not whole, or holds several pictures.
+        UnavailableError: if it is a DICOM file, and nothing is installed that reads it.
         MemoryError: if there is not enough.
     """
     try:
+        if is_dicom(data):
+            return _of_dicom(data, path)
         if path.suffix.lower() == ".gz":
             data = gzip.decompress(data)
         return _decoded(data, path)
-    except (MemoryError, PictureFault):
+    except (MemoryError, PictureFault, UnavailableError):
         raise
     # Decoders raise whatever they like on a damaged file: it must cost this image only.
     except Exception as error:
@@ -181,6 +187,12 @@ def _decoded(data: bytes, path: Path) -> Picture:
     return Picture(
         path, np.ascontiguousarray(values), alpha, orientation in _TURNS, format in JPEG_FORMATS
     )
+
+
+def _of_dicom(data: bytes, path: Path) -> Picture:
+    found = dicom_picture(data, path)
+    values = np.atleast_3d(found.values)
+    return Picture(path, values, None, False, found.is_jpeg, found.pixel_um)
 
 
 def _one_picture(pages: list[Page], description: str) -> list[Page]:

@@ -16,7 +16,9 @@ from fundusseg.errors import InputError, UnavailableError, blamed_on
 from fundusseg.files.decoders import decoded
 from fundusseg.files.wholeness import require_no_hole
 
-SUFFIXES = tuple(".png .jpg .jpeg .jpe .jfif .tif .tiff .gif .ppm .ppm.gz .pgm .bmp .webp".split())
+SUFFIXES = tuple(
+    ".png .jpg .jpeg .jpe .jfif .tif .tiff .gif .ppm .ppm.gz .pgm .bmp .webp .dcm .dicom".split()
+)
 SMALLEST_SIDE_PX = 32
 LEAST_SHOWN = 0.15  # of a picture with alpha; less are its vessels
 LEAST_CONTRAST = 8  # grey levels of 255 between the darkest and the brightest pixel
@@ -32,12 +34,14 @@ _SUFFIX = re.compile(f"(?:{'|'.join(map(re.escape, SUFFIXES))})\\Z", re.ASCII | 
 class Photograph:
     """pixels: uint8 (Y, X, 3) sRGB, upright. sha256: of the file's bytes.
 
-    is_turned: an orientation in the file (EXIF) has turned the pixels.
+    is_turned: an orientation in the file (EXIF) has turned the pixels. pixel_um: the side of a
+    pixel on the retina; None where the file, other than of DICOM, does not say.
     """
 
     pixels: np.ndarray
     sha256: str
     is_turned: bool = False
+    pixel_um: float | None = None
 
 
 def image_suffix(name: str) -> str:
@@ -76,7 +80,8 @@ def read_photograph(path: Path) -> Photograph:
         require_no_hole(data, pixels, picture.values.itemsize * 8)
         if channels == 1:
             pixels = np.repeat(pixels, 3, axis=2)
-        return Photograph(pixels, hashlib.sha256(data).hexdigest(), picture.is_turned)
+        sha256 = hashlib.sha256(data).hexdigest()
+        return Photograph(pixels, sha256, picture.is_turned, picture.pixel_um)
 
 
 def _require_no_mask(path: Path, pixels: np.ndarray) -> None:

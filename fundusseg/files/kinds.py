@@ -20,7 +20,7 @@ _ARCHIVES = (
 # Pictures of formats that are not read. Not here: .pdf, and others that hold more than pictures.
 _PICTURE_SUFFIXES = tuple(
     ".jp2 .j2k .jpx .jpf .jxl .jxr .wdp .hdp .jls .heic .heif .hif .avif .psd .xcf .tga .pcx .exr"
-    " .bigtiff .btf .svs .ndpi .czi .mpo .pbm .pnm .apng .ico .icns .fits .dcm .dicom .ima .nii"
+    " .bigtiff .btf .svs .ndpi .czi .mpo .pbm .pnm .apng .ico .icns .fits .ima .nii"
     " .nii.gz .nrrd .mha .e2e .fda .fds .dng .raw .cr2 .cr3 .crw .nef .nrw .arw .orf .rw2 .raf .pef"
     " .srw .x3f".split()
 )

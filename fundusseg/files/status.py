@@ -32,6 +32,7 @@ class StatusRow:
     sharpness_ratio: str = ""
     evenness_ratio: str = ""
     dark_edge_ratio: str = ""
+    pixel_um: str = ""
 
 
 COLUMNS = tuple(column.name for column in fields(StatusRow))

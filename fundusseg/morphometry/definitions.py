@@ -285,7 +285,7 @@ OF_THE_MAP = {
     "fov_source": "Where it is known from: --fov, status.tsv, or none (the whole frame).",
     "resolution": f"low below a diameter of {LOW_PX:g} px: thin vessels are a pixel or two wide, "
     "and what goes by width or branch points is not to be compared with finer maps.",
-    "pixel_um": "Side of a pixel in micrometres (--pixel-um).",
+    "pixel_um": "Side of a pixel in micrometres (--pixel-um, else what a DICOM file says).",
     "expected_dice": "The Dice that infer's calibrated probabilities promise.",
     "mean_entropy_bits": "Mean entropy of infer's calibrated probabilities inside the field of "
     "view, of one pixel in eight: 0 sure, 1 undecided.",

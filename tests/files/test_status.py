@@ -97,7 +97,8 @@ def test_lines_of_several_tables_sort_to_the_table_of_all(tmp_path):
 def test_columns_are_those_of_the_contract():
     assert " ".join(COLUMNS) == (
         "id status reason source_sha256 width_px height_px fov_y_px fov_x_px fov_diameter_px "
-        "fov_method expected_dice mean_entropy_bits sharpness_ratio evenness_ratio dark_edge_ratio"
+        "fov_method expected_dice mean_entropy_bits sharpness_ratio evenness_ratio dark_edge_ratio "
+        "pixel_um"
     )
 
 
@@ -121,7 +122,7 @@ def test_a_table_of_before_is_read_with_empty_cells(tmp_path):
         (lambda data: b"", "is no status table, or cut off"),
         (lambda data: data[:-3], "is no status table, or cut off"),
         (lambda data: data.replace(b"reason", b"cause"), "is no status table"),
-        (lambda data: data.replace(b"ok\t", b"ok"), "line 2 has 14 cells, not 15"),
+        (lambda data: data.replace(b"ok\t", b"ok"), "line 2 has 15 cells, not 16"),
         (lambda data: data.replace(b"x.y", b"\xff"), "cannot be read"),
     ],
 )

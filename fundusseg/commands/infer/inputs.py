@@ -34,7 +34,7 @@ class Input:
 
     pixels: the photograph itself, uint8 (Y, X, 3); None where no overlay is drawn, so as not to
     hold it for nothing. stamps, hashes: of its files; stamps were taken before they were read.
-    is_blank: it shows nothing.
+    is_blank: it shows nothing. pixel_um: the side of a pixel, where the photograph's file says it.
     """
 
     source: Source
@@ -44,6 +44,7 @@ class Input:
     stamps: list[list[int]]
     hashes: list[str]
     is_blank: bool
+    pixel_um: float | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,8 @@ class InputFiles:
         pixels = photograph.pixels if keep_pixels else None
         is_blank = not frame.fov.any() and images.is_blank(photograph.pixels)
         hashes = self.hashes(source, photograph.sha256)
-        return Input(source, frame, photograph.sha256, pixels, stamps, hashes, is_blank)
+        about = (stamps, hashes, is_blank, photograph.pixel_um)
+        return Input(source, frame, photograph.sha256, pixels, *about)
 
 
 def require_fitting_tile(tile_px: int, preset: Preset) -> None:

@@ -247,6 +247,7 @@ def _row(item: Input, drawn: Segmentation, doubt: str) -> StatusRow:
         sharpness_ratio=_figure(drawn.quality.sharpness),
         evenness_ratio=_figure(drawn.quality.evenness),
         dark_edge_ratio=_figure(drawn.quality.dark_edge),
+        pixel_um="" if item.pixel_um is None else f"{item.pixel_um:.6g}",
     )
 
 

@@ -153,14 +153,25 @@ class MapRows:
         return field_of_view_of_mask(where, "frame"), where, "none"
 
     def _pixel_um(self, id: str, diameter_px: float) -> float | None:
-        """The side of a map's pixel; InputError if no eye is as large as that makes the field."""
+        """The side of a map's pixel: of --pixel-um, else of the photograph's file if it can be.
+
+        InputError if no eye is as large as --pixel-um makes the field.
+        """
         sizes = self._pixels_um
         pixel_um = sizes.get(id) if isinstance(sizes, dict) else sizes
-        if pixel_um is not None and not 1 <= pixel_um * diameter_px / 1000 <= 50:
+        if pixel_um is None:
+            told = self.folder.pixel_um(id)
+            return told if told is not None and _is_of_an_eye(told, diameter_px) else None
+        if not _is_of_an_eye(pixel_um, diameter_px):
             problem = f"has a field of view of {pixel_um * diameter_px / 1000:.3g} mm"
             remedy = f"a pixel of {pixel_um:g} um cannot be; give micrometres"
             raise InputError(self.folder.root / id, problem, remedy)
         return pixel_um
+
+
+def _is_of_an_eye(pixel_um: float, diameter_px: float) -> bool:
+    """Whether a field of view can be as large as such pixels make it: 1 to 50 mm."""
+    return 1 <= pixel_um * diameter_px / 1000 <= 50
 
 
 def is_made(table: RowTable, id: str, settings: str, made_from: Callable[[str], str]) -> bool:
