@@ -21,9 +21,15 @@ EXIT_READER_GONE = 141  # as of a Unix tool that SIGPIPE ended
 
 
 class FundussegError(Exception):
-    """Input or environment is wrong: a corrupt file, a full disk, a mismatch."""
+    """Input or environment is wrong: a corrupt file, a full disk, a mismatch.
+
+    Names and values from files may hold newlines; the message is one line all the same.
+    """
 
     exit_code = EXIT_ERROR
+
+    def __init__(self, message: str):
+        super().__init__("\\n".join(message.splitlines()))
 
 
 class InputError(FundussegError):
@@ -39,7 +45,7 @@ class InputError(FundussegError):
         self.path = path
         self.problem = problem
         self.remedy = remedy
-        super().__init__(f"{path}: {self.reason}".replace("\n", "\\n"))
+        super().__init__(f"{path}: {self.reason}")
 
     @property
     def reason(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from fundusseg import presets, serial
 from tests.batch import run, write_photographs, write_tiny_model
@@ -21,6 +22,13 @@ os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
 # Under nohup it would be ignored here and in every process that is started, as it should be,
 # and the tests that send it would wait in vain.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+# The same examples each time; how long one takes, a machine that others use too decides.
+settings.register_profile(
+    "same", derandomize=True, deadline=None, max_examples=60, suppress_health_check=[*HealthCheck]
+)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ from fundusseg.fundus.small_objects import area_in_source_px, without_small_obje
 
 ARRAY_SUFFIXES = (".npz", ".h5")
 INFERS_SUFFIXES = (*ARRAY_SUFFIXES, ".png")
+_ARRAYS = ("map", "probability")
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,9 @@ def _stored(file: MapFile) -> tuple[np.ndarray | None, np.ndarray | None]:
 
 
 def _stored_arrays(path: Path) -> tuple[np.ndarray | None, np.ndarray | None]:
-    stored = _npz_arrays(path) if path.suffix.lower() == ".npz" else arrays.read_arrays(path)[0]
+    opened = arrays.open_npz if path.suffix.lower() == ".npz" else arrays.open_hdf5
+    with opened(path) as file:
+        stored = {name: arrays.stored_values(file, name) for name in _ARRAYS if name in file}
     vessels, probability = stored.get("map"), stored.get("probability")
     present = [values for values in (vessels, probability) if values is not None]
     if not present:
@@ -240,6 +243,8 @@ def _stored_arrays(path: Path) -> tuple[np.ndarray | None, np.ndarray | None]:
     for values in present:
         if values.ndim != 2:
             raise InputError(path, f"has an array of shape {values.shape}, not (Y, X)")
+        if values.dtype.kind not in "biuf":
+            raise InputError(path, f"has an array of {values.dtype}, not of numbers")
         _require_shape(path, values, present[0].shape)
     if vessels is not None and not masks.is_binary(vessels):
         raise InputError(path, "has an array `map` of more than two values")
@@ -251,11 +256,6 @@ def _stored_arrays(path: Path) -> tuple[np.ndarray | None, np.ndarray | None]:
         None if vessels is None else vessels != 0,
         None if probability is None else probability.astype(np.float32),
     )
-
-
-def _npz_arrays(path: Path) -> dict[str, np.ndarray]:
-    with arrays.open_npz(path) as file:
-        return {name: file[name] for name in ("map", "probability") if name in file.files}
 
 
 def _require_shape(path: Path, values: np.ndarray, shape: tuple[int, int]) -> None:

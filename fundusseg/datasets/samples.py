@@ -15,6 +15,7 @@ import numpy as np
 
 from fundusseg.config import FrameConfig
 from fundusseg.errors import InputError
+from fundusseg.files.arrays import stored_values
 from fundusseg.files.names import escaped, is_inside, unescaped
 from fundusseg.fundus.field_of_view import FieldOfView
 from fundusseg.fundus.geometry import Geometry
@@ -177,7 +178,7 @@ def sample_from(attributes: dict, stored: Mapping, wanted: tuple[str, ...]) -> S
     arrays: dict[str, np.ndarray] = {}
     for name, checksum in json.loads(attributes["arrays"]).items():
         if name in wanted:
-            values = stored[name][()]
+            values = stored_values(stored, name)
             if zlib.crc32(np.ascontiguousarray(values).data) != checksum:
                 raise ValueError(f"the checksum of {name} does not hold")
             arrays[name] = values.astype(bool) if name in NATIVE_ARRAYS else values

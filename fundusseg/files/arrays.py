@@ -15,6 +15,7 @@ import numpy as np
 
 from fundusseg.errors import InputError
 from fundusseg.files.atomic import write_bytes
+from fundusseg.files.limits import require_few_bytes
 
 MAKE_ANEW = "make it anew: prep and infer do with --verify"
 _CHECKSUM = {"fletcher32": True}
@@ -69,6 +70,22 @@ def open_npz(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
         raise InputError(path, f"is damaged or no NPZ ({reason})", MAKE_ANEW) from error
 
 
+def stored_values(stored: Mapping, name: str) -> np.ndarray:
+    """The array `name` of an open HDF5 file or group, or NPZ.
+
+    ValueError or KeyError if there is none, or it is larger than any of ours: a file of a few bytes
+    can promise terabytes.
+    """
+    if isinstance(stored, np.lib.npyio.NpzFile):
+        require_few_bytes(stored.zip.getinfo(f"{name}.npy").file_size)
+        return stored[name]
+    dataset = stored[name]
+    if not isinstance(dataset, h5py.Dataset):
+        raise ValueError(f"{name} is no array")
+    require_few_bytes(dataset.nbytes)
+    return dataset[()]
+
+
 def put(
     group: h5py.Group, name: str, values: np.ndarray, compress: bool = True, **attributes: str
 ) -> None:
@@ -105,7 +122,7 @@ def read_arrays(path: Path, remedy: str = MAKE_ANEW) -> tuple[dict[str, np.ndarr
 
         def visit(name: str, item: object) -> None:
             if isinstance(item, h5py.Dataset):
-                arrays[name] = item[()]
+                arrays[name] = stored_values(file, name)
 
         file.visititems(visit)
         return arrays, dict(file.attrs)

@@ -4,51 +4,62 @@ Pillow reads what fundus data sets come in, LZW-compressed TIFF and palette GIF 
 tifffile is the second try for TIFFs that Pillow cannot, such as 16-bit colour in separate planes.
 """
 
+import ctypes
 import gzip
 import logging
 import re
-import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 import tifffile
-from PIL import Image, ImageFile, ImageOps
+from PIL import Image, ImageFile, ImageOps, _imaging
 
 from fundusseg.errors import InputError, PictureFault, UnavailableError
+from fundusseg.files.deep_pixels import (
+    deep_colour,
+    deep_grey_and_alpha,
+    is_deep_colour,
+    is_deep_grey_and_alpha,
+)
 from fundusseg.files.dicom import dicom_picture, is_dicom
+from fundusseg.files.limits import (
+    MOST_BYTES,
+    require_few_bytes,
+    require_few_pixels,
+    too_many_pixels,
+)
+from fundusseg.files.pages import REDUCED_OR_MASK, full_pages, of_channels, one_picture
 from fundusseg.files.wholeness import require_whole_jpeg, require_whole_png
 
+_STRIP_PX = 64  # rows that are computed with at once
 MOST_OVERSHOT = 2.0  # what a resampling may make of 1
 LEAST_WHITE = 128.0  # the brightest value of a photograph whose white is 255; per cent are below
 NEARLY_ALL = 0.99  # of the values; a text that is burnt in covers less than the rest
 OVERSHOT = 0.01  # of the largest value: what a resampling leaves below 0
 MOST_BELOW = 0.01  # of the values; of whitened ones it is half
 
-Image.MAX_IMAGE_PIXELS = 250_000_000
 # Odd metadata is no concern of a user; what cannot be decoded comes as an error anyway.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+with suppress(AttributeError):  # Pillow may be built without libtiff
+    _libtiff = ctypes.CDLL(_imaging.__file__)
+    _libtiff.TIFFSetErrorHandler(None)  # it would write to stderr
+    _libtiff.TIFFSetWarningHandler(None)
 
 # TIFF tags
-_KIND, _ROWS, _BITS_PER_SAMPLE, _PHOTOMETRIC = 254, 257, 258, 262
+_ROWS, _PHOTOMETRIC = 257, 262
 _DESCRIPTION, _ORIENTATION = 270, 274
 _TURNS = range(2, 9)  # of the orientations; 1 is upright
-_REDUCED_OR_MASK = 0b101  # bits of _KIND
 _WHITE_IS_ZERO = 0
-# What ImageJ and OME write of a picture in colours that takes a page for each.
-_CHANNELS_IN_PAGES = re.compile(r'^channels=3$|\bSizeC="3"', re.MULTILINE)
-LEAST_OF_A_PAGE = 0.3  # of the largest one's area; what is smaller is its thumbnail
 JPEG_FORMATS = ("JPEG", "MPO")
+# Not all that Pillow knows (for EPS it runs a program); MPO it finds in JPEG.
+FORMATS = ("JPEG", "PNG", "TIFF", "GIF", "PPM", "BMP", "WEBP")
 _GREY_MODES = ("1", "L", "I", "F", "I;16", "I;16L", "I;16B")
-_SWAPPED_ORDER = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}
-
-Page = TypeVar("Page")
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,11 @@ class Picture:
             problem = f"has values from {low:g} to {high:g}, no grey levels"
             raise PictureFault(problem, "save it with values from 0 on")
         scale = 255.0 / _white_of_nearly_all(values)
-        return np.clip(np.rint(values * scale), 0, 255).astype(np.uint8)
+        scaled = np.empty(values.shape, np.uint8)
+        for start in range(0, len(values), _STRIP_PX):  # of the whole, float64 would take gigabytes
+            rows = slice(start, start + _STRIP_PX)
+            scaled[rows] = np.clip(np.rint(values[rows] * scale), 0, 255)
+        return scaled
 
 
 def _require_known_range(largest: float) -> None:
@@ -141,10 +156,14 @@ def decoded(data: bytes, path: Path) -> Picture:
         if is_dicom(data):
             return _of_dicom(data, path)
         if path.suffix.lower() == ".gz":
-            data = gzip.decompress(data)
+            with gzip.open(BytesIO(data)) as packed:
+                data = packed.read(MOST_BYTES + 1)
+            require_few_bytes(len(data))
         return _decoded(data, path)
     except (MemoryError, PictureFault, UnavailableError):
         raise
+    except Image.DecompressionBombError as error:  # beyond Pillow's own limit, which is wider
+        raise too_many_pixels() from error
     # Decoders raise whatever they like on a damaged file: it must cost this image only.
     except Exception as error:
         # An object's address in the message would make each run's status table differ.
@@ -158,7 +177,7 @@ def decoded(data: bytes, path: Path) -> Picture:
 def is_turned(path: Path) -> bool:
     """Whether an orientation in the head of a file turns its picture; False if none is read."""
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             return image.getexif().get(_ORIENTATION, 1) in _TURNS
     except Exception:  # whoever reads the picture itself says what is wrong
         return False
@@ -167,7 +186,7 @@ def is_turned(path: Path) -> bool:
 def _decoded(data: bytes, path: Path) -> Picture:
     try:
         values, orientation, format = _by_pillow(data)
-    except (Image.DecompressionBombError, MemoryError, PictureFault):
+    except (MemoryError, PictureFault):
         raise
     except Exception:
         if not data.startswith((b"II*\0", b"MM\0*")):
@@ -195,53 +214,17 @@ def _of_dicom(data: bytes, path: Path) -> Picture:
     return Picture(path, values, None, False, found.is_jpeg, found.pixel_um)
 
 
-def _one_picture(pages: list[Page], description: str) -> list[Page]:
-    """The pages of the one picture in a file: one, or three channels.
-
-    Raises:
-        PictureFault: if there are more, or none.
-    """
-    if len(pages) == 1 or (len(pages) == 3 and _CHANNELS_IN_PAGES.search(description)):
-        return pages
-    if not pages:
-        raise PictureFault("holds no picture", "save it again")
-    raise PictureFault(f"holds {len(pages)} pictures", "save each as a file of its own")
-
-
-def _of_channels(pages: list[np.ndarray]) -> np.ndarray:
-    """The values (Y, X, channels) of a picture that has a channel in each page.
-
-    Raises:
-        PictureFault: if a page is a picture in colours by itself.
-    """
-    if any(page.ndim == 3 and page.shape[2] > 1 for page in pages):
-        raise PictureFault(f"holds {len(pages)} pictures", "save each as a file of its own")
-    return np.dstack(pages)
-
-
 def _by_pillow(data: bytes) -> tuple[np.ndarray, int, str]:
     """Values (Y, X) or (Y, X, channels), upright; the orientation that they had; the format."""
-    with Image.open(BytesIO(data)) as image:
+    with Image.open(BytesIO(data), formats=FORMATS) as image:
         description = str(getattr(image, "tag_v2", {}).get(_DESCRIPTION, ""))
-        numbers = _full_pages(image)
+        numbers = full_pages(image)
         format = str(image.format)
-    pages = [_pillow_page(data, number) for number in _one_picture(numbers, description)]
+    pages = [_pillow_page(data, number) for number in one_picture(numbers, description)]
     values, orientation = pages[0]
     if len(pages) > 1:
-        values = _of_channels([values for values, _ in pages])
+        values = of_channels([values for values, _ in pages])
     return values, orientation, format
-
-
-def _full_pages(image: ImageFile.ImageFile) -> list[int]:
-    """The numbers of a file's pages without thumbnails, reduced copies and masks of others."""
-    areas = {}
-    for number in range(getattr(image, "n_frames", 1)):
-        image.seek(number)
-        if not getattr(image, "tag_v2", {}).get(_KIND, 0) & _REDUCED_OR_MASK:
-            areas[number] = image.width * image.height
-    # Cameras put previews of any size behind a photograph, in the format of stereo pairs.
-    least = max(areas.values(), default=0) * (1 if image.format == "MPO" else LEAST_OF_A_PAGE)
-    return [number for number, area in areas.items() if area >= least] or [0]
 
 
 def _pillow_page(data: bytes, number: int) -> tuple[np.ndarray, int]:
@@ -249,17 +232,18 @@ def _pillow_page(data: bytes, number: int) -> tuple[np.ndarray, int]:
     with _opened(data, number) as image:
         if image.format == "PNG":
             require_whole_png(data)
+        _require_all_rows(image)
         tags = getattr(image, "tag_v2", {})
         orientation = tags.get(_ORIENTATION, 1)  # which a TIFF loses when it is loaded
         is_inverted = tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO and image.mode not in ("1", "L")
-        if any(tile.args == "LA;16B" for tile in image.tile):
-            values = _16_bit_grey_and_alpha(image)
+        if is_deep_grey_and_alpha(image):
+            values = deep_grey_and_alpha(image)
             orientation = image.getexif().get(_ORIENTATION, 1)
-        elif _is_deep(image) and image.mode in ("RGB", "RGBA"):
-            values = _16_bit_colour(image, data, number)
+        elif is_deep_colour(image):
+            with _opened(data, number) as again:
+                values = deep_colour(image, again)
             orientation = max(orientation, image.getexif().get(_ORIENTATION, 1))
         else:
-            _require_all_rows(image)
             image.load()
             if image.format in JPEG_FORMATS:
                 require_whole_jpeg(data[getattr(image, "offset", 0) :], image)
@@ -282,14 +266,10 @@ def _require_all_rows(image: ImageFile.ImageFile) -> None:
 
 @contextmanager
 def _opened(data: bytes, number: int) -> Iterator[ImageFile.ImageFile]:
-    with Image.open(BytesIO(data)) as image:
+    with Image.open(BytesIO(data), formats=FORMATS) as image:
         image.seek(number)
+        require_few_pixels(image.size)
         yield image
-
-
-def _is_deep(image: ImageFile.ImageFile) -> bool:
-    bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,))
-    return max(bits) == 16 or any(";16" in str(tile.args) for tile in image.tile)
 
 
 def _plain_values(image: Image.Image) -> np.ndarray:
@@ -299,43 +279,16 @@ def _plain_values(image: Image.Image) -> np.ndarray:
     return np.asarray(image if is_plain else image.convert("RGB"))
 
 
-def _16_bit_colour(image: ImageFile.ImageFile, data: bytes, number: int) -> np.ndarray:
-    """uint16 (Y, X, 3 or 4). Pillow keeps the high bytes; told the other byte order, the low."""
-    high = np.asarray(ImageOps.exif_transpose(image))
-    with _opened(data, number) as image:
-        image.tile = [tile._replace(args=_other_byte_order(tile.args)) for tile in image.tile]
-        low = np.asarray(ImageOps.exif_transpose(image))
-    return high * np.uint16(256) + low
-
-
-def _16_bit_grey_and_alpha(image: ImageFile.ImageFile) -> np.ndarray:
-    """uint16 (Y, X, 2) of a PNG. Pillow keeps the high bytes; as four channels it keeps all."""
-    image._mode = "RGBA"
-    image.tile = [tile._replace(args="RGBA") for tile in image.tile]
-    pairs = np.asarray(ImageOps.exif_transpose(image))
-    return pairs[..., 0::2] * np.uint16(256) + pairs[..., 1::2]
-
-
-def _other_byte_order(args: str | tuple | None) -> str | tuple:
-    """A decoder's arguments with, say, RGB;16L in place of RGB;16B."""
-    order, *rest = args if isinstance(args, tuple) else (args,)
-    name, _, bits = str(order).partition(";16")
-    if bits not in _SWAPPED_ORDER:
-        raise ValueError(f"16-bit colour stored as {order}")
-    swapped = f"{name};16{_SWAPPED_ORDER[bits]}"
-    return (swapped, *rest) if isinstance(args, tuple) else swapped
-
-
 def _by_tifffile(data: bytes) -> tuple[np.ndarray, int, str]:
     """As `_by_pillow`."""
     with tifffile.TiffFile(BytesIO(data)) as file:
         whole = (page.aspage() for page in file.pages)
-        pages = [page for page in whole if not page.subfiletype & _REDUCED_OR_MASK]
-        chosen = _one_picture(pages, pages[0].description if pages else "")
+        pages = [page for page in whole if not page.subfiletype & REDUCED_OR_MASK]
+        chosen = one_picture(pages, pages[0].description if pages else "")
         values = [_tifffile_page(page) for page in chosen]
         tag = chosen[0].tags.get(_ORIENTATION)
     orientation = 1 if tag is None else int(tag.value)
-    picture = np.dstack(values) if len(values) == 1 else _of_channels(values)
+    picture = np.dstack(values) if len(values) == 1 else of_channels(values)
     return _upright(picture, orientation), orientation, "TIFF"
 
 
@@ -343,6 +296,8 @@ def _tifffile_page(page: tifffile.TiffPage) -> np.ndarray:
     """Values (Y, X) or (Y, X, channels) as stored, white brightest, and alpha."""
     if page.photometric not in (0, 1, 2):
         raise ValueError(f"colour model {page.photometric}")
+    require_few_pixels((page.imagewidth, page.imagelength))
+    require_few_bytes(page.nbytes)
     values = page.asarray()
     if values.ndim == 3 and page.axes == "SYX":  # colour in separate planes
         values = np.moveaxis(values, 0, 2)

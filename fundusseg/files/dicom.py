@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from fundusseg.errors import PictureFault, UnavailableError
+from fundusseg.files.limits import require_few_pixels
 from fundusseg.files.wholeness import require_whole_jpeg
 
 _MARK_AT, _MARK = 128, b"DICM"
@@ -105,9 +106,7 @@ def _require_one_picture(dataset: Any) -> None:
         raise PictureFault(problem, "blacken it, and set that to NO")
     if dataset.PhotometricInterpretation not in _MODELS:
         raise PictureFault("is a DICOM file of a colour model that is not read", _AGAIN)
-    if dataset.Rows * dataset.Columns > (Image.MAX_IMAGE_PIXELS or 0):
-        size = f"{dataset.Columns}x{dataset.Rows}"
-        raise PictureFault(f"is too large ({size})", "export it in a smaller size")
+    require_few_pixels((dataset.Rows, dataset.Columns))
 
 
 def _values(pydicom: ModuleType, dataset: Any, syntax: str) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 
 from fundusseg.errors import InputError, UnavailableError, blamed_on
 from fundusseg.files.decoders import decoded
+from fundusseg.files.limits import require_few_bytes
 from fundusseg.files.wholeness import require_no_hole
 
 SUFFIXES = tuple(
@@ -125,8 +126,10 @@ def file_bytes(path: Path) -> bytes:
         UnavailableError: if it cannot be read.
     """
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would keep us waiting for ever
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # a pipe would keep us waiting for ever
             raise InputError(path, "is no regular file")
+        require_few_bytes(status.st_size)
         return path.read_bytes()
     except OSError as error:
         raise UnavailableError(path, f"cannot be read ({error.strerror})") from error

@@ -188,7 +188,7 @@ def _order(path: Path) -> int:
     try:
         with path.open("rb") as file:
             order = json.loads(file.readline())["order"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError, RecursionError, KeyError, TypeError):
         return 0
     return order if isinstance(order, int) else 0
 
@@ -204,7 +204,7 @@ def _record(line: bytes) -> dict | None:
     try:
         record = json.loads(line.decode())
         is_record = isinstance(record["key"], str) and all(map(is_inside, record["outputs"].keys()))
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
         return None
     return record if is_record else None
 

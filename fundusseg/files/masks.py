@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from fundusseg import ui
 from fundusseg.errors import InputError, blamed_on
-from fundusseg.files.decoders import Picture, decoded
+from fundusseg.files.decoders import FORMATS, Picture, decoded
 from fundusseg.files.images import SOFT_RANGE, Photograph, file_bytes
 from fundusseg.fundus.field_of_view import holds_light
 from fundusseg.fundus.vessel_darkness import darker_share
@@ -195,7 +195,10 @@ def is_plain_mask(path: Path) -> bool:
     """Whether a file is a grey picture of two levels; one in colours is not decoded for it."""
     if not path.is_file():
         return False
-    with suppress(Exception), Image.open(path) as image:  # what is damaged says so when it is read
+    with (
+        suppress(Exception),
+        Image.open(path, formats=FORMATS) as image,
+    ):  # what is damaged says so later
         if image.mode in ("1", "L", "P"):
             return sum(map(bool, image.convert("L").histogram())) == 2
     return False

@@ -155,9 +155,13 @@ def thresholds_by_masks(folder: Path) -> list[tuple[str, float]]:
     Each was left out of the training of the model that drew it; empty for a model that was not
     chosen so.
     """
-    left_out = read_json(folder / CONFIG).get("training", {}).get("left_out", {})
-    best = ((name, figures["best_threshold"]) for name, figures in left_out.items())
-    return sorted(best, key=lambda pair: pair[1])
+    try:
+        left_out = read_json(folder / CONFIG).get("training", {}).get("left_out", {})
+        best = ((name, float(figures["best_threshold"])) for name, figures in left_out.items())
+        return sorted(best, key=lambda pair: pair[1])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        problem = f"is damaged ({type(error).__name__}: {error})"
+        raise InputError(folder / CONFIG, problem, _COPY_AGAIN) from error
 
 
 def read_model(folder: Path) -> Model:

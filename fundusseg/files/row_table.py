@@ -77,7 +77,8 @@ class RowTable:
         ids = list(ids)
         sweep(self.path.parent)
         with self._opened() as files:
-            if self.path in self._read and not self._work.exists() and [*self._places] == ids:
+            is_as_due = self.path.exists() and [*self._places] == ids
+            if self.path in self._read and not self._work.exists() and is_as_due:
                 return
 
             def pieces() -> Iterator[bytes]:

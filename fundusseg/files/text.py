@@ -32,7 +32,7 @@ def json_object(path: Path, text: str | bytes) -> dict:
     """
     try:
         values = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(path, f"is not JSON ({error})") from error
     if not isinstance(values, dict):
         raise InputError(path, "is not a JSON object")

@@ -93,6 +93,7 @@ def test_status_is_read_from_its_parts_before_they_are_merged(tmp_path):
         ({"probability": PROBABILITY * 2}, "not in \\[0, 1\\]"),
         ({"probability": np.full((3, 3), np.nan)}, "NaN"),
         ({"map": np.array([[{}]])}, "damaged"),
+        ({"map": np.full((3, 3), "a")}, "not of numbers"),
     ],
 )
 def test_arrays_that_are_no_map_are_refused(tmp_path, arrays, reason):

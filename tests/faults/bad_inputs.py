@@ -22,7 +22,7 @@ from fundusseg.files.names import unescaped
 from fundusseg.files.status import OK
 from tests.batch import photograph
 from tests.faults.trials import Row, child, without_network
-from tests.files.image_files import png_16_bit
+from tests.files.image_files import lying_png, png_16_bit
 
 LONGEST_S = 30
 LARGEST_MIB = 2048
@@ -59,16 +59,6 @@ def _damaged(data: bytes, drawn: random.Random) -> Iterator[tuple[str, bytes]]:
     start = drawn.randrange(len(data))
     yield "holed", data[:start] + bytes(len(data[start : start + 512])) + data[start + 512 :]
     yield "zeros", bytes(len(data))
-
-
-def _lying_png(width: int, height: int, data: bytes) -> bytes:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        checked = kind + body
-        return struct.pack(">I", len(body)) + checked + struct.pack(">I", zlib.crc32(checked))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
-    return b"\x89PNG\r\n\x1a\n" + chunks
 
 
 def _files(drawn: random.Random) -> Iterator[tuple[bytes, bytes]]:
@@ -108,7 +98,7 @@ def _files(drawn: random.Random) -> Iterator[tuple[bytes, bytes]]:
     for width, height in ((1, 1), (20000, 16), (16, 20000), (31, 96), (4000, 40)):
         yield f"sizes/{width}x{height}.png".encode(), _saved(image.resize((width, height)), "PNG")
     for number, size in enumerate(((60000, 60000), (2**31 - 1, 1), (0, 0), (20000, 24000))):
-        yield f"lying/{number}.png".encode(), _lying_png(*size, zlib.compress(bytes(10**6)))
+        yield f"lying/{number}.png".encode(), lying_png(*size, zlib.compress(bytes(10**6)))
     rows = _saved(image, "TIFF")
     height = rows.index(struct.pack("<HHII", 257, 4, 1, 96)) + 8
     yield b"lying/rows.tif", rows[:height] + struct.pack("<I", 4194400) + rows[height + 4 :]

@@ -54,7 +54,9 @@ def test_a_torn_last_line_is_passed_over_and_ended(tmp_path, cut):
     assert {"a", "c"} <= set(Ledger(tmp_path).records)
 
 
-@pytest.mark.parametrize("line", [b"", b"5", b"[1]", b"{}", b"null", b"\xff\xfe", b'{"key": 1'])
+@pytest.mark.parametrize(
+    "line", [b"", b"5", b"[1]", b"{}", b"null", b"\xff\xfe", b'{"key": 1', b"[" * 10**5]
+)
 def test_lines_that_are_no_record_are_passed_over(tmp_path, line):
     ledger = Ledger(tmp_path)
     ledger.path.write_bytes(line + b"\n")

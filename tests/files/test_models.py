@@ -111,6 +111,13 @@ def test_a_training_without_manifest_is_not_finished(folder):
         models.read_model(folder)
 
 
+@pytest.mark.parametrize("left_out", [None, [1], {"A": 0.5}, {"A": {"best_threshold": "high"}}])
+def test_thresholds_that_are_none_are_damage(folder, left_out):
+    changed(folder, training={"left_out": left_out})
+    with pytest.raises(InputError, match="is damaged"):
+        models.thresholds_by_masks(folder)
+
+
 def test_a_newer_version_is_refused(folder):
     changed(folder, version=3)
     with pytest.raises(InputError, match="model version 3, newer than 2"):

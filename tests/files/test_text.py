@@ -7,7 +7,9 @@ from fundusseg.files.text import read_json
 from tests.files.refusals import assert_one_line
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", "\udcff".encode("utf-8", "surrogateescape")])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[1]", "[" * 10**5, "\udcff".encode("utf-8", "surrogateescape")]
+)
 def test_what_is_no_json_object_is_one_line(tmp_path, text):
     (tmp_path / "x").write_bytes(text.encode() if isinstance(text, str) else text)
     assert_one_line(tmp_path / "x", read_json)
