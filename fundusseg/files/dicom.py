@@ -113,7 +113,7 @@ def _values(pydicom: ModuleType, dataset: Any, syntax: str) -> np.ndarray:
     """The pixels, as of `DicomPicture`."""
     if syntax in _JPEG:
         frame = pydicom.encaps.get_frame(dataset.PixelData, 0, number_of_frames=1)
-        with Image.open(BytesIO(frame)) as image:
+        with Image.open(BytesIO(frame), formats=("JPEG",)) as image:
             image.load()
             require_whole_jpeg(frame, image)
     elif dataset.file_meta.TransferSyntaxUID.is_compressed and not _has_decoder(pydicom, syntax):

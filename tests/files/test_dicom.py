@@ -116,7 +116,7 @@ def _error(path) -> InputError:
         ({"BurnedInAnnotation": "YES"}, "has a text burnt into its picture"),
         ({"PhotometricInterpretation": "HSV"}, "of a colour model that is not read"),
         ({"PixelData": b"\1" * 12}, "is a DICOM file that is damaged"),
-        ({"Rows": 65535, "Columns": 65535}, "is too large (65535x65535)"),
+        ({"Rows": 65535, "Columns": 65535}, "is too large (more than 64 million pixels)"),
         ({"SamplesPerPixel": 7}, "is a DICOM file that is damaged"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
