@@ -77,6 +77,7 @@ def stored_values(stored: Mapping, name: str) -> np.ndarray:
     can promise terabytes.
     """
     if isinstance(stored, np.lib.npyio.NpzFile):
+        assert stored.zip is not None  # it is open
         require_few_bytes(stored.zip.getinfo(f"{name}.npy").file_size)
         return stored[name]
     dataset = stored[name]
