@@ -107,16 +107,9 @@ $(RUN)/measures/vessels.csv: $(RUN)/score/manifest.json | $(READY)
 		--split test --jobs $(JOBS) > $(@D)/agreement.md)
 	@touch $@
 
-# The report again, one folder up, so its pictures are found from there, and before its last section
-# one of the measures that studies use most.
-MEASURES := area_density_ratio|length_density_per_fov|width_length_weighted_fov
-MEASURES := $(MEASURES)|tortuosity_arc_over_chord_ratio|fractal_d0_skeleton_ratio
+# The report again, one folder up, with a few of the measures.
 $(RUN)/report.md: $(RUN)/measures/vessels.csv
-	report=$(RUN)/score/report.md; last=$$(grep -n '^## ' $$report | tail -n 1 | cut -d : -f 1); \
-	{ head -n $$((last - 1)) $$report; printf '## Measures of the vessels\n\n'; \
-	grep -E '^($$|[0-9]|\| (measure|-+|$(MEASURES)) )' $(<D)/agreement.md; \
-	printf '\nAll measures, and plots: measures/vessels-agreement/agreement.md.\n\n'; \
-	tail -n +$$last $$report; } | sed 's#\](\([^)]*\.png\))#](score/\1)#g' > $@
+	$(PYTHON) -m bin.run_report $(RUN) > $@
 
 test: $(READY) ## the tests (FUNDUSSEG_DATA names a folder of real data sets, if there is one)
 	.venv/bin/python -m pytest -n auto

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bin.across_sets import across_sets
 from bin.script import run_script
 from fundusseg.datasets.maps import MapFolder
 from fundusseg.datasets.truth import ShardTruth
@@ -22,7 +23,6 @@ from fundusseg.files.manifest import begin_anew, read_manifest, write_manifest
 from fundusseg.files.text import read_json
 from fundusseg.metrics.calibration import Calibration
 from fundusseg.metrics.curves import ScoreHistogram
-from fundusseg.metrics.validation import across_sets
 
 
 def run_ship(trained: Path, folder: Path, chosen_on: Sequence[tuple[Path, Path]]) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from fundusseg.config import DEFAULT_MODEL, DEFAULT_PRESET, LARGEST_SEED
 from fundusseg.option_fields import option
+from fundusseg.processor import free_cores
 
 Preset = Literal["native", "pix2pix"]
 DrawnLayout = Literal["fives", "drive", "chase", "stare", "hrf", "les-av", "pairs"]
@@ -86,6 +87,11 @@ class WorkOptions:
 
     jobs: int = option(0, "Number of threads; 0 takes one for each free core.", SPEED, minimum=0)
     force: bool = option(False, "Make finished work anew, in place of keeping it.", FINISHED)
+
+    @property
+    def threads(self) -> int:
+        """How many threads `jobs` is."""
+        return self.jobs or free_cores()
 
 
 @dataclass(frozen=True)

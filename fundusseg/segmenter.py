@@ -21,7 +21,6 @@ from fundusseg.fundus.quality import Quality, quality
 from fundusseg.fundus.small_objects import area_in_source_px, without_small_objects
 from fundusseg.metrics.expected import expected_dice, mean_entropy
 from fundusseg.options import InferOptions
-from fundusseg.processor import free_cores
 
 if TYPE_CHECKING:
     from fundusseg.nets.prediction import Predictor
@@ -86,7 +85,7 @@ class Segmenter:
         self.threshold = model.threshold if options.threshold is None else options.threshold
         own_px = model.preset.map.smallest_object_px
         self.smallest_object_px = 0 if options.keep_small_objects else own_px
-        self.jobs = options.jobs or free_cores()
+        self.jobs = options.threads
 
     @staticmethod
     def load(name: str = DEFAULT_MODEL, **options: Any) -> "Segmenter":
@@ -154,10 +153,9 @@ class Segmenter:
             inside = probability[frame.native_fov]
             dice = expected_dice(inside, vessels[frame.native_fov])
             entropy = mean_entropy(inside[::ENTROPY_STEP])
-        found = frame.field_of_view
-        circle = circle_in_frame(found, frame.geometry)
+        circle = circle_in_frame(frame.field_of_view, frame.geometry)
         seen = quality(frame.image, frame.fov, circle)
-        return Segmentation(probability, vessels, found, dice, entropy, seen)
+        return Segmentation(probability, vessels, frame.field_of_view, dice, entropy, seen)
 
     @functools.cached_property
     def _predictor(self) -> "Predictor":

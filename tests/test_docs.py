@@ -1,5 +1,6 @@
 """README.md and docs/ are true: their commands run, their tables agree with the program."""
 
+import ast
 import os
 import re
 import subprocess
@@ -104,6 +105,15 @@ def test_every_option_that_a_page_names_exists(page):
 def test_every_page_that_a_page_names_exists(page):
     for name in re.findall(r"(?<![\w/])docs/[\w/-]+\.(?:md|jpg)", PAGES[page]):
         assert (ROOT / name).is_file(), name
+
+
+def test_what_contributing_says_of_the_code_is_there():
+    named = re.findall(r"`([\w/]+\.py)`:\s`([\w.]+)`", PAGES["CONTRIBUTING.md"])
+    assert len(named) > 10
+    for path, name in named:
+        scope = ast.parse((ROOT / "fundusseg" / path).read_text()).body
+        for part in name.split("."):
+            scope = next(node.body for node in scope if getattr(node, "name", "") == part)
 
 
 def test_every_layout_stands_in_the_table():

@@ -19,7 +19,6 @@ from fundusseg.options import PhantomOptions
 from fundusseg.parallel import ordered_map
 from fundusseg.phantom.appearance import APPEARANCES
 from fundusseg.phantom.drawing import Phantom, PhantomConfig, phantom
-from fundusseg.processor import free_cores
 from fundusseg.serial import config_hash
 
 TRUTH = "truth.json"
@@ -67,8 +66,7 @@ def _drawn(out: Path, drawing: PhantomConfig, config: dict, options: PhantomOpti
         return without_suffix(names.photograph), made.truth, _write(out, names, made, options.force)
 
     with ui.progress(f"phantom {out}", options.count, "photographs") as bar:
-        jobs = options.jobs or free_cores()
-        for id, truth, written in ordered_map(drawn, range(options.count), jobs):
+        for id, truth, written in ordered_map(drawn, range(options.count), options.threads):
             truths[id] = truth
             hashes |= written
             bar.advance()

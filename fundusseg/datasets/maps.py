@@ -121,7 +121,7 @@ class MapFolder:
             y_px, x_px, diameter_px = map(float, (row.fov_y_px, row.fov_x_px, row.fov_diameter_px))
             return FieldOfView(y_px, x_px, diameter_px, row.fov_method)
         except ValueError as error:
-            problem = f"has a field of view of {id} that is none"
+            problem = f"has no numbers for the field of view of {id}"
             raise InputError(self.root / STATUS, problem, "run infer again") from error
 
     def pixel_um(self, id: str) -> float | None:

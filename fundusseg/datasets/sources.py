@@ -109,7 +109,7 @@ def sources(given: str, out: Path, options: InferOptions) -> Sources:
         raise UsageError(f"{given}: --relative-to is for a list on stdin; give - as IN")
     if given == "-":
         names = listed(options.null_separated, options.relative_to)
-        found = Sources(tuple(_source(*name, keep_suffix) for name in names))
+        inputs = Sources(tuple(_source(*name, keep_suffix) for name in names))
     elif path.is_dir():
         if os.path.realpath(path) == os.path.realpath(out):
             raise UsageError(f"{given}: is IN and OUT; choose another output folder")
@@ -117,34 +117,34 @@ def sources(given: str, out: Path, options: InferOptions) -> Sources:
         if are_shards(below.paths):
             folder = ShardFolder(path)
             refs = folder.of_split(options.split)
-            found = Sources(tuple(Source(ref.id, ref=ref) for ref in refs), folder)
+            inputs = Sources(tuple(Source(ref.id, ref=ref) for ref in refs), folder)
         elif "" in output_folders(path, below.paths):
             remedy = "give IN first, then OUT; take copied maps and tables out of it"
             raise InputError(path, "is what an earlier run wrote", remedy)
         else:
-            found = _walked(path, out, below, options.layout, keep_suffix)
+            inputs = _walked(path, out, below, options.layout, keep_suffix)
     elif path.is_file():
         require_no_archive(path)
         if path.suffix in (".h5", ".npz"):
             remedy = f"give the folder of shards that it lies in, {path.parent}"
             raise InputError(path, "is a file of arrays, not a photograph", remedy)
-        found = Sources((_source(_beginning(path.parent), path.name, keep_suffix),))
+        inputs = Sources((_source(_beginning(path.parent), path.name, keep_suffix),))
     else:
         raise UsageError(
             f"{given}: does not exist; give a folder, a file, or - for a list on stdin"
         )
-    if options.split != "all" and found.shards is None:
+    if options.split != "all" and inputs.shards is None:
         raise UsageError(f"{given}: --split is for shards; these are photographs")
-    if not found.items and not options.allow_empty:
-        _refuse_empty(given, found, out)
-    ordered = sorted(found.items, key=lambda source: name_bytes(source.id))
+    if not inputs.items and not options.allow_empty:
+        _refuse_empty(given, inputs, out)
+    ordered = sorted(inputs.items, key=lambda source: name_bytes(source.id))
     _require_distinct(ordered)
-    return Sources(tuple(ordered), found.shards, found.left_out)
+    return Sources(tuple(ordered), inputs.shards, inputs.left_out)
 
 
-def _refuse_empty(given: str, found: Sources, out: Path) -> NoReturn:
+def _refuse_empty(given: str, inputs: Sources, out: Path) -> NoReturn:
     """Raise: an archive that is not unpacked, a share that is not mounted, or no photograph."""
-    for left_out in found.left_out:
+    for left_out in inputs.left_out:
         if left_out.what == ARCHIVES:
             require_no_archive(Path(given) / left_out.paths[0])
     finished = {record["key"] for record in LedgerFiles(out) if record["outputs"]}

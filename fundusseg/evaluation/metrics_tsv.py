@@ -25,8 +25,8 @@ def metrics_tsv(evaluation: Evaluation) -> str:
     for number, item in enumerate(evaluation.items):
         groups = [strata[number] for strata in evaluation.strata.values()]
         size = _size_cells(evaluation.sizes[number])
-        found = (pairing.maps.get(item.id) for pairing in evaluation.pairings)
-        photograph_id = next((file.id for file in found if file is not None), "")
+        files = (pairing.maps.get(item.id) for pairing in evaluation.pairings)
+        photograph_id = next((file.id for file in files if file is not None), "")
         in_means = "yes" if evaluation.cohort.counted[number] else "no"
         for system in shown:
             score = system.scores[number]

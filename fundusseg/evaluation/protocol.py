@@ -35,7 +35,7 @@ def protocol(evaluation: Evaluation) -> dict[str, str]:
     statements |= {"mean": _mean(evaluation.cohort), **_definitions()}
     if any(system.role == ORACLE for system in evaluation.systems):
         statements["oracle"] = (
-            "the maps cut anew at the threshold with the highest mean Dice on these very images "
+            "the maps at the threshold with the highest mean Dice on these very images "
             "(small objects counted when it is chosen, then left out as infer does): what a better "
             "threshold could gain, not a result"
         )

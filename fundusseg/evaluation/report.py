@@ -221,7 +221,7 @@ def _inputs(evaluation: Evaluation) -> dict[str, str]:
             for path in truth.files(item):
                 paths[f"truth/{path.relative_to(truth.root)}"] = path
             if evaluation.given_fields is not None:
-                paths[f"fov/{item.id}"] = evaluation.given_fields.path_of(item)
+                paths[f"fov/{item.id}"] = evaluation.given_fields.files[item.id]
     for pairing in evaluation.pairings:
         for id in pairing.maps.keys() - evaluation.faults[pairing.label].keys():
             file = pairing.maps[id]

@@ -3,6 +3,7 @@
 Only counts and figures are kept of each image; histograms of probabilities are added up.
 """
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import compress
@@ -30,7 +31,6 @@ from fundusseg.files.masks import NoMask
 from fundusseg.metrics.curves import ScoreHistogram
 from fundusseg.metrics.overlap import Counts
 from fundusseg.parallel import ordered_map
-from fundusseg.processor import free_cores
 
 # (role, label) of a system: its score on one image, and the histogram (None for a binary map).
 Scores = dict[tuple[str, str], tuple[ImageScore, ScoreHistogram | None]]
@@ -176,9 +176,9 @@ def _scores_of_others(
 
 
 def _results(study: Study) -> Iterator[ImageResult]:
-    jobs = study.options.jobs or free_cores()
     with ui.progress(f"score {study.truth.root}", len(study.items), "images") as bar:
-        for result in ordered_map(lambda item: image_result(study, item), study.items, jobs):
+        score = functools.partial(image_result, study)
+        for result in ordered_map(score, study.items, study.options.threads):
             yield result
             bar.advance()
             stop.check()
@@ -200,7 +200,7 @@ def _with_oracles(study: Study, systems: list[System], cohort: Cohort) -> tuple[
 
 
 def _oracle(study: Study, pairing: Pairing, system: System, cohort: Cohort) -> System | None:
-    """`system` at the threshold that is best on these very images: its maps are cut anew.
+    """`system` at the threshold that is best on these very images: its maps are thresholded again.
 
     An upper bound for what a better threshold could gain, not a result. It has the overlap
     figures only. None if an image has no probabilities, or Dice is undefined everywhere.
@@ -216,8 +216,8 @@ def _oracle(study: Study, pairing: Pairing, system: System, cohort: Cohort) -> S
         vessels = study.map(pairing, item, image, threshold).vessels
         return Counts.of(vessels, image.mask, None if study.options.whole_frame else image.fov)
 
-    jobs = study.options.jobs or free_cores()
-    recounted = ordered_map(counts, compress(study.items, cohort.counted), jobs)
+    counted = compress(study.items, cohort.counted)
+    recounted = ordered_map(counts, counted, study.options.threads)
     for is_counted in cohort.counted:
         best.add_counts(next(recounted) if is_counted else None)
         stop.check()

@@ -19,7 +19,6 @@ from fundusseg.files.tables import read_subjects
 from fundusseg.fundus.field_of_view import circle_of
 from fundusseg.fundus.geometry import to_frame
 from fundusseg.options import ScoreOptions
-from fundusseg.processor import free_cores
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def open_study(
     groups = strata(items, options.groups)
     baseline = None
     if options.baseline:
-        baseline = trained_baseline(truth, items, options.jobs or free_cores())
+        baseline = trained_baseline(truth, items, options.threads)
     return Study(truth, split, tuple(items), pairings, groups, given_fields, baseline, options)
 
 

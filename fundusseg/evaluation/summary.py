@@ -134,8 +134,8 @@ def system_rows(rows: Sequence[Row]) -> list[SystemRow]:
         if row.figure.key in SUMMARY_FIGURES and row.role != ORACLE:
             intervals.setdefault((row.of, row.role), {})[row.figure.key] = row.interval
     return [
-        SystemRow(of, role, {key: found.get(key) for key in SUMMARY_FIGURES})
-        for (of, role), found in intervals.items()
+        SystemRow(of, role, {key: by_key.get(key) for key in SUMMARY_FIGURES})
+        for (of, role), by_key in intervals.items()
     ]
 
 

@@ -229,7 +229,7 @@ def _by_pillow(data: bytes) -> tuple[np.ndarray, int, str]:
 
 def _pillow_page(data: bytes, number: int) -> tuple[np.ndarray, int]:
     """Values of a page, upright: grey as it is, colour (palette, CMYK) as RGB; its orientation."""
-    with _opened(data, number) as image:
+    with _page_at(data, number) as image:
         if image.format == "PNG":
             require_whole_png(data)
         _require_all_rows(image)
@@ -240,7 +240,7 @@ def _pillow_page(data: bytes, number: int) -> tuple[np.ndarray, int]:
             values = deep_grey_and_alpha(image)
             orientation = image.getexif().get(_ORIENTATION, 1)
         elif is_deep_colour(image):
-            with _opened(data, number) as again:
+            with _page_at(data, number) as again:
                 values = deep_colour(image, again)
             orientation = max(orientation, image.getexif().get(_ORIENTATION, 1))
         else:
@@ -265,7 +265,7 @@ def _require_all_rows(image: ImageFile.ImageFile) -> None:
 
 
 @contextmanager
-def _opened(data: bytes, number: int) -> Iterator[ImageFile.ImageFile]:
+def _page_at(data: bytes, number: int) -> Iterator[ImageFile.ImageFile]:
     with Image.open(BytesIO(data), formats=FORMATS) as image:
         image.seek(number)
         require_few_pixels(image.size)

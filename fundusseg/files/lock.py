@@ -24,7 +24,7 @@ def locked(folder: Path) -> Iterator[None]:
         InputError: naming the holder, if another process holds it; or if `folder` cannot
             be written.
     """
-    with _opened(folder, "lock") as descriptor:
+    with _lock_file(folder, "lock") as descriptor:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -47,7 +47,7 @@ def shared(folder: Path, settings: str) -> Iterator[None]:
     A file system that cannot lock lets all of them in. InputError if processes of other settings
     hold it, or it cannot be written.
     """
-    with _opened(folder, "in-use") as descriptor:
+    with _lock_file(folder, "in-use") as descriptor:
         if _settings_of_holders(descriptor, settings.encode()) != settings.encode():
             remedy = "wait for it, stop it, or choose another output folder"
             raise InputError(folder, "is in use by a run with other settings", remedy)
@@ -67,7 +67,7 @@ def in_use(folder: Path) -> bool:
 
 
 @contextmanager
-def _opened(folder: Path, name: str) -> Iterator[int]:
+def _lock_file(folder: Path, name: str) -> Iterator[int]:
     """The descriptor of a file that is locked; made if need be, and what dead ones left swept."""
     path = folder / STATE_FOLDER / name
     try:

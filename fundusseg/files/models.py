@@ -146,7 +146,7 @@ def calibration_from(values: dict | None, path: Path) -> Calibration | None:
     try:
         return None if values is None else from_dict(Calibration, values, str(path))
     except (TypeError, ValueError, AttributeError) as error:
-        raise InputError(path, f"has a calibration that is none ({error})", _MAKE_ANEW) from error
+        raise InputError(path, f"has no valid calibration ({error})", _MAKE_ANEW) from error
 
 
 def thresholds_by_masks(folder: Path) -> list[tuple[str, float]]:

@@ -52,7 +52,7 @@ class RowTable:
 
     def read(self) -> None:
         """Note the rows of earlier runs; InputError if another file stands there."""
-        with self._opened():
+        with self._open_files():
             pass
 
     @property
@@ -76,7 +76,7 @@ class RowTable:
         """Write the table: the rows of these ids, in this order. What is right stays."""
         ids = list(ids)
         sweep(self.path.parent)
-        with self._opened() as files:
+        with self._open_files() as files:
             is_as_due = self.path.exists() and [*self._places] == ids
             if self.path in self._read and not self._work.exists() and is_as_due:
                 return
@@ -93,7 +93,7 @@ class RowTable:
         self._work.unlink(missing_ok=True)
 
     @contextmanager
-    def _opened(self) -> Iterator[list[BinaryIO]]:
+    def _open_files(self) -> Iterator[list[BinaryIO]]:
         """The table and the hidden file, as far as they are there, once their rows are noted."""
         with ExitStack() as stack:
             files: list[BinaryIO] = []

@@ -130,24 +130,24 @@ def _has_zeros(brightest: np.ndarray, least_px: int) -> bool:
 
 def _structure(data: bytes) -> _Structure:
     """What the markers of the first picture in `data` tell."""
-    found, position = _Structure(), 0
+    structure, position = _Structure(), 0
     while match := _MARKER.search(data, position):
         marker, position = match.group(1)[0], match.end()
         if marker == _END:
-            found.has_end = True
+            structure.has_end = True
             break
         if marker == _START:
             continue
         size = int.from_bytes(data[position : position + 2], "big")
         header, position = data[position + 2 : position + size], position + size
         if marker in _FRAMES:
-            found.frame = marker, header
+            structure.frame = marker, header
         elif marker == _CODES:
-            found.tables += header
+            structure.tables += header
         elif marker == _SCAN:
             end = _MARKER.search(data, position)
-            found.scans.append((header, position, end.start() if end else len(data)))
-    return found
+            structure.scans.append((header, position, end.start() if end else len(data)))
+    return structure
 
 
 def _is_in_order(data: bytes, structure: _Structure) -> bool:

@@ -27,20 +27,20 @@ class CoarseBorder:
 
     photograph: np.ndarray
     surround: Surround
-    found: CutCircle
+    coarse: CutCircle
 
     def refined(self) -> CutCircle:
         """The border at half level; each part as it is where too little of it can be seen."""
         cuts = [
             Cut(*(self._refined_line(axis, *line) for line in zip(cut, (-1, 1), strict=True)))
-            for axis, cut in enumerate(self.found[1:])
+            for axis, cut in enumerate(self.coarse[1:])
         ]
         return CutCircle(self._refined_circle(), *cuts)
 
     def _refined_circle(self) -> Circle:
         angles = np.linspace(0, 2 * np.pi, PROFILES, endpoint=False)
         normals = np.column_stack([np.sin(angles), np.cos(angles)])
-        circle, *cuts = self.found
+        circle, *cuts = self.coarse
         starts = circle[:2] + circle.radius * normals
         firsts, lasts = np.transpose(cuts)
         seen = ((starts > firsts) & (starts < lasts)).all(axis=1)
@@ -53,7 +53,7 @@ class CoarseBorder:
     def _refined_line(self, axis: int, line: float, outwards: int) -> float:
         if np.isinf(line):
             return line
-        circle = self.found.circle
+        circle = self.coarse.circle
         half_chord = np.sqrt(max(circle.radius**2 - (line - circle[axis]) ** 2, 0.0))
         along = np.linspace(-CUT_SHARE, CUT_SHARE, CUT_PROFILES) * half_chord
         starts = np.insert(along[:, np.newaxis] + circle[1 - axis], axis, line, axis=1)
@@ -71,7 +71,7 @@ class CoarseBorder:
             starts: float (N, 2), points (y, x) near the border.
             steps: int (N, 2), a step of one pixel outwards from each, along y or x.
         """
-        reach = max(LEAST_REACH_PX, round(2 * REACH * self.found.circle.radius))
+        reach = max(LEAST_REACH_PX, round(2 * REACH * self.coarse.circle.radius))
         offsets = np.arange(-reach, reach // 2 + 1)
         profiles = steps[:, np.newaxis] * offsets[:, np.newaxis]
         profiles += np.floor(starts).astype(int)[:, np.newaxis]

@@ -91,10 +91,10 @@ def outline_circle(hull: np.ndarray) -> CutCircle | None:
     circle = circle._replace(radius=circle.radius + 0.5)
     if 2 * circle.radius > LARGEST_CIRCLE * np.hypot(*hull.shape):
         return None
-    found = CutCircle(circle, *_straight_cuts(hull, circle))
-    mask = found.mask(hull.shape)
+    cut_circle = CutCircle(circle, *_straight_cuts(hull, circle))
+    mask = cut_circle.mask(hull.shape)
     agreement = (mask & hull).sum() / max(1, (mask | hull).sum())
-    return found if agreement >= CIRCLE_AGREEMENT else None
+    return cut_circle if agreement >= CIRCLE_AGREEMENT else None
 
 
 def _straight_cuts(hull: np.ndarray, circle: Circle) -> tuple[Cut, Cut]:

@@ -20,7 +20,7 @@ from fundusseg.errors import PictureFault
 from fundusseg.fundus.border import CoarseBorder
 from fundusseg.fundus.circle import Circle, CutCircle, outline_circle
 from fundusseg.fundus.hull import convex_hull
-from fundusseg.fundus.lit_parts import field_count, largest_part
+from fundusseg.fundus.lit_parts import field_count, largest_component
 from fundusseg.fundus.surround import (
     Surround,
     coarse_brightness,
@@ -145,8 +145,8 @@ def _found_within(
         mask = np.ones(shape, bool)
         return field_of_view_of_mask(mask, "frame"), mask
     if outline.circle is not None:
-        found = outline.circle.scaled(stride)
-        refined = CoarseBorder(photograph, outline.surround, found).refined()
+        coarse = outline.circle.scaled(stride)
+        refined = CoarseBorder(photograph, outline.surround, coarse).refined()
         y, x, radius = refined.circle
         return FieldOfView(y, x, 2 * radius, "circle"), refined.mask(shape)
     mask = np.repeat(np.repeat(outline.hull, stride, axis=0), stride, axis=1)
@@ -161,7 +161,7 @@ def _outline(photograph: np.ndarray, grey: np.ndarray, stride: int) -> _Outline 
     if surround is None:
         return None
     lit = surround.light > surround.lit_level
-    hull = convex_hull(largest_part(lit))
+    hull = convex_hull(largest_component(lit))
     if not hull.any() or hull.mean() > FRAMELESS_FRACTION:
         return None
     n_fields = field_count(lit)

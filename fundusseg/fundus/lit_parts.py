@@ -10,9 +10,9 @@ LEAST_ROUNDNESS = 0.6  # of a part's area, the largest disc within; half a disc 
 LEAST_FIELD = 0.5  # of the largest one's area; what is smaller is no second field of view
 
 
-def largest_part(lit: np.ndarray) -> np.ndarray:
-    """The largest connected part of a bool (Y, X) mask after opening; empty if none is left."""
-    labels, count = ndimage.label(_opened(lit))
+def largest_component(lit: np.ndarray) -> np.ndarray:
+    """The largest connected component of a bool (Y, X) mask after opening; empty without one."""
+    labels, count = ndimage.label(_opening(lit))
     if count == 0:
         return np.zeros_like(lit)
     return labels == 1 + np.argmax(np.bincount(labels.ravel())[1:])
@@ -52,7 +52,7 @@ def eroded(mask: np.ndarray) -> np.ndarray:
     return inner
 
 
-def _opened(mask: np.ndarray) -> np.ndarray:
+def _opening(mask: np.ndarray) -> np.ndarray:
     """As `scipy.ndimage.binary_opening` of a bool (Y, X) mask with OPENING_PX iterations."""
     for _ in range(OPENING_PX):
         mask = eroded(mask)

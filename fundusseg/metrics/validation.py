@@ -14,9 +14,6 @@ from fundusseg.metrics.calibration import Calibration
 from fundusseg.metrics.curves import N_LEVELS, ScoreHistogram, auroc
 
 THRESHOLDS = np.arange(1, 100) / 100
-# clDice rises as the threshold falls below the best one for Dice; where Dice has lost this much,
-# the mean of both is highest (docs/recipe.md).
-DICE_TOLERANCE = 0.006
 MOST_NEWTON_STEPS = 100
 LARGEST_NEWTON_STEP = 2.0
 
@@ -34,30 +31,6 @@ class Validation:
     calibration: Calibration | None
 
 
-@dataclass(frozen=True)
-class OfSet:
-    """Of one data set: mean Dice over its images at the common threshold, and at its own best."""
-
-    dice: float
-    best_dice: float
-    best_threshold: float
-
-
-@dataclass(frozen=True)
-class AcrossSets:
-    """dice: mean over data sets of the mean over images at `threshold`; sets: of each of them.
-
-    The highest mean is the least mean regret (`best_dice` - `dice`). The threshold is the lowest
-    one whose mean Dice is within DICE_TOLERANCE of that.
-    calibration: fitted to the pixels of all sets, each set of the same weight; or None.
-    """
-
-    dice: float
-    threshold: float
-    sets: tuple[OfSet, ...]
-    calibration: Calibration | None
-
-
 def validation(histograms: Sequence[ScoreHistogram]) -> Validation:
     """Calibration, threshold, mean Dice at it, and pooled AUROC, from a histogram per image.
 
@@ -68,7 +41,7 @@ def validation(histograms: Sequence[ScoreHistogram]) -> Validation:
         raise ValueError("no image to validate on")
     together = pooled(histograms)
     calibration = platt_calibration(together)
-    mean = _mean_dice(histograms, calibration)
+    mean = mean_dice(histograms, calibration)
     best = int(np.argmax(mean))
     return Validation(
         float(mean[best]), float(auroc(together)), float(THRESHOLDS[best]), calibration
@@ -85,42 +58,8 @@ def pooled(histograms: Sequence[ScoreHistogram]) -> ScoreHistogram:
     )
 
 
-def across_sets(sets: Sequence[Sequence[ScoreHistogram]]) -> AcrossSets:
-    """One threshold for several data sets, each of which counts the same.
-
-    Raises:
-        ValueError: if there is no set, or one without an image.
-    """
-    if not sets:
-        raise ValueError("no data set to choose on")
-    calibration = platt_calibration(
-        pooled([_of_weight_one(pooled(histograms)) for histograms in sets])
-    )
-    by_set = [_mean_dice(histograms, calibration) for histograms in sets]
-    mean = np.mean(by_set, axis=0)
-    best = int(np.argmax(mean >= mean.max() - DICE_TOLERANCE))
-    return AcrossSets(
-        float(mean[best]),
-        float(THRESHOLDS[best]),
-        tuple(
-            OfSet(float(dice[best]), float(dice.max()), float(THRESHOLDS[dice.argmax()]))
-            for dice in by_set
-        ),
-        calibration,
-    )
-
-
-def _of_weight_one(histogram: ScoreHistogram) -> ScoreHistogram:
-    """The same shares of pixels, of 10^9 pixels in all."""
-    scale = 1e9 / max(1, int(histogram.positives.sum() + histogram.negatives.sum()))
-    return ScoreHistogram(
-        np.rint(histogram.positives * scale).astype(np.int64),
-        np.rint(histogram.negatives * scale).astype(np.int64),
-    )
-
-
-def _mean_dice(histograms: Sequence[ScoreHistogram], calibration: Calibration | None) -> np.ndarray:
-    """The mean over images of Dice at each of `THRESHOLDS`."""
+def mean_dice(histograms: Sequence[ScoreHistogram], calibration: Calibration | None) -> np.ndarray:
+    """float64 (99,): the mean over images of Dice at each of `THRESHOLDS`."""
     scores = THRESHOLDS if calibration is None else calibration.inverse(THRESHOLDS)
     return np.mean([_dice_at(histogram, scores) for histogram in histograms], axis=0)
 

@@ -163,7 +163,7 @@ DEFINITIONS = (
         pitfall="The rim of the field of view cuts vessels, and so does every gap in a map.",
     ),
     Definition("end_point_density", "1/length^2", "End points over area, in D^2."),
-    Definition("components", "count", "Connected parts of the centrelines."),
+    Definition("components", "count", "Connected components of the centrelines."),
     Definition(
         "loops",
         "count",

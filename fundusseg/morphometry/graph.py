@@ -35,10 +35,6 @@ class VesselSegment:
         """Of the path, pixel by pixel."""
         return float(np.hypot(*np.diff(self.path[:, :2], axis=0).T).sum())
 
-    def ends_at(self, node: int) -> int:
-        """How many of its two ends are at a node."""
-        return self.nodes.count(node)
-
     def from_node(self, node: int) -> np.ndarray:
         """The path, beginning at this node."""
         return self.path if self.nodes[0] == node else self.path[::-1]
@@ -50,7 +46,7 @@ class VesselGraph:
 
     nodes: float64 (M, 3), [y, x, half the vessel's width] in pixels. degrees: int (M,), how many
     ends of segments meet at each: 1 at an end point, 0 where a node has gone. spurs: number of
-    those that were left out. components: number of connected parts.
+    those that were left out. components: number of connected components.
     """
 
     segments: list[VesselSegment]
@@ -93,14 +89,14 @@ def _neighbours(skeleton: np.ndarray, pixels: np.ndarray) -> np.ndarray:
     """int (N, 8): the numbers of the pixels that each pixel is joined to, -1 for none."""
     width = skeleton.shape[1] + 2  # a column on either side, so that rows do not touch
     keys = (pixels[:, 0] + 1) * width + pixels[:, 1] + 1
-    found = {}
+    joined = {}
     for dy, dx in (*_ORTHOGONAL, *_DIAGONAL):
         wanted = keys + dy * width + dx
         places = np.searchsorted(keys, wanted).clip(max=len(keys) - 1) if len(keys) else keys
-        found[dy, dx] = np.where(keys[places] == wanted, places, -1)
+        joined[dy, dx] = np.where(keys[places] == wanted, places, -1)
     for dy, dx in _DIAGONAL:
-        found[dy, dx][(found[dy, 0] >= 0) | (found[0, dx] >= 0)] = -1
-    return np.stack(list(found.values()), axis=1)
+        joined[dy, dx][(joined[dy, 0] >= 0) | (joined[0, dx] >= 0)] = -1
+    return np.stack(list(joined.values()), axis=1)
 
 
 class _Draft:

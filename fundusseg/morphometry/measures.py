@@ -204,15 +204,15 @@ def _tortuosity(segments: dict[str, np.ndarray], is_long: np.ndarray) -> dict[st
     return {"tortuosity_segments": len(length), **means}
 
 
-def _bifurcations(found: Bifurcations) -> dict[str, float]:
-    if not found.angles_deg.size:
+def _bifurcations(measured: Bifurcations) -> dict[str, float]:
+    if not measured.angles_deg.size:
         return {"bifurcations_measured": 0}
     return {
-        "bifurcations_measured": len(found.angles_deg),
-        "bifurcation_angle_mean": float(found.angles_deg.mean()),
-        "branching_coefficient_median": float(np.median(found.branching_coefficient)),
+        "bifurcations_measured": len(measured.angles_deg),
+        "bifurcation_angle_mean": float(measured.angles_deg.mean()),
+        "branching_coefficient_median": float(np.median(measured.branching_coefficient)),
         "junctional_exponent_deviation_median": float(
-            np.median(found.junctional_exponent_deviation)
+            np.median(measured.junctional_exponent_deviation)
         ),
     }
 
@@ -224,11 +224,11 @@ def _fractal(
     box = (y - radius, x - radius, y + radius, x + radius)
     area = fractal.grid_mass(np.argwhere(inside), None, box)
     skeleton = fractal.grid_mass(lines.points, np.hypot(*lines.steps.T), box)
-    found: dict[str, float] = {}
+    values: dict[str, float] = {}
     for name, mass in (("skeleton", skeleton), ("area", area)):
         for order, dimension in enumerate(fractal.dimensions(mass)):
-            found[f"fractal_d{order}_{name}"] = dimension.value
-            found[f"fractal_d{order}_{name}_r2"] = dimension.r2
+            values[f"fractal_d{order}_{name}"] = dimension.value
+            values[f"fractal_d{order}_{name}_r2"] = dimension.r2
     seen = fractal.on_grid(where, box)
-    found["lacunarity"] = fractal.lacunarity(area, seen, LACUNARITY_BOX)
-    return found
+    values["lacunarity"] = fractal.lacunarity(area, seen, LACUNARITY_BOX)
+    return values

@@ -28,12 +28,12 @@ def edge_distance(
     Returns:
         float64 (N,), in pixels; NaN where the point itself is below, or nothing within reach is.
     """
-    found = np.empty(len(points))
+    distances_px = np.empty(len(points))
     for first in range(0, len(points), _AT_ONCE):
         some = slice(first, first + _AT_ONCE)
         ways = points[some], directions[some], reach_px[some], level[some]
-        found[some] = _edge_distance(values, *ways)
-    return found
+        distances_px[some] = _edge_distance(values, *ways)
+    return distances_px
 
 
 def _edge_distance(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from fundusseg.fundus.lit_parts import OPENING_PX, eroded, largest_part
+from fundusseg.fundus.lit_parts import OPENING_PX, eroded, largest_component
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (2, 3), (40, 55)])
@@ -15,4 +15,4 @@ def test_erosion_and_opening_are_scipys(shape):
     labels, count = ndimage.label(ndimage.binary_opening(mask, iterations=OPENING_PX))
     sizes = [0, *(np.sum(labels == label) for label in range(1, count + 1))]
     expected = labels == np.argmax(sizes) if count else np.zeros(shape, bool)
-    np.testing.assert_array_equal(largest_part(mask), expected)
+    np.testing.assert_array_equal(largest_component(mask), expected)

@@ -5,7 +5,7 @@ import pytest
 
 from fundusseg.metrics.curves import ScoreHistogram
 from fundusseg.metrics.overlap import Counts, dice
-from fundusseg.metrics.validation import across_sets, platt_calibration, pooled, validation
+from fundusseg.metrics.validation import platt_calibration, pooled, validation
 
 
 def image(seed: int, shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -36,40 +36,9 @@ def test_the_threshold_has_the_highest_mean_dice_of_maps_cut_from_probabilities(
 
 
 def test_no_image_is_an_error():
-    for function in (validation, pooled, across_sets):
-        with pytest.raises(ValueError, match="no "):
+    for function in (validation, pooled):
+        with pytest.raises(ValueError, match="no image"):
             function([])
-    with pytest.raises(ValueError, match="no image"):
-        across_sets([histograms(range(2)), []])
-
-
-def cut(found) -> float:
-    """The score from which on a pixel is vessel."""
-    return found.calibration.inverse(np.array(found.threshold))
-
-
-def test_sets_count_alike_however_many_images_they_hold(monkeypatch):
-    monkeypatch.setattr("fundusseg.metrics.validation.DICE_TOLERANCE", 0.0)
-    large, small = histograms(range(9), shift=1.0), histograms(range(9, 10), shift=-1.0)
-    found = across_sets([large, small])
-    alone = [cut(validation(large)), cut(validation(small))]
-    assert min(alone) < cut(found) < max(alone)
-    assert found.dice == pytest.approx(np.mean([each.dice for each in found.sets]))
-    of_large, of_small = found.sets
-    assert of_large.best_dice > of_large.dice and of_small.best_dice > of_small.dice
-    assert of_small.best_threshold < found.threshold < of_large.best_threshold
-    again = across_sets([large, small * 5])
-    assert (again.threshold, again.dice) == (found.threshold, pytest.approx(found.dice))
-    assert again.calibration.intercept == pytest.approx(found.calibration.intercept, abs=1e-6)
-
-
-def test_of_thresholds_that_cost_little_dice_the_lowest_is_taken(monkeypatch):
-    sets = [histograms(range(4)), histograms(range(4, 8), shift=0.3)]
-    found = across_sets(sets)
-    monkeypatch.setattr("fundusseg.metrics.validation.DICE_TOLERANCE", 0.0)
-    best = across_sets(sets)
-    assert found.threshold < best.threshold
-    assert best.dice - 0.006 <= found.dice < best.dice
 
 
 def test_the_calibration_undoes_a_shift_of_the_scores():

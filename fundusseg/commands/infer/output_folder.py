@@ -16,7 +16,7 @@ from typing import Any
 
 from fundusseg import __version__, ui
 from fundusseg.commands.infer.earlier import EarlierRuns, MapRecord, Scope
-from fundusseg.commands.infer.inputs import InputFiles
+from fundusseg.commands.infer.inputs import Failure, InputFiles
 from fundusseg.commands.infer.outputs import OutputKinds
 from fundusseg.datasets.sources import Source
 from fundusseg.errors import InputError
@@ -160,29 +160,22 @@ class OutputFolder:
         self._made[id] = record.condensed(self.kinds.names(id))
         self._run.note(failed=False)
 
-    def fail(
-        self,
-        id: str,
-        reason: str,
-        is_unavailable: bool,
-        hashes: Sequence[str] = (),
-        stamps: Sequence[list[int]] = (),
-    ) -> None:
-        """Note a photograph that gave no map.
+    def fail(self, failure: Failure) -> None:
+        """Note a photograph that gave no map; an earlier one goes, unless it may be right.
 
-        is_unavailable: nothing is known of what it holds now, so an earlier map of it may be
-        right and stays, unless another model made it. hashes, stamps: of its files, if they could
-        be read, so that it is known again.
+        It may where the photograph is unavailable, and no other model made it.
         """
+        source, id = failure.source, failure.source.id
         files = self.earlier.unfinished.get(id, {})
-        self._remove(name for name, inputs in files.items() if inputs is None or not is_unavailable)
-        self.failures[id] = reason
+        is_wrong = not failure.is_unavailable
+        self._remove(name for name, inputs in files.items() if inputs is None or is_wrong)
+        self.failures[id] = failure.reason
         row = self._row(id)
-        source = self.earlier.asked[id]
         more: dict[str, Any] = {"folder": self.earlier.scope.folder_of(source)}
-        if hashes:
-            self._untold[id] = {**more, "inputs": hashes, "stamps": stamps, "told": __version__}
-        if is_unavailable and not os.path.lexists(source.file):
+        if failure.hashes:
+            known_by = {"inputs": failure.hashes, "stamps": failure.stamps}
+            self._untold[id] = {**more, **known_by, "told": __version__}
+        if failure.is_unavailable and not os.path.lexists(source.file):
             more["missing"] = True
         if self.earlier.failed.get(id) != row:
             self._ledger.append(id, self.config_sha256, outputs={}, failed=row, **more)

@@ -46,11 +46,14 @@ _FAULTS_OF_A_NAME = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.EISD
 
 @dataclass(frozen=True)
 class Written:
-    """A source whose map is written, its record for the ledger, and why not to trust it, or ""."""
+    """A source whose map is written, and its record for the ledger.
+
+    reason: why the map is hardly to be trusted, or "".
+    """
 
     source: Source
     record: MapRecord
-    doubt: str
+    reason: str
 
 
 def run_infer(given: str, out: Path, options: InferOptions) -> int:
@@ -217,15 +220,12 @@ class _Road:
         return Written(source, record, doubt)
 
     def _note(self, result: Failure | Written) -> None:
-        id, label = result.source.id, escaped(result.source.label)
         if isinstance(result, Failure):
-            how = (result.is_unavailable, result.hashes, result.stamps)
-            self.folder.fail(id, result.reason, *how)
-            ui.log.warning("%s: %s", label, result.reason)
-            return
-        self.folder.finish(id, result.record)
-        if result.doubt:
-            ui.log.warning("%s: %s", label, result.doubt)
+            self.folder.fail(result)
+        else:
+            self.folder.finish(result.source.id, result.record)
+        if result.reason:
+            ui.log.warning("%s: %s", escaped(result.source.label), result.reason)
 
 
 def _row(item: Input, drawn: Segmentation, doubt: str) -> StatusRow:

@@ -27,8 +27,8 @@ def require_own_sheet(file: Path, out: Path) -> None:
         InputError: if so, or if it cannot be read.
     """
     try:
-        with file.open("rb") as found:
-            is_ours = found.read(len(MARK)) == MARK.encode()
+        with file.open("rb") as page:
+            is_ours = page.read(len(MARK)) == MARK.encode()
     except FileNotFoundError:
         if not file.parent.is_dir() and file.parent != out:
             raise InputError(file.parent, "is no folder", "make it first") from None

@@ -11,7 +11,7 @@ FORMAT, VERSION = "fundusseg-infer", 1
 
 
 def plan(mine: Sequence[Source], inputs: Sources, folder: OutputFolder) -> Iterator[str]:
-    """A line for each photograph, and for each file that is none: what becomes of it, and why."""
+    """A line for each photograph, and for each other file: what becomes of it, and why."""
     yield "name\twhat\twhy\n"
     for source in mine:
         yield _line(source.file, *_fate(source, folder))

@@ -50,7 +50,7 @@ class _Compared:
 
     column: str
     values: dict[str, tuple[np.ndarray, np.ndarray]]
-    found: dict[str, Agreement]
+    agreements: dict[str, Agreement]
 
 
 class Comparison:
@@ -131,9 +131,9 @@ class Comparison:
         self.masks.conclude(self._items)
         compared = _compared(list(self._items), out, self.masks.path)
         text = self._printed(compared)
-        plotted = [each for each in compared if each.found[MAPS].n]
+        plotted = [each for each in compared if each.agreements[MAPS].n]
         for each in plotted:
-            series = [(of, *each.values[of], each.found[of]) for of in each.values]
+            series = [(of, *each.values[of], each.agreements[of]) for of in each.values]
             write_bytes(self._folder / f"{each.column}.png", agreement_plot(each.column, series))
         pictures = [markdown.picture(f"{each.column}.png", each.column) for each in plotted]
         sections = (("Plots", "\n".join(pictures)), ("Agreement", text))
@@ -162,14 +162,16 @@ def _compared(ids: list[str], maps: Path, masks: Path) -> list[_Compared]:
     ]
     drawn = _columns(maps, ids, names)
     first, second = (_columns(masks, ids, names, observer) for observer in ("1", "2"))
-    found = []
+    compared = []
     for name in names:
         of_mask = name.removeprefix("half_height_")
         values = {MAPS: (drawn[name], first[of_mask])}
         if of_mask == name and np.isfinite(second[name]).any():
             values[SECOND] = second[name], first[name]
-        found.append(_Compared(name, values, {of: agreement(*both) for of, both in values.items()}))
-    return found
+        compared.append(
+            _Compared(name, values, {of: agreement(*both) for of, both in values.items()})
+        )
+    return compared
 
 
 def _column(columns: tuple[str, ...]) -> str:
@@ -188,29 +190,29 @@ def _columns(path: Path, ids: list[str], names: list[str], observer: str = "") -
     return dict(zip(names, np.array(cells, float).reshape(len(names), -1), strict=True))
 
 
-def _trust(found: Agreement) -> str:
-    if np.isnan(found.icc):
+def _trust(agreed: Agreement) -> str:
+    if np.isnan(agreed.icc):
         return markdown.UNDEFINED
-    if found.icc < POOR_ICC:
+    if agreed.icc < POOR_ICC:
         return "no"
-    return "yes" if found.icc_low >= GOOD_ICC or found.icc == 1 else "with care"
+    return "yes" if agreed.icc_low >= GOOD_ICC or agreed.icc == 1 else "with care"
 
 
 def _row(each: _Compared) -> list[str]:
-    found, second = each.found[MAPS], each.found.get(SECOND)
+    agreed, second = each.agreements[MAPS], each.agreements.get(SECOND)
     means = [_mean(values) for values in each.values[MAPS]]
-    limits = "" if not found.n else f"{_short(found.low)} to {_short(found.high)}"
+    limits = "" if not agreed.n else f"{_short(agreed.low)} to {_short(agreed.high)}"
     return [
         each.column,
-        str(found.n),
+        str(agreed.n),
         *map(_short, means),
-        _short(found.bias),
+        _short(agreed.bias),
         limits,
-        markdown.number(found.icc, 2),
-        markdown.interval(found.icc_low, found.icc_high, 2),
-        markdown.number(found.spearman, 2),
+        markdown.number(agreed.icc, 2),
+        markdown.interval(agreed.icc_low, agreed.icc_high, 2),
+        markdown.number(agreed.spearman, 2),
         "" if second is None else markdown.number(second.icc, 2),
-        _trust(found),
+        _trust(agreed),
     ]
 
 
@@ -228,8 +230,8 @@ def _tsv(compared: list[_Compared]) -> str:
     names = tuple(Agreement.__dataclass_fields__)
     lines = [("measure", "of", "mean", "mean_first_observer", *names)]
     for each in compared:
-        for of, found in each.found.items():
-            numbers = [*map(_mean, each.values[of]), *(getattr(found, name) for name in names)]
+        for of, agreed in each.agreements.items():
+            numbers = [*map(_mean, each.values[of]), *(getattr(agreed, name) for name in names)]
             shown = ["" if np.isnan(value) else f"{value:.6g}" for value in numbers]
             lines.append((each.column, of, *shown))
     return "".join("\t".join(line) + "\n" for line in lines)

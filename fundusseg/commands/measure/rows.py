@@ -98,7 +98,7 @@ class MapRows:
         field_of_view, where, source = self._field_of_view(id, vessels.shape)
         diameter_px = field_of_view.diameter_px
         pixel_um = self._pixel_um(id, diameter_px)
-        found = map_measures(vessels, probability, where, field_of_view)
+        measures = map_measures(vessels, probability, where, field_of_view)
         row = {
             "status": OK,
             "image_width_px": str(vessels.shape[1]),
@@ -108,9 +108,9 @@ class MapRows:
             "fov_source": source,
             "resolution": "low" if diameter_px < definitions.LOW_PX else "ok",
             "pixel_um": "" if pixel_um is None else definitions.number(pixel_um),
-            **definitions.cells(found.values, diameter_px, pixel_um),
+            **definitions.cells(measures.values, diameter_px, pixel_um),
         }
-        return row, definitions.segment_rows(found.segments, diameter_px, pixel_um)
+        return row, definitions.segment_rows(measures.segments, diameter_px, pixel_um)
 
     def _file(self, id: str) -> MapFile:
         row = self.folder.row(id)
@@ -146,9 +146,9 @@ class MapRows:
         if self._fovs is not None:
             where = self._fovs.mask_of(id, shape)
             return field_of_view_of_mask(where), where, "--fov"
-        found = self.folder.field_of_view(id)
-        if found is not None:
-            return found, circle_of(found, shape), "status.tsv"
+        known = self.folder.field_of_view(id)
+        if known is not None:
+            return known, circle_of(known, shape), "status.tsv"
         where = np.ones(shape, bool)
         return field_of_view_of_mask(where, "frame"), where, "none"
 

@@ -15,7 +15,6 @@ from fundusseg.files.row_table import RowTable
 from fundusseg.morphometry import definitions
 from fundusseg.options import MeasureOptions
 from fundusseg.parallel import ordered_map
-from fundusseg.processor import free_cores
 
 
 def run_measure(maps: Path, out: Path, options: MeasureOptions) -> int:
@@ -50,7 +49,7 @@ def run_measure(maps: Path, out: Path, options: MeasureOptions) -> int:
     mine = job.ids[part.number :: part.total]
     todo = [id for id in mine if not all(job.is_made(table, id) for table in tables)]
     ui.log.info("%s: %d maps, %d of them measured before", maps, len(mine), len(mine) - len(todo))
-    failed = _measured(tables, todo, job.rows, job.settings, options.jobs, f"measure {maps}")
+    failed = _measured(tables, todo, job.rows, job.settings, options.threads, f"measure {maps}")
     for table in tables:
         table.conclude(mine)
     ui.log.info("%s: %d rows, %d failed", tables[0].path, len(mine), failed)
@@ -58,7 +57,7 @@ def run_measure(maps: Path, out: Path, options: MeasureOptions) -> int:
         todo = comparison.begin()
         what = f"measure {options.compare}"
         failed += comparison.missing + _measured(
-            [comparison.masks], todo, comparison.rows, job.settings, options.jobs, what
+            [comparison.masks], todo, comparison.rows, job.settings, options.threads, what
         )
         sys.stdout.write(comparison.conclude(out))
     return EXIT_SOME_FAILED if failed else EXIT_OK
@@ -69,13 +68,13 @@ def _measured(
     ids: list[str],
     rows_of: Callable[[str], MeasuredRows],
     settings: str,
-    jobs: int,
+    threads: int,
     what: str,
 ) -> int:
     """Measure what is left, and note the rows in their tables; how many failed."""
     failed = 0
     with ui.progress(what, len(ids), "maps") as bar:
-        for made in ordered_map(rows_of, ids, jobs or free_cores()):
+        for made in ordered_map(rows_of, ids, threads):
             if made.reason:
                 ui.log.warning("%s: %s", escaped(made.id), made.reason)
                 failed += 1

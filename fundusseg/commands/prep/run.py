@@ -30,7 +30,6 @@ from fundusseg.files.manifest import Part
 from fundusseg.fundus.framing import coverage, framed
 from fundusseg.options import PrepOptions
 from fundusseg.parallel import ordered_map
-from fundusseg.processor import free_cores
 
 
 def run_prep(src: Path, out: Path, options: PrepOptions) -> int:
@@ -148,7 +147,7 @@ class _Prep:
         sources = self._stamps(part)
         inputs: dict[str, str] = {}
         failures: dict[str, str] = {}
-        samples = _prepared(plan, part, inputs, failures, self.options.jobs or free_cores())
+        samples = _prepared(plan, part, inputs, failures, self.options.threads)
         names = plan.output_names(part)
         if plan.format == "h5":
             shards.write_shard(out / names[0], plan.header, part, samples)

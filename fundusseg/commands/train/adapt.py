@@ -33,7 +33,6 @@ from fundusseg.files.manifest import STATE_FOLDER
 from fundusseg.metrics.curves import ScoreHistogram
 from fundusseg.metrics.validation import Validation, validation
 from fundusseg.nets import runtime
-from fundusseg.processor import free_cores
 
 FOLDS = 2
 LEAST_PERSONS = 3
@@ -72,7 +71,7 @@ class Adaptation:
                 ui.log.info("%s is finished", self.out)
                 return
             samples = adapting_samples(job.folders, job.options.split)
-            runtime.start(job.options.jobs or free_cores(), seed=job.preset.train.seed)
+            runtime.start(job.options.threads, seed=job.preset.train.seed)
             self.precision = runtime.chosen_precision(job.options.precision)
             self._write(*self._fitted(samples), len(samples))
             config = {**job.settings(), "sha256": sha256}
@@ -155,10 +154,10 @@ def with_prior(figures: Validation, score: float, photographs: int) -> Validatio
     One camera's best threshold differs between its photographs by up to 0.1 (docs/recipe.md).
     """
     calibration = figures.calibration
-    found = np.array(figures.threshold)
-    found = calibration.inverse(found) if calibration else found
+    best = np.array(figures.threshold)
+    best = calibration.inverse(best) if calibration else best
     weights = (photographs, PRIOR_PHOTOGRAPHS)
-    drawn = np.array(np.average([found, score], weights=weights))
+    drawn = np.array(np.average([best, score], weights=weights))
     threshold = float(calibration(drawn) if calibration else drawn)
     return dataclasses.replace(figures, threshold=round(threshold, 4))
 

@@ -17,7 +17,6 @@ from fundusseg.errors import EXIT_OK
 from fundusseg.files import models
 from fundusseg.files.manifest import require_own_folder
 from fundusseg.options import TrainOptions
-from fundusseg.processor import free_cores
 
 
 def run_train(shard_folders: list[Path], out: Path, options: TrainOptions) -> int:
@@ -55,7 +54,7 @@ def _training(job: Job) -> Training:
     if job.options.distribute == "none":
         return Training(job)
     # Threads are set before a saved state, which may know better, is read.
-    options = dataclasses.replace(job.options, jobs=job.options.jobs or free_cores())
+    options = dataclasses.replace(job.options, jobs=job.options.threads)
     replicas, workers = joined(options.distribute, options.jobs, job.preset.train.seed)
     preset = with_batch_of_all(job.preset, replicas.count)
     if replicas.count > 1:

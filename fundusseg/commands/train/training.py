@@ -20,7 +20,6 @@ from fundusseg.files.atomic import output_folder
 from fundusseg.files.history import History
 from fundusseg.files.lock import locked
 from fundusseg.options import TrainOptions
-from fundusseg.processor import free_cores
 from fundusseg.serial import config_hash, to_dict
 
 if TYPE_CHECKING:
@@ -113,7 +112,7 @@ class Training:
         saved = self.saved_state()
         notes = saved[1] if saved else {}
         # Threads and precision change the last digits, so a resume keeps those it began with.
-        self.threads = self.options.jobs or notes.get("threads") or free_cores()
+        self.threads = self.options.jobs or notes.get("threads") or self.options.threads
         runtime.start(self.threads, seed=train.seed)
         self.precision = self.chosen_precision(notes)
         ui.log.info("precision %s, %d threads", self.precision, self.threads)
