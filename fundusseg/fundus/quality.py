@@ -14,6 +14,7 @@ BLOCK_PX = 16  # side of the blocks whose means are the light
 ROUNDING = 6 / 12  # what rounding to whole grey levels adds to the square of second differences
 EDGE_SHARE = 0.96  # of the radius, where the edge is looked at: within a blurred border
 EDGE_POINTS = 360
+FEW_COLOURS = 8
 DARK_SHARE = 0.25  # of the median brightness, below which a point is no retina
 
 
@@ -23,11 +24,13 @@ class Quality:
 
     sharpness: 0 where all is smooth, 1 for noise, whose pixels are independent.
     evenness: of the light, in [0, 1]. dark_edge: the share of the edge that is no retina.
+    drawn: the share of the pixels that have one of the `FEW_COLOURS` commonest colours.
     """
 
     sharpness: float
     evenness: float
     dark_edge: float
+    drawn: float
 
 
 def quality(image: np.ndarray, fov: np.ndarray, circle: np.ndarray) -> Quality:
@@ -46,7 +49,7 @@ def quality(image: np.ndarray, fov: np.ndarray, circle: np.ndarray) -> Quality:
     """
     blocks = _blocks(image[::2, :, GREEN], fov[::2] >= INSIDE)
     if not blocks.size:
-        return Quality(np.nan, np.nan, np.nan)
+        return Quality(np.nan, np.nan, np.nan, np.nan)
     variance = 6 * blocks.var(axis=(1, 2)).mean(dtype=float)
     steps = np.square(np.diff(blocks, 2, axis=2)).mean(dtype=float) - ROUNDING
     low, high = np.percentile(blocks.mean(axis=(1, 2)), [10, 90])
@@ -54,6 +57,7 @@ def quality(image: np.ndarray, fov: np.ndarray, circle: np.ndarray) -> Quality:
         max(0.0, steps / variance) if variance else np.nan,
         float(low / high) if high else np.nan,
         _dark_edge(image, fov, circle),
+        _share_of_few_colours(image[::4, ::4][fov[::4, ::4] >= INSIDE]),
     )
 
 
@@ -65,6 +69,13 @@ def _blocks(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
     shape = rows, height_px, columns, BLOCK_PX
     is_whole = inside[cut].reshape(shape).all(axis=(1, 3))
     return values[cut].reshape(shape).swapaxes(1, 2)[is_whole].astype(np.float32)
+
+
+def _share_of_few_colours(pixels: np.ndarray) -> float:
+    """How much of some pixels, uint8 (N, 3), has one of the commonest colours; NaN without any."""
+    red, green, blue = pixels.astype(np.int32).T
+    counts = np.unique(red << 16 | green << 8 | blue, return_counts=True)[1]
+    return float(np.sort(counts)[-FEW_COLOURS:].sum() / len(pixels)) if len(pixels) else np.nan
 
 
 def _dark_edge(image: np.ndarray, fov: np.ndarray, circle: np.ndarray) -> float:

@@ -18,12 +18,14 @@ from pathlib import Path
 import fundusseg
 from fundusseg import presets
 from tests.batch import run, write_photographs, write_tiny_model
-from tests.faults.bad_inputs import bad_inputs
+from tests.faults.bad_inputs import bad_inputs, write_corpus
+from tests.faults.bad_roles import bad_roles
 from tests.faults.points import KILL
 from tests.faults.trials import DISK_FAULTS, Command, Row, Undisturbed, child
 from tests.nets.tiny import tiny_preset
 
 INSTANTS = 20  # a command
+FEW = 30  # bad inputs of a sample, in the places that take longer
 KINDS = ("lost", "wrong", "hung")
 
 
@@ -105,7 +107,9 @@ def tried(root: Path, seconds: float | None, drawn: random.Random) -> list[Row]:
     """The rows of all trials, or of as many as can be done in `seconds`, of each kind alike."""
     begin = time.monotonic()
     works = [Undisturbed(command) for command in commands(root)]
-    inputs = bad_inputs(root, drawn, root / "model")
+    corpus = write_corpus(root / "corpus", drawn)
+    inputs = bad_inputs(root, corpus)
+    inputs += bad_roles(root, corpus, drawn, None if seconds is None else FEW)
     rows: dict[str, Row] = {}
     trials = []
     for work in works:

@@ -144,10 +144,14 @@ def write_corpus(root: Path, drawn: random.Random) -> set[str]:
     return due | {f"special/{name}.png" for name in names}
 
 
-def bad_inputs(root: Path, drawn: random.Random, model: Path) -> list[Row]:
-    """Put the corpus through infer, then through measure as if it were maps."""
-    corpus = root / "corpus"
-    due = write_corpus(corpus, drawn)
+def bad_inputs(root: Path, due: set[str]) -> list[Row]:
+    """Put the corpus through infer, then through measure as if it were maps.
+
+    Args:
+        root: below it stand the corpus and a model.
+        due: the paths of the corpus' files.
+    """
+    corpus, model = root / "corpus", root / "model"
     read = InputFiles.read
 
     def timed(*arguments):
@@ -178,13 +182,13 @@ def bad_inputs(root: Path, drawn: random.Random, model: Path) -> list[Row]:
             row.amiss("wrong", f"exit {ended.code}: {ended.error[-800:]}")
         if ended.rss_mib > LARGEST_MIB:
             row.amiss("wrong", f"took {ended.rss_mib:.0f} MiB")
-    of_infer = partial(_cells, root / "maps" / "status.tsv", delimiter="\t", quoting=csv.QUOTE_NONE)
+    of_infer = partial(cells, root / "maps" / "status.tsv", delimiter="\t", quoting=csv.QUOTE_NONE)
     _judge(rows[0], due, of_infer)
-    _judge(rows[1], {without_suffix(path) for path in due}, partial(_cells, root / "bad.csv"))
+    _judge(rows[1], {without_suffix(path) for path in due}, partial(cells, root / "bad.csv"))
     return rows
 
 
-def _cells(path: Path, **dialect) -> dict[str, tuple[str, str]]:
+def cells(path: Path, **dialect) -> dict[str, tuple[str, str]]:
     """Status and reason by id, of a table."""
     with path.open(newline="") as file:
         lines = csv.DictReader(file, **dialect)

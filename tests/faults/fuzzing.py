@@ -219,7 +219,8 @@ def main() -> int:
             else:
                 fuzzed.run(given.seconds)
             counts[fuzzed.target.name] = fuzzed.tried
-            print(f"{fuzzed.target.name}: {fuzzed.tried} tried, {len(fuzzed.found)} found")
+            told = f"{fuzzed.target.name}: {fuzzed.tried} tried, {len(fuzzed.found)} found"
+            print(told, flush=True)
             counts["found"] += len(fuzzed.found)
     return 1 if counts["found"] else 0
 
