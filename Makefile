@@ -117,8 +117,9 @@ test: $(READY) ## the tests (FUNDUSSEG_DATA names a folder of real data sets, if
 test-slurm: $(READY) ## the job chain on a Slurm that runs here (root; FUNDUSSEG_SLURM=required installs it)
 	.venv/bin/python -m pytest -m slurm tests/slurm
 
-faults: $(READY) ## every fault at every write, and bad inputs (an hour); a table on stdout
+faults: $(READY) ## every fault at every write, bad inputs, fuzzing (an hour); tables on stdout
 	.venv/bin/python -m tests.faults
+	.venv/bin/python -m tests.faults.fuzzing --seconds 30
 
 lint: $(READY) ## style, types and errors that can be seen without running
 	.venv/bin/ruff format --check $(LINTED)

@@ -79,12 +79,15 @@ def stored_values(stored: Mapping, name: str) -> np.ndarray:
     if isinstance(stored, np.lib.npyio.NpzFile):
         assert stored.zip is not None  # it is open
         require_few_bytes(stored.zip.getinfo(f"{name}.npy").file_size)
-        return stored[name]
-    dataset = stored[name]
-    if not isinstance(dataset, h5py.Dataset):
+        values = stored[name]
+    elif isinstance(dataset := stored[name], h5py.Dataset):
+        require_few_bytes(dataset.nbytes)
+        values = dataset[()]
+    else:
+        values = None
+    if not isinstance(values, np.ndarray | np.generic):
         raise ValueError(f"{name} is no array")
-    require_few_bytes(dataset.nbytes)
-    return dataset[()]
+    return values
 
 
 def put(

@@ -6,6 +6,7 @@ tifffile is the second try for TIFFs that Pillow cannot, such as 16-bit colour i
 
 import ctypes
 import gzip
+import itertools
 import logging
 import re
 import warnings
@@ -33,7 +34,14 @@ from fundusseg.files.limits import (
     require_few_pixels,
     too_many_pixels,
 )
-from fundusseg.files.pages import REDUCED_OR_MASK, full_pages, of_channels, one_picture
+from fundusseg.files.pages import (
+    MOST_PAGES,
+    REDUCED_OR_MASK,
+    full_pages,
+    of_channels,
+    one_picture,
+    require_few_pages,
+)
 from fundusseg.files.wholeness import require_whole_jpeg, require_whole_png
 
 _STRIP_PX = 64  # rows that are computed with at once
@@ -240,6 +248,7 @@ def _pillow_page(data: bytes, number: int) -> tuple[np.ndarray, int]:
             values = deep_grey_and_alpha(image)
             orientation = image.getexif().get(_ORIENTATION, 1)
         elif is_deep_colour(image):
+            require_few_bytes(2 * image.width * image.height * len(image.mode))
             with _page_at(data, number) as again:
                 values = deep_colour(image, again)
             orientation = max(orientation, image.getexif().get(_ORIENTATION, 1))
@@ -282,7 +291,9 @@ def _plain_values(image: Image.Image) -> np.ndarray:
 def _by_tifffile(data: bytes) -> tuple[np.ndarray, int, str]:
     """As `_by_pillow`."""
     with tifffile.TiffFile(BytesIO(data)) as file:
-        whole = (page.aspage() for page in file.pages)
+        # A damaged file may have millions.
+        whole = [page.aspage() for page in itertools.islice(file.pages, MOST_PAGES + 1)]
+        require_few_pages(len(whole))
         pages = [page for page in whole if not page.subfiletype & REDUCED_OR_MASK]
         chosen = one_picture(pages, pages[0].description if pages else "")
         values = [_tifffile_page(page) for page in chosen]
@@ -296,7 +307,7 @@ def _tifffile_page(page: tifffile.TiffPage) -> np.ndarray:
     """Values (Y, X) or (Y, X, channels) as stored, white brightest, and alpha."""
     if page.photometric not in (0, 1, 2):
         raise ValueError(f"colour model {page.photometric}")
-    require_few_pixels((page.imagewidth, page.imagelength))
+    require_few_pixels((int(page.imagewidth), int(page.imagelength)))  # they may be text
     require_few_bytes(page.nbytes)
     values = page.asarray()
     if values.ndim == 3 and page.axes == "SYX":  # colour in separate planes

@@ -9,7 +9,7 @@ from math import prod
 from fundusseg.errors import PictureFault
 
 MOST_PIXELS = 64_000_000  # of a picture; cameras have 50 million at most, a frame 1.6
-MOST_BYTES = 8 * MOST_PIXELS  # of a file or an array: four channels of 16 bits
+MOST_BYTES = 4 * MOST_PIXELS  # of a file, an array, or a picture's values
 _SMALLER = "make it smaller"
 
 
@@ -26,7 +26,7 @@ def too_many_pixels() -> PictureFault:
 
 
 def require_few_bytes(size_bytes: int) -> None:
-    """Raise PictureFault if a file or array of this size is larger than is taken."""
+    """Raise PictureFault if a file, or what it unpacks to, is larger than is taken."""
     if size_bytes > MOST_BYTES:
         problem = f"is too large (more than {MOST_BYTES // 10**6} million bytes)"
         raise PictureFault(problem, _SMALLER)

@@ -11,7 +11,7 @@ from fundusseg.errors import PictureFault
 KIND, REDUCED_OR_MASK = 254, 0b101  # a TIFF tag, and bits of it
 # What ImageJ and OME write of a picture in colours that takes a page for each.
 _CHANNELS_IN_PAGES = re.compile(r'^channels=3$|\bSizeC="3"', re.MULTILINE)
-_MOST_PAGES = 100  # of a file; one picture in a dozen sizes has as many
+MOST_PAGES = 100  # of a file; one picture in a dozen sizes has as many
 LEAST_OF_A_PAGE = 0.3  # of the largest one's area; what is smaller is its thumbnail
 
 Page = TypeVar("Page")
@@ -21,8 +21,7 @@ def full_pages(image: ImageFile.ImageFile) -> list[int]:
     """The numbers of a file's pages without thumbnails, reduced copies and masks of others."""
     areas = {}
     count = getattr(image, "n_frames", 1)
-    if count > _MOST_PAGES:
-        raise _several(count)
+    require_few_pages(count)
     for number in range(count):
         image.seek(number)
         if not getattr(image, "tag_v2", {}).get(KIND, 0) & REDUCED_OR_MASK:
@@ -43,6 +42,12 @@ def one_picture(pages: list[Page], description: str) -> list[Page]:
     if not pages:
         raise PictureFault("holds no picture", "save it again")
     raise _several(len(pages))
+
+
+def require_few_pages(count: int) -> None:
+    """Raise PictureFault if a file has more pages than are looked through."""
+    if count > MOST_PAGES:
+        raise _several(count)
 
 
 def _several(count: int) -> PictureFault:

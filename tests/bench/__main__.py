@@ -11,7 +11,7 @@ from pathlib import Path
 from fundusseg.files import encoders
 from fundusseg.files.manifest import package_versions
 from fundusseg.processor import free_cores, processor_name
-from tests.bench import formats, infer, measure, million, network, startup, training
+from tests.bench import formats, infer, load, measure, million, network, startup, training
 from tests.bench.photographs import data_set, noisy_maps, photographs_of
 from tests.bench.processes import ROOT, measured
 from tests.bench.tables import table
@@ -126,6 +126,11 @@ class Bench:
         million.main()
         return []
 
+    def load(self) -> list[str]:
+        """Many small photographs, to the same page."""
+        load.main()
+        return []
+
     def _goal(
         self, what: str, figure: float, at_most: float = 0.0, at_least: float | None = None
     ) -> None:
@@ -136,7 +141,8 @@ class Bench:
 
 
 SECTIONS = (
-    "infer augmentation startup memory growth network ways training formats score measure million"
+    "infer augmentation startup memory growth network ways training formats score measure"
+    " million load"
 ).split()
 
 

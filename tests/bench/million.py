@@ -25,14 +25,13 @@ from fundusseg.phantom.drawing import PhantomConfig, phantom
 from fundusseg.processor import free_cores
 from tests.batch import write_tiny_model
 from tests.bench.processes import ROOT, Usage, measured
+from tests.bench.tables import put_measured
 
 COUNT = 1_000_000
 PARTS = 100
 ORIGINALS = 100
 PER_FOLDER = 1000
 TAB = "\t"
-_START = "<!-- measured by tests.bench.million -->"
-_END = "<!-- end of what was measured -->"
 
 
 def main(count: int = COUNT) -> int:
@@ -41,10 +40,7 @@ def main(count: int = COUNT) -> int:
         work = Path(folder)
         finished_set(work, count)
         text = tables(work, count)
-    page = ROOT / "docs" / "scale.md"
-    before, _, rest = page.read_text().partition(_START)
-    after = rest.partition(_END)[2]
-    page.write_text(f"{before}{_START}\n{text}\n{_END}{after}")
+    put_measured(ROOT / "docs" / "scale.md", __spec__.name, text)
     print(text)
     return 0
 

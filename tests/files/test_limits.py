@@ -16,7 +16,7 @@ from fundusseg.files import decoders, limits, masks
 from fundusseg.files.arrays import read_arrays
 from fundusseg.files.decoders import Picture, decoded
 from fundusseg.files.images import read_photograph
-from tests.files.image_files import lying_png
+from tests.files.image_files import lying_png, png_16_bit
 
 TOO_MANY_PIXELS = "is too large \\(more than 64 million pixels\\)"
 
@@ -40,7 +40,7 @@ def test_a_file_of_too_many_bytes_is_not_read(tmp_path):
     (tmp_path / "x.png").touch()
     os.truncate(tmp_path / "x.png", limits.MOST_BYTES + 1)
     for read in (read_photograph, masks.read_mask, masks.read_probability):
-        with pytest.raises(InputError, match="x.png: is too large \\(more than 512 million bytes"):
+        with pytest.raises(InputError, match="x.png: is too large \\(more than 256 million bytes"):
             read(tmp_path / "x.png")
 
 
@@ -49,6 +49,14 @@ def test_a_packed_file_is_unpacked_so_far_and_no_further(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "MOST_BYTES", 10**4)
     with pytest.raises(PictureFault, match="is too large"):
         decoded(gzip.compress(bytes(10**7)), tmp_path / "x.ppm.gz")
+
+
+def test_so_are_16_bits_a_colour_of_fewer_pixels(tmp_path, monkeypatch):
+    data = png_16_bit(np.zeros((40, 40, 3), np.uint16))
+    assert decoded(data, tmp_path / "x.png").values.nbytes == 9600
+    monkeypatch.setattr(limits, "MOST_BYTES", 9000)
+    with pytest.raises(PictureFault, match="is too large"):
+        decoded(data, tmp_path / "x.png")
 
 
 def test_a_file_of_hundreds_of_pages_is_not_looked_through(tmp_path):
