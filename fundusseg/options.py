@@ -265,7 +265,7 @@ class InferOptions(ArrayOptions):
     )
     keep_small_objects: bool = option(
         False,
-        "Keep the small objects of the maps, mostly noise, which are left out otherwise.",
+        "Keep the maps as they were cut: with small objects, mostly noise, and with gaps.",
         OUTPUT,
     )
     dry_run: bool = _dry_run()

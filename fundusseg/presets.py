@@ -63,7 +63,7 @@ PIX2PIX = Preset(
         select="l1",
         validate_every=200,
     ),
-    map=MapConfig(smallest_object_px=0),
+    map=MapConfig(longest_gap_px=0, smallest_object_px=0),
 )
 
 # What train --adapt changes; a third of the steps for each of two folds comes on top.

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fundusseg import ui
-from fundusseg.config import DEFAULT_MODEL
+from fundusseg.config import DEFAULT_MODEL, MapConfig
 from fundusseg.errors import InputError
 from fundusseg.files import images, models
 from fundusseg.fundus.field_of_view import FieldOfView
 from fundusseg.fundus.framing import Framed, framed
 from fundusseg.fundus.geometry import circle_in_frame, from_frame
 from fundusseg.fundus.quality import FEW_COLOURS, Quality, quality
-from fundusseg.fundus.small_objects import area_in_source_px, without_small_objects
+from fundusseg.fundus.vessel_map import vessel_map
 from fundusseg.metrics.expected import expected_dice, mean_entropy
 from fundusseg.options import InferOptions
 
@@ -79,16 +79,15 @@ class Segmenter:
 
     Attributes:
         threshold: vessel is where the probability is at least this; by default the model's.
-        smallest_object_px: connected components of a smaller area, in pixels of the frame, are
-            left out of the map.
+        map_config: how the map is cleaned once it is cut.
         jobs: frames at once.
     """
 
     def __init__(self, model: models.Model, options: InferOptions):
         self.model, self.options = model, options
         self.threshold = model.threshold if options.threshold is None else options.threshold
-        own_px = model.preset.map.smallest_object_px
-        self.smallest_object_px = 0 if options.keep_small_objects else own_px
+        as_cut = MapConfig(longest_gap_px=0, smallest_object_px=0)
+        self.map_config = as_cut if options.keep_small_objects else model.preset.map
         self.jobs = options.threads
 
     @staticmethod
@@ -150,8 +149,7 @@ class Segmenter:
     def segmentation(self, frame: Framed, scores: np.ndarray) -> Segmentation:
         """A frame's scores, float32 (S, S), brought back to the photograph and calibrated there."""
         probability = self.probabilities(from_frame(scores, frame.geometry))
-        smallest_px = area_in_source_px(self.smallest_object_px, frame.geometry)
-        vessels = without_small_objects(probability >= self.threshold, smallest_px)
+        vessels = vessel_map(probability, self.threshold, self.map_config, frame.geometry)
         dice = entropy = None
         if self.model.calibration:
             inside = probability[frame.native_fov]

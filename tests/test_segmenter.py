@@ -12,7 +12,7 @@ from fundusseg.files.models import Calibration, Model
 from fundusseg.fundus.field_of_view import FieldOfView
 from fundusseg.fundus.framing import Framed
 from fundusseg.fundus.geometry import canonical_geometry, from_frame
-from fundusseg.fundus.small_objects import area_in_source_px, without_small_objects
+from fundusseg.fundus.vessel_map import vessel_map
 from fundusseg.metrics.calibration import ReliabilityBins, expected_calibration_error
 from fundusseg.options import InferOptions
 from fundusseg.segmenter import Segmenter
@@ -45,9 +45,8 @@ def test_the_map_is_that_of_the_scores_at_the_score_of_the_threshold(frame, scor
     """Calibrated where they are cut, so neither resampling nor small objects can tell."""
     own, at_source = segmenter(), from_frame(scores, frame.geometry)
     threshold = CALIBRATION.inverse(np.array(own.threshold))
-    smallest_px = area_in_source_px(own.smallest_object_px, frame.geometry)
     drawn = own.segmentation(frame, scores)
-    cut = without_small_objects(at_source >= threshold, smallest_px)
+    cut = vessel_map(CALIBRATION(at_source), own.threshold, own.map_config, frame.geometry)
     np.testing.assert_array_equal(drawn.vessels, cut)
     assert 0.1 < drawn.vessels.mean() < 0.9
     kept = segmenter(keep_small_objects=True).segmentation(frame, scores).vessels

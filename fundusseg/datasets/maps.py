@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from fundusseg.config import DEFAULT_THRESHOLD, FrameConfig
+from fundusseg.config import DEFAULT_THRESHOLD, FrameConfig, MapConfig, OutOfRangeError
 from fundusseg.datasets.folders import parted, walk
 from fundusseg.errors import InputError
 from fundusseg.files import arrays, encoders, images, masks
@@ -26,7 +26,7 @@ from fundusseg.files.status import NAME as STATUS
 from fundusseg.files.status import StatusRow, read_status
 from fundusseg.fundus.field_of_view import FieldOfView
 from fundusseg.fundus.geometry import canonical_geometry
-from fundusseg.fundus.small_objects import area_in_source_px, without_small_objects
+from fundusseg.fundus.vessel_map import vessel_map
 
 ARRAY_SUFFIXES = (".npz", ".h5")
 INFERS_SUFFIXES = (*ARRAY_SUFFIXES, ".png")
@@ -153,25 +153,25 @@ class MapFolder:
         vessels, probability = _stored(file)
         if probability is not None and (vessels is None or threshold is not None):
             fallback = DEFAULT_THRESHOLD if self.threshold is None else self.threshold
-            vessels = probability >= (fallback if threshold is None else threshold)
-            vessels = without_small_objects(vessels, self._smallest_px(file.id, vessels.shape))
+            cut_at = fallback if threshold is None else threshold
+            vessels = self._cut(file.id, probability, cut_at)
         assert vessels is not None  # there is a map, or it was cut from the probabilities
         return VesselMap(vessels, probability)
 
-    def _smallest_px(self, id: str, shape: tuple[int, int]) -> float:
-        """The area in pixels of the source below which infer leaves objects out of a map."""
+    def _cut(self, id: str, probability: np.ndarray, threshold: float) -> np.ndarray:
+        """The map that infer makes of these probabilities; only cut where it tells too little."""
         field_of_view, config = self.field_of_view(id), self._config
-        frame_area_px = config.get(
-            "smallest_object_px", config.get("smallest_part_px")
-        )  # its old name
-        if field_of_view is None or frame_area_px is None:
-            return 0
+        smallest = config.get("smallest_object_px", config.get("smallest_part_px"))  # the old name
+        if field_of_view is None or smallest is None:
+            return probability >= threshold
         try:
+            cleaning = MapConfig(config.get("longest_gap_px", 0), smallest)
             frame = FrameConfig(config["frame"], tuple(config["frame_sizes_px"]))
             size_px = frame.size_px(field_of_view.diameter_px)
+            shape = probability.shape
             geometry = canonical_geometry(frame.kind, size_px, shape, field_of_view)
-            return area_in_source_px(float(frame_area_px), geometry)
-        except (KeyError, TypeError, ValueError) as error:
+            return vessel_map(probability, threshold, cleaning, geometry)
+        except (KeyError, TypeError, ValueError, OutOfRangeError) as error:
             raise InputError(
                 self.root / NAME, "is damaged (no frame)", "run infer again"
             ) from error

@@ -3,8 +3,6 @@
 import numpy as np
 from scipy import ndimage
 
-from fundusseg.fundus.geometry import Geometry
-
 EIGHT_NEIGHBOURS = np.ones((3, 3), bool)
 
 
@@ -28,9 +26,3 @@ def without_small_objects(vessels: np.ndarray, smallest_px: float) -> np.ndarray
     kept = vessels.copy()
     kept.ravel()[places[is_small[component_of]]] = False
     return kept
-
-
-def area_in_source_px(frame_area_px: float, geometry: Geometry) -> float:
-    """An area in pixels of the frame, converted to pixels of the source."""
-    y0, x0, y1, x1 = geometry.box
-    return frame_area_px * (y1 - y0) * (x1 - x0) / geometry.frame_px**2

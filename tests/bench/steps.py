@@ -15,7 +15,7 @@ from fundusseg.files import encoders, images, models
 from fundusseg.fundus.framing import framed
 from fundusseg.fundus.geometry import circle_in_frame, from_frame
 from fundusseg.fundus.quality import quality
-from fundusseg.fundus.small_objects import area_in_source_px, without_small_objects
+from fundusseg.fundus.vessel_map import vessel_map
 from fundusseg.metrics.expected import expected_dice, mean_entropy
 from fundusseg.nets import runtime
 from fundusseg.nets.prediction import Predictor
@@ -38,11 +38,8 @@ def alone(paths: list[Path]) -> dict[str, float]:
         lambda p: from_frame(p[0], p[1].geometry), zip(found, frames, strict=True)
     )
     found, calibration_s = timed(model.calibration, found)
-    smallest_px = model.preset.map.smallest_object_px
-    maps, small_objects_s = timed(
-        lambda p: without_small_objects(
-            p[0] >= model.threshold, area_in_source_px(smallest_px, p[1].geometry)
-        ),
+    maps, cleaning_s = timed(
+        lambda p: vessel_map(p[0], model.threshold, model.preset.map, p[1].geometry),
         zip(found, frames, strict=True),
     )
     _, encode_s = timed(encoders.map_png, maps)
@@ -63,7 +60,7 @@ def alone(paths: list[Path]) -> dict[str, float]:
         "network": network_s,
         "back to the photograph": back_s,
         "calibration": calibration_s,
-        "small objects": small_objects_s,
+        "gaps and small objects": cleaning_s,
         "encode": encode_s,
         "expected Dice": expected_s,
         "quality and entropy": quality_s + entropy_s,

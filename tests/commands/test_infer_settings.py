@@ -41,8 +41,8 @@ def test_test_time_augmentation_draws_other_maps_and_is_recorded(
     assert (picture(tmp_path / "maps" / "a.prob.png") != once).any()
 
 
-def test_the_smallest_parts_are_left_out_unless_asked_for(infer, shared_photographs, tmp_path):
-    """A map holds no part of less than 15 pixels of the frame; --keep-small-objects keeps all."""
+def test_small_objects_are_joined_or_left_out_unless_asked_for(infer, shared_photographs, tmp_path):
+    """A map has fewer components than its probabilities cut; --keep-small-objects keeps all."""
     maps = tmp_path / "maps"
     assert infer(shared_photographs, "--probability", "--keep-small-objects") == 0
     threshold = json.loads((maps / "manifest.json").read_text())["threshold"]
@@ -54,7 +54,6 @@ def test_the_smallest_parts_are_left_out_unless_asked_for(infer, shared_photogra
     dropped = 0
     for name, vessels in every.items():
         kept = picture(maps / f"{name}.png") > 0
-        assert not (kept & ~vessels).any()
         dropped += label(vessels, connectivity=2).max() - label(kept, connectivity=2).max()
     assert dropped > 0
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from skimage.morphology import remove_small_objects
 
-from fundusseg.fundus.geometry import Geometry
-from fundusseg.fundus.small_objects import area_in_source_px, without_small_objects
+from fundusseg.fundus.small_objects import without_small_objects
 
 
 def test_parts_that_touch_at_a_corner_are_one():
@@ -36,8 +35,3 @@ def test_it_agrees_with_scikit_image():
     expected = remove_small_objects(vessels, max_size=11, connectivity=2)
     assert 0 < expected.sum() < vessels.sum()
     np.testing.assert_array_equal(without_small_objects(vessels, 12), expected)
-
-
-def test_areas_grow_with_the_square_of_the_scale():
-    geometry = Geometry((2000, 3000), (0.0, 500.0, 1408.0, 1908.0), 704)
-    assert area_in_source_px(15, geometry) == 60

@@ -125,7 +125,7 @@ def config_of(segmenter: Segmenter) -> dict:
         "frame": frame.kind,
         "calibration": to_dict(model.calibration) if model.calibration else None,
         "threshold": segmenter.threshold,
-        "smallest_object_px": segmenter.smallest_object_px,
+        **to_dict(segmenter.map_config),
         "tile_px": options.tile_px,
         "fov": "given" if options.fov else "found",
     }
