@@ -7,9 +7,16 @@ from scipy import ndimage
 
 from fundusseg.fundus.small_objects import EIGHT_NEIGHBOURS
 
+Window = tuple[slice, slice]
+
 
 def without_gaps(
-    vessels: np.ndarray, probability: np.ndarray, least: float, gap_px: float, width_px: float
+    vessels: np.ndarray,
+    probability: np.ndarray,
+    least: float,
+    gap_px: float,
+    width_px: float,
+    speck_px: float = 0,
 ) -> np.ndarray:
     """A map with its connected components joined where probabilities carry on between them.
 
@@ -23,64 +30,71 @@ def without_gaps(
         least: in [0, 1]; below the threshold that made `vessels`.
         gap_px: the longest join, in pixels; below 1 nothing is joined.
         width_px: of the joins.
+        speck_px: nothing is joined to components of a smaller area than this.
 
     Returns:
         bool (Y, X); holds all of `vessels`, which is returned itself if nothing is joined.
     """
     if gap_px < 1:
         return vessels
+    components = _components(vessels, speck_px)
+    lines = [
+        _joins(components, probability, least, gap_px, window)
+        for window in _windows(components, int(2 * gap_px + width_px))
+    ]
+    if not sum(map(len, lines)):
+        return vessels
+    return _drawn_over(vessels, np.concatenate(lines), width_px)
+
+
+def _components(vessels: np.ndarray, speck_px: float) -> np.ndarray:
+    """int32 (Y, X): the number of each pixel's component; 0 beside them, and in specks."""
     components, _ = ndimage.label(vessels, EIGHT_NEIGHBOURS)
-    joined, margin = vessels, int(2 * gap_px + width_px)
-    for window in _windows_of_all_but_the_largest(components, margin):
-        lines = _joins(components[window], probability[window] >= least, gap_px)
-        if lines.any():
-            joined = vessels.copy() if joined is vessels else joined
-            joined[window] |= _drawn(lines, width_px)
-    return joined
+    places = np.flatnonzero(vessels)  # few: what follows need not look at every pixel
+    component_of = components.ravel()[places]
+    is_speck = np.bincount(component_of) < speck_px
+    components.ravel()[places[is_speck[component_of]]] = 0
+    return components
 
 
-def _windows_of_all_but_the_largest(
-    components: np.ndarray, margin: int
-) -> Iterator[tuple[slice, slice]]:
-    """Where each component lies, with a margin around it: whatever joins has one of these."""
-    boxes = ndimage.find_objects(components)
-    if len(boxes) < 2:
-        return
-    areas = np.bincount(components[components > 0])
-    del boxes[int(np.argmax(areas)) - 1]
-    for y, x in boxes:
+def _windows(components: np.ndarray, margin: int) -> Iterator[Window]:
+    """Each component's box with a margin around it, but for the largest: a join has two ends."""
+    boxes = [box for box in ndimage.find_objects(components) if box is not None]
+    boxes.sort(key=lambda box: (box[0].stop - box[0].start) * (box[1].stop - box[1].start))
+    for y, x in boxes[:-1]:
         yield (
             slice(max(0, y.start - margin), y.stop + margin),
             slice(max(0, x.start - margin), x.stop + margin),
         )
 
 
-def _joins(components: np.ndarray, likely: np.ndarray, gap_px: float) -> np.ndarray:
-    """bool (Y, X): centre lines outside the components that reach two of them, at least."""
+def _joins(
+    components: np.ndarray, probability: np.ndarray, least: float, gap_px: float, window: Window
+) -> np.ndarray:
+    """int (N, 2): y and x of the centre lines in a window that reach two components, at least."""
     # Imported here: it takes as long as a photograph, and a map of one component needs none.
     from skimage.morphology import skeletonize
 
-    nothing = np.zeros(components.shape, bool)
-    if np.all((components == components.max()) | (components == 0)):
-        return nothing
-    lines, count = ndimage.label(skeletonize(likely) & (components == 0), EIGHT_NEIGHBOURS)
-    if not count:
-        return nothing
-    neighbour = ndimage.maximum_filter(components, 3)
-    far = components.max() + 1
-    other = ndimage.minimum_filter(np.where(components > 0, components, far), 3)
-    of_lines = np.arange(count + 1)
-    reaches_two = ndimage.minimum(other, lines, of_lines) < ndimage.maximum(
-        neighbour, lines, of_lines
-    )
-    is_join = reaches_two & (np.bincount(lines.ravel(), minlength=count + 1) <= gap_px)
-    is_join[0] = False
-    return is_join[lines]
+    inside = components[window]
+    beside = skeletonize(probability[window] >= least) & (inside == 0)
+    lines, count = ndimage.label(beside, EIGHT_NEIGHBOURS)
+    y, x = np.nonzero(lines)
+    line_of, around = lines[y, x], np.pad(inside, 1)
+    near = np.array([around[y + dy, x + dx] for dy in range(3) for dx in range(3)])
+    first, last = np.full(count + 1, components.size), np.zeros(count + 1, int)
+    np.minimum.at(first, line_of, np.where(near > 0, near, components.size).min(0))
+    np.maximum.at(last, line_of, near.max(0))
+    length_px = np.bincount(line_of, minlength=count + 1)
+    joins = ((first < last) & (length_px <= gap_px))[line_of]
+    return np.column_stack([y[joins] + window[0].start, x[joins] + window[1].start])
 
 
-def _drawn(lines: np.ndarray, width_px: float) -> np.ndarray:
-    """Lines of one pixel at their width, at most half a pixel off."""
-    radius = width_px / 2
-    reach = np.arange(-int(radius), int(radius) + 1)
-    disc = np.hypot(reach[:, np.newaxis], reach) <= radius
-    return ndimage.binary_dilation(lines, disc) if disc.size > 1 else lines
+def _drawn_over(vessels: np.ndarray, lines: np.ndarray, width_px: float) -> np.ndarray:
+    """A map with lines, int (N, 2) of y and x, over it; their width is at most half a pixel off."""
+    reach = np.arange(-int(width_px / 2), int(width_px / 2) + 1)
+    drawn, last = vessels.copy(), np.array(vessels.shape) - 1
+    for step in np.stack(np.meshgrid(reach, reach), -1).reshape(-1, 2):
+        if np.hypot(*step) <= max(width_px / 2, 0.5):
+            y, x = np.clip(lines + step, 0, last).T
+            drawn[y, x] = True
+    return drawn

@@ -31,9 +31,14 @@ def vessel_map(
         return vessels
     scale = _source_px(geometry)
     smallest_px = config.smallest_object_px * scale**2
-    vessels = without_small_objects(vessels, SPECK_SHARE * smallest_px)
-    gap_px, width_px = config.longest_gap_px * scale, JOIN_WIDTH_PX * scale
-    vessels = without_gaps(vessels, probability, JOIN_SHARE * threshold, gap_px, width_px)
+    vessels = without_gaps(
+        vessels,
+        probability,
+        least=JOIN_SHARE * threshold,
+        gap_px=config.longest_gap_px * scale,
+        width_px=JOIN_WIDTH_PX * scale,
+        speck_px=SPECK_SHARE * smallest_px,
+    )
     return without_small_objects(vessels, smallest_px)
 
 
