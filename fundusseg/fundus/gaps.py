@@ -1,7 +1,5 @@
 """Gaps in the vessels of a map, closed where the probabilities say that a vessel goes on."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from scipy import ndimage
 
@@ -57,15 +55,28 @@ def _components(vessels: np.ndarray, speck_px: float) -> np.ndarray:
     return components
 
 
-def _windows(components: np.ndarray, margin: int) -> Iterator[Window]:
-    """Each component's box with a margin around it, but for the largest: a join has two ends."""
+def _windows(components: np.ndarray, margin: int) -> list[Window]:
+    """Where joins may be: around each component but the largest, since a join has two ends.
+
+    The whole image at once where that is less to look at.
+    """
     boxes = [box for box in ndimage.find_objects(components) if box is not None]
-    boxes.sort(key=lambda box: (box[0].stop - box[0].start) * (box[1].stop - box[1].start))
-    for y, x in boxes[:-1]:
-        yield (
-            slice(max(0, y.start - margin), y.stop + margin),
-            slice(max(0, x.start - margin), x.stop + margin),
-        )
+    windows = sorted((_widened(box, margin, components.shape) for box in boxes), key=_area)[:-1]
+    whole = slice(0, components.shape[0]), slice(0, components.shape[1])
+    return windows if sum(map(_area, windows)) < _area(whole) else [whole]
+
+
+def _widened(box: Window, margin: int, shape: tuple[int, ...]) -> Window:
+    y, x = (
+        slice(max(0, side.start - margin), min(side.stop + margin, end))
+        for side, end in zip(box, shape, strict=True)
+    )
+    return y, x
+
+
+def _area(window: Window) -> int:
+    y, x = window
+    return (y.stop - y.start) * (x.stop - x.start)
 
 
 def _joins(

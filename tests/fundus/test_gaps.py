@@ -64,3 +64,11 @@ def test_two_vessels_side_by_side_are_not_joined_along_their_length():
     probability[20:23, 5:85] = probability[26:29, 5:85] = 0.9
     vessels = probability >= 0.28
     assert without_gaps(vessels, probability, **HOW) is vessels
+
+
+def test_many_small_pieces_are_joined_as_few_are():
+    """A row of dashes: windows around each would be more than the image."""
+    probability = np.full((60, 400), 0.2, np.float32) * (np.abs(np.arange(60) - 30) < 2)[:, None]
+    probability[:, np.arange(400) % 12 < 8] *= 4.5
+    joined = without_gaps(probability >= 0.28, probability, **HOW)
+    assert joined[30].all()
