@@ -10,7 +10,7 @@ import typer
 
 from fundusseg import __version__
 from fundusseg.cli import app
-from fundusseg.options import MESSAGES
+from fundusseg.options import MESSAGES, SETTINGS
 
 ROOT = Path(__file__).parent.parent
 REFERENCE = "docs/reference.md"
@@ -37,10 +37,10 @@ def _panels(name: str) -> dict[str, list[tuple[str, str]]]:
 
 
 def _options(name: str) -> str:
-    """A command's own options as Markdown."""
+    """A command's own options as Markdown, without those that all have."""
     lines = []
     for title, options in _panels(name).items():
-        if title not in (PATHS, MESSAGES):
+        if title not in (PATHS, SETTINGS, MESSAGES):
             lines += [f"- {title}", *(f"  - `{syntax}`: {help}" for syntax, help in options)]
     return "".join(f"{line}\n" for line in lines)
 

@@ -5,21 +5,24 @@ and calls it.
 """
 
 import contextlib
+import dataclasses
 import difflib
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from fundusseg import __version__, errors, ui
-from fundusseg.option_fields import fields_of
-from fundusseg.options import MESSAGES, PANELS, MessageOptions
+from fundusseg.files.settings import read_settings, toml
+from fundusseg.option_fields import Field, as_text, fields_of
+from fundusseg.options import MESSAGES, PANELS, MessageOptions, SettingsOptions, TrainOptions
 
 WIDTH = 80  # of the help, wherever it goes
 COLUMN = 26  # of the help, for names
+_BY_NAME = inspect.Parameter.KEYWORD_ONLY
 _OUTPUT_WORDS = ("-o", "--out", "--output")
 
 
@@ -54,6 +57,9 @@ class _Command(typer.core.TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words; UsageError if there are more paths than the command takes."""
+        if "--print-config" in args:  # needs no paths
+            for path in self._paths():
+                path.required = False
         extra = super().parse_args(ctx, args)
         if extra:
             are = f"and {len(extra) - 1} more are" if len(extra) > 1 else "is one"
@@ -81,14 +87,18 @@ app = typer.Typer(
 
 
 def command(run: Callable[..., int]) -> Callable[..., int]:
-    """Make a command of `run`: of its paths, its `options` if it takes any, and the messages'.
+    """Make a command of `run`: of its paths, its `options` if it takes any, and those of all.
 
     What is on the command line and read must exist: of the options here, of the paths in `run`.
     """
     paths = dict(inspect.signature(run, eval_str=True).parameters)
     kind = paths.pop("options").annotation if "options" in paths else None
 
-    def called(**words: Any) -> int:
+    def called(context: typer.Context, **words: Any) -> int:
+        words |= _configured(context, kind, words)
+        if words["print_config"]:
+            sys.stdout.writelines(_effective(kind, words))
+            return errors.EXIT_OK
         messages = _taken(MessageOptions, words)
         if messages.quiet and messages.verbose:
             raise errors.UsageError("--quiet and --verbose exclude each other; give one")
@@ -99,10 +109,11 @@ def command(run: Callable[..., int]) -> Callable[..., int]:
             given["options"] = _taken(kind, words)
         return run(**given)
 
-    parameters = [*paths.values(), *(_parameters(kind) if kind else ())]
-    parameters += _parameters(MessageOptions)
+    parameters = [inspect.Parameter("context", _BY_NAME, annotation=typer.Context), *paths.values()]
+    for each in filter(None, (kind, SettingsOptions, MessageOptions)):
+        parameters += _parameters(each)
     called.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in parameters]
+        [parameter.replace(kind=_BY_NAME) for parameter in parameters]
     )
     called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     app.command(run.__name__, cls=_Command, help=inspect.getdoc(run))(called)
@@ -114,10 +125,10 @@ def _parameters(kind: type) -> list[inspect.Parameter]:
     return [
         inspect.Parameter(
             field.name,
-            inspect.Parameter.KEYWORD_ONLY,
+            _BY_NAME,
             default=field.default,
             annotation=Annotated[
-                field.type,
+                list[str] if field.is_repeated else field.type,
                 typer.Option(
                     field.word,
                     metavar=field.syntax,
@@ -134,7 +145,32 @@ def _parameters(kind: type) -> list[inspect.Parameter]:
 
 def _taken(kind: type, words: dict[str, Any]) -> Any:
     """The words that an options dataclass is made of, as one."""
-    return kind(**{field.name: words[field.name] for field in fields_of(kind)})
+    names = [field.name for field in dataclasses.fields(kind) if field.name in words]
+    values = {name: words[name] for name in names}
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return kind(**values | lists)
+
+
+def _configured(context: typer.Context, kind: type | None, words: dict[str, Any]) -> dict[str, Any]:
+    """What the file of --config gives, but for what the command line itself gives."""
+    if words["config"] is None:
+        return {}
+    require_existing(words["config"])
+    known, name = _from_files(kind), str(context.info_name)
+    found = read_settings(words["config"], name, known, with_preset=kind is TrainOptions)
+    sources = {name: context.get_parameter_source(name) for name in found}
+    return {name: found[name] for name, by in sources.items() if by is None or by.name == "DEFAULT"}
+
+
+def _effective(kind: type | None, words: dict[str, Any]) -> Iterable[str]:
+    """The options that count, as TOML."""
+    values = {field.key: words[field.name] for field in _from_files(kind)}
+    return toml(as_text(values) | words.get("preset_keys", {}))
+
+
+def _from_files(kind: type | None) -> list[Field]:
+    """The options of a command that a file of settings can give."""
+    return [*(fields_of(kind) if kind else []), *fields_of(MessageOptions)]
 
 
 def path(metavar: str, help: str) -> Any:

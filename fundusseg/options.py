@@ -6,7 +6,7 @@ take is inherited, or made by one function where default or panel differ. `comma
 command line of it, so nothing here knows how words are parsed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,10 +24,11 @@ TruthSplit = Literal["auto", "train", "validation", "test", "all"]
 # The panels of a command's help, in this order.
 INPUT, OUTPUT, MODEL = "Input", "Output", "Model"
 TRAINING, SCORING, MEASURING, DRAWING = "Training", "Scoring", "Measuring", "Drawing"
-PARTS, FINISHED, SPEED, MESSAGES = "Parts of an array", "Finished work", "Speed", "Messages"
+PARTS, FINISHED, SPEED = "Parts of an array", "Finished work", "Speed"
+SETTINGS, MESSAGES = "Settings", "Messages"
 PANELS = (
     *(INPUT, OUTPUT, MODEL, TRAINING, SCORING, MEASURING, DRAWING),
-    *(PARTS, FINISHED, SPEED, MESSAGES),
+    *(PARTS, FINISHED, SPEED, SETTINGS, MESSAGES),
 )
 
 
@@ -58,16 +59,31 @@ def _truth_split(done: str) -> Any:
 
 def _dry_run() -> Any:
     help = "Print what would be done, and with what, and write nothing."
-    return option(False, help, OUTPUT)
+    return option(False, help, OUTPUT, is_noted=False)
 
 
 def _json() -> Any:
-    return option(False, "Print JSON on stdout, for programs.", OUTPUT)
+    return option(False, "Print JSON on stdout, for programs.", OUTPUT, is_noted=False)
 
 
 def _precision() -> Any:
     help = "Precision of the network's convolutions; auto takes bfloat16 where it is faster."
     return option("auto", help, SPEED)
+
+
+@dataclass(frozen=True)
+class SettingsOptions:
+    """What every command can be told of where its options stand."""
+
+    config: Path | None = option(
+        None,
+        "File of options, TOML as --print-config prints it, or the manifest.json of an earlier "
+        "run; the command line counts over it.",
+        SETTINGS,
+    )
+    print_config: bool = option(
+        False, "Print the options that would count as TOML, and do nothing.", SETTINGS
+    )
 
 
 @dataclass(frozen=True)
@@ -85,8 +101,16 @@ class MessageOptions:
 class WorkOptions:
     """What every command that makes something can be told. jobs: 0 takes the free cores."""
 
-    jobs: int = option(0, "Number of threads; 0 takes one for each free core.", SPEED, minimum=0)
-    force: bool = option(False, "Make finished work anew, in place of keeping it.", FINISHED)
+    jobs: int = option(
+        0,
+        "Number of threads; 0 takes one for each free core.",
+        SPEED,
+        minimum=0,
+        is_noted=False,
+    )
+    force: bool = option(
+        False, "Make finished work anew, in place of keeping it.", FINISHED, is_noted=False
+    )
 
     @property
     def threads(self) -> int:
@@ -102,10 +126,19 @@ class PartOptions(WorkOptions):
     """
 
     shard: int | None = option(
-        None, "Make only this part of the N; the first is 0.", PARTS, metavar="K", minimum=0
+        None,
+        "Make only this part of the N; the first is 0.",
+        PARTS,
+        metavar="K",
+        minimum=0,
+        is_noted=False,
     )
     num_shards: int | None = option(
-        None, "Number of parts, the same in every task of an array.", PARTS, minimum=1
+        None,
+        "Number of parts, the same in every task of an array.",
+        PARTS,
+        minimum=1,
+        is_noted=False,
     )
 
     @property
@@ -122,6 +155,7 @@ class ArrayOptions(PartOptions):
         False,
         "Hash inputs and outputs of finished work, in place of trusting size and time.",
         FINISHED,
+        is_noted=False,
     )
 
 
@@ -156,7 +190,8 @@ class PrepOptions(ArrayOptions):
 class TrainOptions(WorkOptions):
     """What `train` can be told; None leaves the preset's value.
 
-    split: "all" makes a final model (nothing is validated, the last weights count).
+    split: "all" makes a final model (nothing is validated, the last weights count). preset_keys:
+    values of the preset by section and key, which only a file of settings can give.
     """
 
     split: Literal["auto", "train", "all"] = option(
@@ -165,7 +200,9 @@ class TrainOptions(WorkOptions):
         "the validation part; all, every photograph, and none validates.",
         INPUT,
     )
-    summary: bool = option(False, "Print the layers of the network, and train nothing.", OUTPUT)
+    summary: bool = option(
+        False, "Print the layers of the network, and train nothing.", OUTPUT, is_noted=False
+    )
     start_from: str | None = option(
         None,
         "Begin with the weights of this model, a folder or the name of a shipped one.",
@@ -178,9 +215,7 @@ class TrainOptions(WorkOptions):
         "camera, in some ten minutes; takes all that are not in the test part.",
         MODEL,
     )
-    config: Path | None = option(
-        None, "JSON file with any keys of the preset, to change them.", MODEL, is_read=True
-    )
+    preset_keys: dict[str, Any] = field(default_factory=dict)
     steps: int | None = option(None, "Length of the training in steps.", TRAINING, minimum=1)
     epochs: int | None = option(
         None, "Length of the training in epochs, rounds over all photographs.", TRAINING, minimum=1
@@ -199,6 +234,7 @@ class TrainOptions(WorkOptions):
         "Train on one device (none), on all GPUs of this machine (mirrored), or in all "
         "processes of srun or TF_CONFIG (multi-worker).",
         SPEED,
+        is_noted=False,
     )
 
     @property
@@ -238,7 +274,10 @@ class InferOptions(ArrayOptions):
         is_read=True,
     )
     allow_empty: bool = option(
-        False, "Take it for done where IN is empty, as an inbox may be.", INPUT
+        False,
+        "Take it for done where IN is empty, as an inbox may be.",
+        INPUT,
+        is_noted=False,
     )
     format: Literal["png", "npz", "h5"] = option(
         "png", "Kind of output: an image, or a file of arrays.", OUTPUT
@@ -253,12 +292,14 @@ class InferOptions(ArrayOptions):
         "beyond 1,000, several pages.",
         OUTPUT,
         metavar="FILE.html",
+        is_noted=False,
     )
     prune: bool = option(
         False,
         "Remove the maps of photographs that are gone from the folder IN, and the rows of names "
         "that were never there.",
         OUTPUT,
+        is_noted=False,
     )
     keep_suffix: bool = option(
         False, "Keep the photograph's suffix: a.jpg becomes a.jpg.png.", OUTPUT
@@ -274,6 +315,7 @@ class InferOptions(ArrayOptions):
         False,
         "Try photographs again that failed before and have not changed, in place of counting them.",
         FINISHED,
+        is_noted=False,
     )
     model: str = option(
         DEFAULT_MODEL,
@@ -293,7 +335,9 @@ class InferOptions(ArrayOptions):
         minimum=0,
         spelling="--tile",
     )
-    batch: int = option(0, "Number of frames that a GPU draws at once; 0 is 8.", SPEED, minimum=0)
+    batch: int = option(
+        0, "Number of frames that a GPU draws at once; 0 is 8.", SPEED, minimum=0, is_noted=False
+    )
     precision: Precision = _precision()
 
 
@@ -313,6 +357,7 @@ class ScoreOptions(WorkOptions):
         "Folder for tables, plots and the report, which is also one page of HTML to mail.",
         OUTPUT,
         metavar="DIR",
+        is_noted=False,
     )
     json: bool = _json()
     threshold: float | None = _threshold(SCORING)

@@ -64,7 +64,7 @@ def _built(kind: type[_Config], values: dict, where: str, base: _Config | None =
             f"known are {', '.join(hints)}"
         )
     fields = {
-        key: _value(hints[key], value, f"{where}: {key}", getattr(base, key, None))
+        key: value_of(hints[key], value, f"{where}: {key}", getattr(base, key, None))
         for key, value in values.items()
     }
     return kind(**fields) if base is None else dataclasses.replace(base, **fields)
@@ -86,7 +86,11 @@ def _current(kind: type, values: dict, where: str) -> dict:
     return {renamed.get(key, key): value for key, value in values.items() if key not in retired}
 
 
-def _value(hint: Any, value: Any, where: str, base: Any = None) -> Any:
+def value_of(hint: Any, value: Any, where: str, base: Any = None) -> Any:
+    """A JSON value as the type `hint` has it; of a configuration, other keys are those of `base`.
+
+    FundussegError, beginning with `where`, if it is of another type.
+    """
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         if not isinstance(value, dict):
             raise FundussegError(f"{where}: should be a table of keys")
@@ -94,7 +98,7 @@ def _value(hint: Any, value: Any, where: str, base: Any = None) -> Any:
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, list | tuple):
             raise FundussegError(f"{where}: should be a list")
-        return tuple(_value(typing.get_args(hint)[0], item, where) for item in value)
+        return tuple(value_of(typing.get_args(hint)[0], item, where) for item in value)
     if typing.get_origin(hint) is Literal:
         if value not in typing.get_args(hint):
             names = ", ".join(typing.get_args(hint))

@@ -26,7 +26,7 @@ BOTTOM = {
 # What each room may import of the others; the bottom may be imported by all.
 ALLOWED = {
     "cli": {"command_line", "commands", "morphometry"},
-    "command_line": set(),
+    "command_line": {"files"},
     "commands": {
         "commands",
         "evaluation",

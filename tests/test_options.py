@@ -29,9 +29,9 @@ COMMANDS = typer.main.get_command(cli.app).commands
 
 
 def fields(kind: type | None) -> list[option_fields.Field]:
-    """The options of a command: its own, and those of the messages."""
-    own = option_fields.fields_of(kind) if kind else []
-    return [*own, *option_fields.fields_of(options.MessageOptions)]
+    """The options of a command: its own, and those that all have."""
+    kinds = [*([kind] if kind else []), options.SettingsOptions, options.MessageOptions]
+    return [found for kind in kinds for found in option_fields.fields_of(kind)]
 
 
 FIELDS = [(command, found) for command, kind in KINDS.items() for found in fields(kind)]

@@ -15,6 +15,7 @@ from fundusseg.files.encoders import picture_bytes
 from fundusseg.files.images import without_suffix
 from fundusseg.files.ledger import output_stands
 from fundusseg.files.lock import shared
+from fundusseg.option_fields import settings_of
 from fundusseg.options import PhantomOptions
 from fundusseg.parallel import ordered_map
 from fundusseg.phantom.appearance import APPEARANCES
@@ -73,7 +74,7 @@ def _drawn(out: Path, drawing: PhantomConfig, config: dict, options: PhantomOpti
             stop.check()
     write_json(out / TRUTH, truths)
     hashes[TRUTH] = sha256_of(out / TRUTH)
-    manifest.write_manifest(out, "phantom", config, hashes)
+    manifest.write_manifest(out, "phantom", config, hashes, options=settings_of(options))
     return EXIT_OK
 
 

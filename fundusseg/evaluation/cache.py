@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Collection
-from dataclasses import asdict
 from pathlib import Path
 
 from fundusseg.errors import InputError
@@ -11,11 +10,11 @@ from fundusseg.files.checksums import sha256_of
 from fundusseg.files.ledger import Ledger, LedgerFiles, output_stands, stamp
 from fundusseg.files.manifest import NAME, package_versions, require_no_stranger
 from fundusseg.files.status import NAME as STATUS
+from fundusseg.option_fields import fields_of
 from fundusseg.options import ScoreOptions
 from fundusseg.serial import config_hash
 
 _KEY = "score"
-_NO_INFLUENCE = ("out", "json", "jobs", "force")  # options that change no figure
 
 
 def fingerprint(
@@ -93,8 +92,8 @@ def require_own_ledger(out: Path) -> None:
 
 
 def _asked(options: ScoreOptions) -> dict[str, str]:
-    asked = {name: str(value) for name, value in asdict(options).items()}
-    return {name: value for name, value in asked.items() if name not in _NO_INFLUENCE}
+    shaping = (field.name for field in fields_of(ScoreOptions) if field.is_noted)
+    return {name: str(getattr(options, name)) for name in shaping}
 
 
 def _stamps(path: Path, names: list[str] | None) -> list:

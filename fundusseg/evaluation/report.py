@@ -34,6 +34,7 @@ from fundusseg.files.atomic import write_bytes, write_text
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.manifest import NAME, begin_anew, write_manifest
 from fundusseg.files.status import escaped
+from fundusseg.option_fields import settings_of
 from fundusseg.report import markdown
 from fundusseg.report.mailed_page import mailed_page
 
@@ -195,7 +196,15 @@ def write_report(report: Report, out: Path) -> dict[str, str]:
         for id, reason in faults.items()
     }
     settings, inputs = _settings(evaluation), _inputs(evaluation)
-    write_manifest(out, "score", settings, outputs, inputs=inputs, failures=failures)
+    write_manifest(
+        out,
+        "score",
+        settings,
+        outputs,
+        inputs=inputs,
+        failures=failures,
+        options=settings_of(evaluation.options),
+    )
     return outputs | {NAME: sha256_of(out / NAME)}
 
 

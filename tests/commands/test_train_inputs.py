@@ -94,7 +94,8 @@ def test_without_split_the_train_part_trains(tiny_shards, tiny_settings, tmp_pat
         words = ("--config", tiny_settings, "--steps", 1, "--jobs", 1, *words)
         assert run("train", tiny_shards, tmp_path / name, *words) == 0
     first, second = (read_manifest(tmp_path / name / NAME) for name in ("auto", "train"))
-    assert first == second and first["config"]["split"] == "train"
+    assert first["config"] == second["config"] and first["config"]["split"] == "train"
+    assert first["model_sha256"] == second["model_sha256"]
 
 
 def test_steps_and_epochs_exclude_each_other(tiny_shards, tmp_path, capsys, no_training):

@@ -28,6 +28,7 @@ from fundusseg.files.manifest import Part
 from fundusseg.files.names import escaped
 from fundusseg.files.running import Run, RunFile
 from fundusseg.files.status import FAILED, StatusRow, status_line
+from fundusseg.option_fields import settings_of
 from fundusseg.options import InferOptions
 from fundusseg.report.markdown import named_in_a_line
 
@@ -245,6 +246,7 @@ class OutputFolder:
             counts={"photographs": len(asked), "failed": len(self.failures)},
             tables=[table],
             kinds=asdict(self.kinds),
+            options=settings_of(self.options),
             **more,
         )
         for id, told in self._untold.items():

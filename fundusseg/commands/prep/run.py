@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from fundusseg import stop, ui
@@ -28,6 +29,7 @@ from fundusseg.files.ledger import Ledger, output_stands, stamp
 from fundusseg.files.lock import shared
 from fundusseg.files.manifest import Part
 from fundusseg.fundus.framing import coverage, framed
+from fundusseg.option_fields import settings_of
 from fundusseg.options import PrepOptions
 from fundusseg.parallel import ordered_map
 
@@ -201,6 +203,7 @@ class _Prep:
             inputs=inputs,
             failures=failures,
             ids_sha256=plan.ids_sha256,
+            options=settings_of(replace(options, num_shards=len(plan.parts))),
         )
         warn(plan, entries, inputs, options.subjects is not None, options.split == "auto")
         report(plan, entries, len(failures))

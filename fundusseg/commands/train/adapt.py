@@ -77,7 +77,7 @@ class Adaptation:
             config = {**job.settings(), "sha256": sha256}
             names = (models.CONFIG, models.GENERATOR)
             seen = photographs_seen(self.initial, {sample.source_sha256 for sample in samples})
-            outputs.conclude(self.out, names, config, inputs, seen)
+            outputs.conclude(self.out, names, config, inputs, seen, job.options)
             shutil.rmtree(self.trainings, ignore_errors=True)
 
     def _fitted(self, samples: list[Sample]) -> tuple[Weights, Validation, str]:

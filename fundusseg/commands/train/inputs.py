@@ -17,7 +17,6 @@ from fundusseg.errors import FundussegError, InputError, UsageError
 from fundusseg.files import models
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.names import escaped
-from fundusseg.files.text import read_json
 from fundusseg.options import TrainOptions
 from fundusseg.presets import ADAPTING, PRESETS
 from fundusseg.report.markdown import named_in_a_line
@@ -59,12 +58,10 @@ def configured(folders: list[ShardFolder], options: TrainOptions) -> Preset:
     preset = PRESETS[first.header.preset]
     if options.adapt:
         preset = with_overrides(preset, ADAPTING, "--adapt")
-    if options.config is not None:
-        values = read_json(options.config)
-        preset = with_overrides(preset, values, str(options.config))
-        if "frame" in values and preset.frame != first.header.frame:
-            problem = "sets another frame than the shards have"
-            raise InputError(options.config, problem, "leave it out, or prepare other shards")
+    preset = with_overrides(preset, options.preset_keys, "--config")
+    if "frame" in options.preset_keys and preset.frame != first.header.frame:
+        problem = "sets another frame than the shards have"
+        raise InputError("--config", problem, "leave it out, or prepare other shards")
     preset = dataclasses.replace(preset, frame=first.header.frame)
     epochs = options.epochs if options.steps is None else 0
     given = {"steps": options.steps, "epochs": epochs, "seed": options.seed}

@@ -12,6 +12,8 @@ from fundusseg.files.checksums import sha256_of
 from fundusseg.files.ledger import output_stands
 from fundusseg.files.manifest import NAME as MANIFEST
 from fundusseg.files.manifest import outputs_of, read_manifest, write_manifest
+from fundusseg.option_fields import settings_of
+from fundusseg.options import TrainOptions
 
 
 def is_finished(out: Path, config_sha256: str, batch: int) -> bool:
@@ -86,6 +88,7 @@ def conclude(
     config: dict,
     inputs: dict[str, str],
     photographs: dict[str, list[str]],
+    options: TrainOptions,
 ) -> None:
     """Write the manifest: the training is complete.
 
@@ -93,11 +96,18 @@ def conclude(
         names: the files that were written.
         config: what determined it, and the hash of that as `sha256`.
         photographs: SHA-256 of those that trained and validated, by part.
+        options: what was asked for, to ask for it again.
     """
     outputs = {name: sha256_of(out / name) for name in names}
-    sha256 = models.model_sha256(out)
     write_manifest(
-        out, "train", config, outputs, inputs=inputs, model_sha256=sha256, photographs=photographs
+        out,
+        "train",
+        config,
+        outputs,
+        inputs=inputs,
+        model_sha256=models.model_sha256(out),
+        photographs=photographs,
+        options=settings_of(options),
     )
 
 

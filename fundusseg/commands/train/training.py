@@ -258,7 +258,8 @@ class Training:
         """Write the manifest."""
         config = {**self.config, "sha256": self.config_sha256}
         names = outputs.written(self.preset)
-        outputs.conclude(self.out, names, config, self.inputs, self.data.photographs)
+        seen = self.data.photographs
+        outputs.conclude(self.out, names, config, self.inputs, seen, self.options)
 
     def _batches(self) -> Iterable[Any]:
         from fundusseg.nets.pipeline import draw_order, training_batches
