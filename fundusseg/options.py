@@ -47,6 +47,16 @@ def _fov() -> Any:
     return option(None, help, INPUT, metavar="DIR", is_read=True)
 
 
+def _include() -> Any:
+    help = "Take only photographs whose path below the folder fits; * fits / too; may be repeated."
+    return option((), help, INPUT, metavar="GLOB")
+
+
+def _exclude() -> Any:
+    help = "Leave out photographs whose path below the folder fits; may be repeated."
+    return option((), help, INPUT, metavar="GLOB")
+
+
 def _subjects() -> Any:
     help = "TSV file with the columns id and subject: the person of each photograph."
     return option(None, help, INPUT, is_read=True)
@@ -170,6 +180,8 @@ class PrepOptions(ArrayOptions):
         "else one part for all.",
         INPUT,
     )
+    include: tuple[str, ...] = _include()
+    exclude: tuple[str, ...] = _exclude()
     subjects: Path | None = _subjects()
     preset: Preset = option(
         DEFAULT_PRESET, "Frame of the photographs, and network that they are for.", MODEL
@@ -258,6 +270,8 @@ class InferOptions(ArrayOptions):
     split: Literal["train", "validation", "test", "all"] = option(
         "all", "Part of the data set that is drawn, where IN is shards.", INPUT
     )
+    include: tuple[str, ...] = _include()
+    exclude: tuple[str, ...] = _exclude()
     fov: Path | None = _fov()
     null_separated: bool = option(
         False,

@@ -9,9 +9,10 @@ or whose stem has the number of a channel behind it (nnU-Net).
 import functools
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from fundusseg.datasets.choice import Choice
 from fundusseg.datasets.folder_names import without_part
 from fundusseg.datasets.folders import parted, walk
 from fundusseg.datasets.layout_patterns import LAYOUTS, Layout
@@ -48,7 +49,8 @@ class DataSet:
     """What a folder holds.
 
     unmatched: masks and fields of view without a photograph. ignored: other files.
-    duplicates: (role, path, path) of files that claim one role for one stem.
+    duplicates: (role, path, path) of files that claim one role for one stem. not_chosen:
+    photographs that --include and --exclude leave out.
     """
 
     root: Path
@@ -57,6 +59,17 @@ class DataSet:
     unmatched: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     duplicates: tuple[tuple[str, str, str], ...] = ()
+    not_chosen: tuple[str, ...] = ()
+
+    def chosen(self, choice: Choice) -> "DataSet":
+        """The set without the photographs that are not taken; InputError if none is."""
+        taken = tuple(entry for entry in self.entries if choice.takes(entry.photograph))
+        if self.entries and not taken:
+            problem = choice.none_of(len(self.entries), self.entries[0].photograph)
+            raise InputError(self.root, *problem)
+        photographs = {entry.photograph for entry in self.entries}
+        left_out = photographs - {entry.photograph for entry in taken}
+        return replace(self, entries=taken, not_chosen=tuple(sorted(left_out)))
 
 
 _Key = tuple[str, str, str, str]  # part, folder, place and stem

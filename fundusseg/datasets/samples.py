@@ -92,6 +92,7 @@ class SampleRef:
     split: str
     subject: str
     group: str
+    source: str
     source_sha256: str
     labelled: bool
     path: Path
@@ -216,6 +217,7 @@ def ref_from(attributes: dict, path: Path, key: str) -> SampleRef:
         split=attributes["split"],
         subject=unescaped(attributes["subject"]),
         group=attributes["group"],
+        source=unescaped(attributes["source"]),
         source_sha256=attributes["source_sha256"],
         labelled="mask" in json.loads(attributes["arrays"]),
         path=path,

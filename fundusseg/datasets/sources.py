@@ -4,12 +4,13 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
 
 from fundusseg import ui
+from fundusseg.datasets.choice import LEFT_OUT, Choice
 from fundusseg.datasets.folder_names import names_a_mask
 from fundusseg.datasets.folders import OF_A_SYSTEM, Walk, output_folders, parted, walked
 from fundusseg.datasets.layouts import data_set, recognised
@@ -46,6 +47,11 @@ class Source:
         return f"{self.before}{self.id}{self.suffix}" if self.ref is None else str(self.ref.path)
 
     @property
+    def name(self) -> str:
+        """The photograph, as seen from where ids begin: the id with its suffix."""
+        return f"{self.id}{self.suffix}" if self.ref is None else self.ref.source
+
+    @property
     def label(self) -> str:
         """What messages call it: its file, and of a shard the sample too."""
         return self.file if self.ref is None else f"{self.file}: {self.id}"
@@ -67,11 +73,12 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Sources:
-    """items in byte order of their ids."""
+    """items in byte order of their ids. not_chosen: by --include and --exclude."""
 
     items: tuple[Source, ...]
     shards: ShardFolder | None = None
     left_out: tuple[LeftOut, ...] = ()
+    not_chosen: tuple[Source, ...] = ()
 
     @property
     def ids_sha256(self) -> str:
@@ -93,8 +100,8 @@ def sources(given: str, out: Path, options: InferOptions) -> Sources:
     Args:
         given: a folder, a file, a folder of shards, or "-" for a list on stdin.
         out: the output folder, which is not walked.
-        options: of them layout, split, keep_suffix, null_separated, relative_to and
-            allow_empty.
+        options: of them layout, split, include, exclude, keep_suffix, null_separated,
+            relative_to and allow_empty.
 
     Raises:
         UsageError: if there is no such path, or it is the output folder.
@@ -137,9 +144,24 @@ def sources(given: str, out: Path, options: InferOptions) -> Sources:
         raise UsageError(f"{given}: --split is for shards; these are photographs")
     if not inputs.items and not options.allow_empty:
         _refuse_empty(given, inputs, out)
+    inputs = _chosen(given, inputs, Choice(options.include, options.exclude))
     ordered = sorted(inputs.items, key=lambda source: name_bytes(source.id))
     _require_distinct(ordered)
-    return Sources(tuple(ordered), inputs.shards, inputs.left_out)
+    return replace(inputs, items=tuple(ordered))
+
+
+def _chosen(given: str, inputs: Sources, choice: Choice) -> Sources:
+    """What --include and --exclude take; InputError if it is none of some."""
+    parts: dict[bool, list[Source]] = {True: [], False: []}
+    for source in inputs.items:
+        parts[choice.takes(source.name)].append(source)
+    if not parts[False]:
+        return inputs
+    if not parts[True]:
+        raise InputError(given, *choice.none_of(len(inputs.items), inputs.items[0].name))
+    left_out = LeftOut([source.name for source in parts[False]], LEFT_OUT)
+    items, not_chosen = tuple(parts[True]), tuple(parts[False])
+    return Sources(items, inputs.shards, (*inputs.left_out, left_out), not_chosen)
 
 
 def _refuse_empty(given: str, inputs: Sources, out: Path) -> NoReturn:

@@ -15,7 +15,10 @@ OK, FAILED = "ok", "failed"
 
 @dataclass(frozen=True)
 class StatusRow:
-    """A row as text; a cell is empty where nothing is known. Sizes in source pixels."""
+    """A row as text; a cell is empty where nothing is known. Sizes in source pixels.
+
+    source: the photograph, as seen from where ids begin. map: its map, as seen from the table.
+    """
 
     id: str
     status: str
@@ -33,6 +36,8 @@ class StatusRow:
     evenness_ratio: str = ""
     dark_edge_ratio: str = ""
     pixel_um: str = ""
+    source: str = ""
+    map: str = ""
 
 
 COLUMNS = tuple(column.name for column in fields(StatusRow))
@@ -54,6 +59,11 @@ def whole_row(line: object) -> str | None:
         return None
     missing = len(COLUMNS) - 1 - line.count("\t")
     return line + "\t" * missing if 0 <= missing <= len(COLUMNS) - _LEAST_COLUMNS else None
+
+
+def named(line: str, source: str, map: str) -> str:
+    """A line with these names of its files, in place of those that it has."""
+    return "\t".join([*line.rsplit("\t", 2)[:1], escaped(source), escaped(map)])
 
 
 def row_of(line: str) -> StatusRow:

@@ -98,7 +98,7 @@ def test_columns_are_those_of_the_contract():
     assert " ".join(COLUMNS) == (
         "id status reason source_sha256 width_px height_px fov_y_px fov_x_px fov_diameter_px "
         "fov_method expected_dice mean_entropy_bits sharpness_ratio evenness_ratio dark_edge_ratio "
-        "pixel_um"
+        "pixel_um source map"
     )
 
 

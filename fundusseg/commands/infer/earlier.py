@@ -64,7 +64,8 @@ class Scope:
 
     ids: of all its parts. walked: the folder that it walks, as it really is; "" for a list or a
     file, which speak for nothing but what they name. unseen: ids of folders that could not be
-    entered, each with its / at the end. not_asked: ids that are there, in another part of a split.
+    entered, each with its / at the end. not_asked: ids that are there, in another part of a split
+    or left out by --exclude.
     """
 
     ids: Container[str]
@@ -76,7 +77,8 @@ class Scope:
     def of(given: str, inputs: Sources, is_first: bool) -> "Scope":
         """What the call of `infer` speaks for; only the first part has to know the ids of all."""
         ids = {item.id for item in inputs.items} if is_first else ()
-        not_asked = set() if inputs.shards is None else {ref.id for ref in inputs.shards.refs}
+        refs = () if inputs.shards is None else inputs.shards.refs
+        not_asked = {each.id for each in (*refs, *inputs.not_chosen)}
         unseen = tuple(source.id for source in inputs.items if source.id.endswith("/"))
         walked = os.path.realpath(given) if given != "-" and os.path.isdir(given) else ""
         return Scope(ids, walked, unseen, not_asked)
@@ -249,9 +251,10 @@ class EarlierRuns:
             is_unchanged = self._is_unchanged(source, record, files)
             if is_unchanged:
                 self._hold(source.id, record)
-                # What is walked now may have another name than when the map was made.
+                # Folder or photograph may have another name than when the map was made.
                 walked = self.scope.walked
-                is_known = not walked or _is_below(record.folder, walked)
+                is_below = not walked or _is_below(record.folder, walked)
+                is_known = is_below and self._with_names(source.id, record.row) == record.row
                 (self._moved.discard if is_known else self._moved.add)(source.id)
                 return
             if is_unchanged is None:
@@ -293,8 +296,14 @@ class EarlierRuns:
         self.ledger.begin()
         for id, record in last.items():
             record["folder"] = self.scope.folder_of(self.asked[id])
+            record["row"] = self._with_names(id, record["row"])
             del record["key"], record["config"]
             self.ledger.append(id, self.config_sha256, **record)
+
+    def _with_names(self, id: str, row: str) -> str:
+        """A row of the ledger with the names that photograph and map have now."""
+        whole = status.whole_row(row) or row
+        return status.named(whole, self.asked[id].name, self.kinds.names(id)[0])
 
     def _stand(
         self, names: Iterable[str], outputs: Mapping[str, tuple[str, int]], verify: bool = False

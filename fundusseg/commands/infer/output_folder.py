@@ -222,10 +222,11 @@ class OutputFolder:
                 folder.rmdir()
         return sorted({name for name, _ in hashes} - set(ours))
 
-    def conclude(self, config: dict, **more: Any) -> None:
+    def conclude(self, config: dict, n_left_out: int, **more: Any) -> None:
         """Write the status table, the checksums and, last, the manifest.
 
         What a walk no longer found has no row from here on, whatever later calls name.
+        n_left_out: photographs that were left out, of which the manifest tells.
         """
         if self.earlier.withdrawn:
             self._ledger.begin()
@@ -243,7 +244,11 @@ class OutputFolder:
             config,
             self._outputs(),
             part=self.part,
-            counts={"photographs": len(asked), "failed": len(self.failures)},
+            counts={
+                "photographs": len(asked),
+                "failed": len(self.failures),
+                "left_out": n_left_out,
+            },
             tables=[table],
             kinds=asdict(self.kinds),
             options=settings_of(self.options),
@@ -259,9 +264,10 @@ class OutputFolder:
         return condensed.rsplit("\t", len(self.kinds.names(id)))
 
     def _row(self, id: str) -> str:
+        name = self.earlier.asked[id].name
         if id in self.failures:
-            return status_line(StatusRow(id, FAILED, self.failures[id]))
-        return self._condensed(id)[0]
+            return status_line(StatusRow(id, FAILED, self.failures[id], source=name))
+        return status.named(self._condensed(id)[0], name, self.kinds.names(id)[0])
 
     def _outputs(self) -> Iterator[tuple[str, str]]:
         """Names and SHA-256 of all outputs of this part."""

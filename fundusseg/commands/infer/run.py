@@ -103,6 +103,7 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
             model_sha256=model.sha256,
             threshold=segmenter.threshold,
             threshold_source="the model" if options.threshold is None else "--threshold",
+            n_left_out=len(inputs.not_chosen[part.number :: part.total]),
             ids_sha256=inputs.ids_sha256,
             **({"trained_on": seen} if seen else {}),
         )
@@ -110,7 +111,9 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
             write_sheets(options.contact_sheet, mine, folder, segmenter.jobs)
     n_failed, n_known = len(folder.failures), len(folder.known)
     known = f", {n_known} of them known (--retry-failed tries them again)" if n_known else ""
-    ui.log.info("%s: %d maps, %d failed%s", out, len(mine) - n_failed, n_failed, known)
+    n_left_out = len(inputs.not_chosen)
+    left_out = f", {n_left_out} left out by --include and --exclude" if n_left_out else ""
+    ui.log.info("%s: %d maps, %d failed%s%s", out, len(mine) - n_failed, n_failed, known, left_out)
     if options.json:
         sys.stdout.writelines(summary(mine, inputs, folder))
     return EXIT_SOME_FAILED if n_failed > n_known else EXIT_OK
@@ -214,7 +217,7 @@ class _Road:
                 return Failure(source, f"its map {error.reason}", is_unavailable=True)
             raise
         doubt = "shows nothing, so its map is empty" if item.is_blank else drawn.doubt
-        row = status_line(_row(item, drawn, doubt))
+        row = status_line(_row(item, drawn, doubt, kinds.names(source.id)[0]))
         folder = self.folder.earlier.scope.folder_of(source)
         record = MapRecord(row, outputs, item.hashes, item.stamps, folder)
         return Written(source, record, doubt)
@@ -228,7 +231,7 @@ class _Road:
             ui.log.warning("%s: %s", escaped(result.source.label), result.reason)
 
 
-def _row(item: Input, drawn: Segmentation, doubt: str) -> StatusRow:
+def _row(item: Input, drawn: Segmentation, doubt: str, map: str) -> StatusRow:
     """The row of a photograph that has become a map."""
     height, width = item.frame.geometry.source_shape
     return StatusRow(
@@ -248,6 +251,8 @@ def _row(item: Input, drawn: Segmentation, doubt: str) -> StatusRow:
         evenness_ratio=_figure(drawn.quality.evenness),
         dark_edge_ratio=_figure(drawn.quality.dark_edge),
         pixel_um="" if item.pixel_um is None else f"{item.pixel_um:.6g}",
+        source=item.source.name,
+        map=map,
     )
 
 

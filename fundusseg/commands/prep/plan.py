@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fundusseg.config import SHARD_SAMPLES
 from fundusseg.datasets import layouts, shards, splits
+from fundusseg.datasets.choice import Choice
 from fundusseg.datasets.samples import ShardHeader
 from fundusseg.files.ledger import LedgerFiles
 from fundusseg.files.names import escaped, name_bytes
@@ -79,7 +80,8 @@ def _standing_count(out: Path, standing: ShardHeader) -> int:
 
 def planned(src: Path, out: Path, options: PrepOptions) -> Plan:
     """Read the layout, deal out the splits, and cut the sorted samples into parts [K::N]."""
-    source = layouts.data_set(src, options.layout, leave_out=out)
+    choice = Choice(options.include, options.exclude)
+    source = layouts.data_set(src, options.layout, leave_out=out).chosen(choice)
     subjects = read_subjects(options.subjects) if options.subjects else None
     members = splits.memberships(src, source.entries, options.split, subjects)
     standing = None if options.force else shards.standing_header(out)

@@ -199,7 +199,11 @@ class _Prep:
             config,
             outputs,
             part=self.task,
-            counts={"photographs": len(entries), "failed": len(failures)},
+            counts={
+                "photographs": len(entries),
+                "failed": len(failures),
+                "left_out": len(plan.source.not_chosen[self.task.number :: self.task.total]),
+            },
             inputs=inputs,
             failures=failures,
             ids_sha256=plan.ids_sha256,

@@ -1,0 +1,37 @@
+"""Which photographs of a folder are taken: --include and --exclude."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from fundusseg.files.names import escaped, nfc
+
+LEFT_OUT = "photographs that --include and --exclude leave out"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Patterns of paths, as of the shell, but that * stands for any characters, / too.
+
+    Without `include` all are taken that are not excluded.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def takes(self, path: str) -> bool:
+        """Whether a photograph is taken.
+
+        path: as seen from the folder that is walked. A folder that cannot be listed, with / at its
+        end, may hold what is included.
+        """
+        is_included = not self.include or path.endswith("/") or _fits(path, self.include)
+        return is_included and not _fits(path, self.exclude)
+
+    def none_of(self, count: int, first: str) -> tuple[str, str]:
+        """What is wrong where no photograph is taken, and what to do."""
+        problem = f"has {count} photographs, and none that --include and --exclude take"
+        return problem, f"quote patterns, and give them as for {escaped(first)}"
+
+
+def _fits(path: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(nfc(path), nfc(pattern)) for pattern in patterns)
