@@ -25,10 +25,10 @@ $(foreach sign,$(shell_signs),$(eval run_name := $(subst $(sign),_,$(run_name)))
 RUN ?= runs/$(or $(run_name),demo)
 FUNDUSSEG := bin/fundusseg
 READY := .venv/.ready
-LINTED := fundusseg tests $(wildcard bin/*.py) bin/cpu-seconds
+LINTED := setup.py fundusseg tests $(wildcard bin/*.py) bin/cpu-seconds
 SHELL_SCRIPTS := $(filter-out %.mk %.py bin/cpu-seconds bin/__pycache__,$(wildcard bin/*)) .ci/run tests/slurm/cluster
 
-.PHONY: help all prep train infer score measure test test-slurm faults lint bench figures man picture clean FORCE
+.PHONY: help all prep train infer score measure test test-oldest test-slurm faults lint bench figures man picture clean FORCE
 
 help: ## this list
 	@echo 'fundusseg: vessel maps from retinal photographs'
@@ -113,6 +113,18 @@ $(RUN)/report.md: $(RUN)/measures/vessels.csv
 
 test: $(READY) ## the tests (FUNDUSSEG_DATA names a folder of real data sets, if there is one)
 	.venv/bin/python -m pytest -n auto
+
+# The lowest versions that setup.cfg admits, in an environment of their own.
+OLDEST := .venv-oldest/.ready
+$(OLDEST): setup.cfg
+	$(PYTHON) -m venv .venv-oldest
+	sed -n 's/^    \([a-z0-9-]*\)>=\([^,]*\).*/\1==\2/p' setup.cfg > .venv-oldest/lowest.txt
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint .venv-oldest/lowest.txt --editable '.[test]'
+	touch $@
+
+test-oldest: $(OLDEST) ## the tests with the lowest versions that setup.cfg admits
+	.venv-oldest/bin/python -m pytest -n auto
 
 test-slurm: $(READY) ## the job chain on a Slurm that runs here (root; FUNDUSSEG_SLURM=required installs it)
 	.venv/bin/python -m pytest -m slurm tests/slurm

@@ -7,8 +7,11 @@ help comes at once.
 """
 
 import sys
+import time
 import traceback
 import typing
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -208,8 +211,19 @@ def main(arguments: list[str] | None = None) -> int:
     ui.run_as_command()
     stop.install()
     streams.replace_closed()
+    began = time.monotonic()
+    code = _exit_code(sys.argv[1:] if arguments is None else arguments)
+    with suppress(
+        errors.FundussegError
+    ):  # a log file that is full: one line said it, or all is done
+        ui.event("end", exit_code=code, seconds=round(time.monotonic() - began, 3))
+    return code
+
+
+def _exit_code(words: Sequence[str]) -> int:
+    """Run a command line, and say what went wrong; the exit code."""
     try:
-        code = run(sys.argv[1:] if arguments is None else arguments)
+        code = run(words)
         sys.stdout.flush()
         return code
     except errors.FundussegError as error:

@@ -9,13 +9,14 @@ import dataclasses
 import difflib
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from fundusseg import __version__, errors, ui
+from fundusseg.commit import commit
 from fundusseg.files.settings import read_settings, toml
 from fundusseg.option_fields import Field, as_text, fields_of
 from fundusseg.options import MESSAGES, PANELS, MessageOptions, SettingsOptions, TrainOptions
@@ -97,12 +98,15 @@ def command(run: Callable[..., int]) -> Callable[..., int]:
     def called(context: typer.Context, **words: Any) -> int:
         words |= _configured(context, kind, words)
         if words["print_config"]:
-            sys.stdout.writelines(_effective(kind, words))
+            sys.stdout.writelines(toml(_options(kind, words)))
             return errors.EXIT_OK
         messages = _taken(MessageOptions, words)
         if messages.quiet and messages.verbose:
             raise errors.UsageError("--quiet and --verbose exclude each other; give one")
+        if messages.log_format != "text" and messages.log_file is None:
+            raise errors.UsageError("--log-format is of the log file; give --log-file too")
         ui.start_logging(**vars(messages))
+        ui.event("start", command=run.__name__, version=__version__, options=_options(kind, words))
         given = {name: words[name] for name in paths}
         if kind is not None:
             require_existing(*(words[f.name] for f in fields_of(kind) if f.is_read))
@@ -162,10 +166,10 @@ def _configured(context: typer.Context, kind: type | None, words: dict[str, Any]
     return {name: found[name] for name, by in sources.items() if by is None or by.name == "DEFAULT"}
 
 
-def _effective(kind: type | None, words: dict[str, Any]) -> Iterable[str]:
-    """The options that count, as TOML."""
+def _options(kind: type | None, words: dict[str, Any]) -> dict[str, Any]:
+    """The options that count, by their keys in a file."""
     values = {field.key: words[field.name] for field in _from_files(kind)}
-    return toml(as_text(values) | words.get("preset_keys", {}))
+    return as_text(values) | words.get("preset_keys", {})
 
 
 def _from_files(kind: type | None) -> list[Field]:
@@ -180,11 +184,14 @@ def path(metavar: str, help: str) -> Any:
 
 @app.callback(invoke_without_command=True)
 def version(
-    show: Annotated[bool, typer.Option("--version", "-V", help="Print the version.")] = False,
+    show: Annotated[
+        bool, typer.Option("--version", "-V", help="Print version and commit.")
+    ] = False,
 ) -> None:
     """Vessel maps from retinal photographs, as Unix batch commands."""
     if show:
-        print(f"fundusseg {__version__}")
+        of = commit()
+        print(f"fundusseg {__version__}" + (f" ({of})" if of else ""))
         raise typer.Exit
 
 

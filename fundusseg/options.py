@@ -105,6 +105,11 @@ class MessageOptions:
     log_file: Path | None = option(
         None, "Append all messages to this file too, with their times.", MESSAGES
     )
+    log_format: Literal["text", "json"] = option(
+        "text",
+        "Lines of the log file: text, or a JSON object for each message and each photograph.",
+        MESSAGES,
+    )
 
 
 @dataclass(frozen=True)

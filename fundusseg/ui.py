@@ -1,16 +1,19 @@
 """What people read: the log and the progress, both on stderr. The only module that knows rich.
 
-stdout belongs to data. The log file, if asked for, gets every message with its time.
+stdout belongs to data. The log file, if asked for, gets every message with its time; one of JSON
+lines gets events too, which nobody else sees.
 """
 
+import json
 import logging
 import os
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from fundusseg.errors import FundussegError
 
@@ -47,9 +50,11 @@ class _Screen(logging.StreamHandler):
 class _LogFile(logging.FileHandler):
     """A log file that ends the command if it cannot be written; no message goes there after."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, is_json: bool):
         super().__init__(path, encoding="utf-8", errors="backslashreplace")
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+        self.setFormatter(_JsonLine() if is_json else text)
+        self.is_json = is_json
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Raise what is wrong as an error of the command's."""
@@ -63,6 +68,16 @@ class _LogFile(logging.FileHandler):
             f"{self.baseFilename}: cannot be written ({reason}); free space, or give another "
             "--log-file"
         )
+
+
+class _JsonLine(logging.Formatter):
+    """A record as a JSON object: an event with its values, or a message."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        message = {"event": "message", "message": record.getMessage()}
+        told = getattr(record, "told", message)
+        return json.dumps({"time": time, "level": record.levelname.lower(), **told})
 
 
 class _Once(logging.Filter):
@@ -81,8 +96,12 @@ class _Once(logging.Filter):
         return is_new
 
 
-def start_logging(quiet: bool, verbose: bool, log_file: Path | None) -> None:
+def start_logging(
+    quiet: bool, verbose: bool, log_file: Path | None, log_format: str = "text"
+) -> None:
     """Send messages to stderr (warnings only if `quiet`, all if `verbose`) and to `log_file`.
+
+    log_format: "text", or "json" for a log file of JSON lines.
 
     Raises:
         OSError: if the log file cannot be opened. A message that cannot be written to it later
@@ -98,9 +117,18 @@ def start_logging(quiet: bool, verbose: bool, log_file: Path | None) -> None:
     screen.setLevel(logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO)
     log.addHandler(screen)
     if log_file is not None:
-        log.addHandler(_LogFile(log_file))
+        log.addHandler(_LogFile(log_file, is_json=log_format == "json"))
     for handler in log.handlers:
         handler.addFilter(_Once())
+
+
+def event(name: str, **values: Any) -> None:
+    """Note an event, with JSON values, where the log file is one of JSON lines."""
+    told = {"event": name, **values}
+    record = log.makeRecord(log.name, logging.INFO, "", 0, name, (), None, extra={"told": told})
+    for handler in log.handlers:
+        if isinstance(handler, _LogFile) and handler.is_json:
+            handler.handle(record)
 
 
 def is_verbose() -> bool:
@@ -132,11 +160,12 @@ def _log_to_file(message: str) -> None:
 
 
 def on_screen() -> bool:
-    """Whether a person watches: stderr is a terminal and messages are not quietened.
+    """Whether a person watches: stderr is a terminal that draws, and messages are not quietened.
 
     FORCE_COLOR makes rich take any stream for a terminal, so rich is not asked.
     """
-    return sys.stderr.isatty() and bool(log.handlers) and log.handlers[0].level <= logging.INFO
+    draws = sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+    return draws and bool(log.handlers) and log.handlers[0].level <= logging.INFO
 
 
 class Reporter:

@@ -97,8 +97,12 @@ def test_help_lists_every_command_and_the_exit_codes():
 
 @pytest.mark.parametrize("word", ["--version", "-V"])
 def test_version(word, capsys):
+    """With the commit, which git tells where there is a checkout."""
     assert cli.main([word]) == 0
-    assert capsys.readouterr().out == f"fundusseg {__version__}\n"
+    (said,) = capsys.readouterr().out.splitlines()
+    assert said.startswith(f"fundusseg {__version__}")
+    if (Path(cli.__file__).parents[1] / ".git").exists():
+        assert re.fullmatch(r"fundusseg \S+ \([0-9a-f]{12}\+?\)", said)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ BOTTOM = {
     "serial",
     "options",
     "option_fields",
+    "commit",
     "errors",
     "ui",
     "streams",

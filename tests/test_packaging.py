@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from fundusseg import commit
+
 requirements = pytest.importorskip("packaging.requirements")
 
 ROOT = Path(__file__).parent.parent
@@ -24,6 +26,9 @@ NEEDED = [
 ]
 
 
+ROOT_FILES = ("LICENSE", "README.md", "pyproject.toml", "setup.cfg", "setup.py")
+
+
 def constraints() -> dict[str, str]:
     """Versions by name, in lower case with - for _."""
     lines = (ROOT / "constraints.txt").read_text().splitlines()
@@ -37,18 +42,32 @@ def test_each_dependency_has_one_version_in_the_constraints(needed):
     assert needed.specifier.contains(constraints()[needed.name.lower()])
 
 
+def set_up(*words: str) -> None:
+    """Run setup.py with these words."""
+    pytest.importorskip("setuptools")
+    command = [sys.executable, "setup.py", "--quiet", *words]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+
+
+def test_what_is_built_notes_its_commit(tmp_path):
+    """A package has no git to ask. An sdist notes it too, for a wheel that is built from it."""
+    words = ("build", "--build-base", str(tmp_path), "build_py", "--build-lib", str(tmp_path / "x"))
+    set_up("egg_info", "--egg-base", str(tmp_path), *words)
+    assert (tmp_path / "x/fundusseg/COMMIT").read_text() == commit.commit()
+    built = commit.commit(tmp_path / "x" / "fundusseg")
+    assert built == commit.commit() and not (ROOT / "fundusseg" / "COMMIT").exists()
+    assert commit.commit(tmp_path) == ""
+
+
 def test_scripts_tests_and_the_other_models_are_not_packed(tmp_path):
     """bin/: none of it is in the wheel, nor what only its figures come from."""
-    pytest.importorskip("setuptools")
-    words = ["--quiet", "egg_info", "--egg-base", str(tmp_path)]
-    code = f"import setuptools; setuptools.setup(script_args={words})"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
+    set_up("egg_info", "--egg-base", str(tmp_path))
     (listed,) = tmp_path.glob("*.egg-info/SOURCES.txt")
     packed = [name for name in listed.read_text().splitlines() if not Path(name).is_absolute()]
     assert "fundusseg/cli.py" in packed
     assert "fundusseg/weights/default/generator.weights.h5" in packed
     beside = {name for name in packed if not name.startswith("fundusseg/")}
     pages = {f"docs/man/{path.name}" for path in (ROOT / "docs/man").iterdir()}
-    assert pages <= beside <= pages | {"LICENSE", "README.md", "pyproject.toml", "setup.cfg"}
+    assert pages <= beside <= pages | {*ROOT_FILES}
     weights = {name.split("/")[2] for name in packed if name.startswith("fundusseg/weights/")}
     assert weights == {"default"}

@@ -1,6 +1,7 @@
 """What a person at a terminal reads: a progress bar, and messages on lines of their own."""
 
 import io
+import json
 import re
 import sys
 
@@ -75,3 +76,40 @@ def test_lines_come_at_each_tenth_and_once_a_minute(monkeypatch):
         "fundusseg: infer maps: 104 of 1000 photographs, 1 failed, 0.0667/s, 3.7 h left",
         "fundusseg: infer maps: 108 of 1000 photographs, 1 failed, 0.0667/s, 3.7 h left",
     ]
+
+
+def test_a_log_of_json_lines_has_messages_and_events(monkeypatch, tmp_path):
+    """The screen has no event; nor has a log file of text."""
+    terminal = watched(monkeypatch)
+    for name in ("text", "json"):
+        path = tmp_path / name
+        ui.start_logging(quiet=False, verbose=False, log_file=path, log_format=name)
+        ui.event("photograph", id="a\udcff", ms={"read": 1.5})
+        ui.log.warning("%s: is cut off", "a")
+    lines = [json.loads(line) for line in (tmp_path / "json").read_text().splitlines()]
+    for line in lines:
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", line.pop("time"))
+    assert lines == [
+        {"level": "info", "event": "photograph", "id": "a\udcff", "ms": {"read": 1.5}},
+        {"level": "warning", "event": "message", "message": "a: is cut off"},
+    ]
+    assert "photograph" not in terminal.getvalue() + (tmp_path / "text").read_text()
+    ui.start_logging(quiet=False, verbose=False, log_file=None)
+
+
+def test_a_terminal_that_draws_nothing_gets_lines(monkeypatch):
+    """TERM=dumb, as of an editor's shell; and NO_COLOR takes the colours from the bar."""
+    terminal = watched(monkeypatch)
+    monkeypatch.setenv("TERM", "dumb")
+    with ui.progress("infer maps", 2, "photographs") as bar:
+        bar.advance()
+    assert terminal.getvalue().startswith(
+        "fundusseg: infer maps: 2 photographs\nfundusseg: infer ma"
+    )
+    coloured = re.compile(r"\x1b\[[0-9;]*3[0-9]")
+    for no_color in ("", "1"):
+        terminal = watched(monkeypatch)
+        monkeypatch.setenv("NO_COLOR", no_color)
+        with ui.progress("infer maps", 2, "photographs") as bar:
+            bar.advance()
+        assert bool(coloured.search(terminal.getvalue())) is not bool(no_color)

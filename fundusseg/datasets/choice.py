@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 
 from fundusseg.files.names import escaped, nfc
 
-LEFT_OUT = "photographs that --include and --exclude leave out"
+LEFT_OUT = "photographs that --include and --exclude do not take"
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,11 @@ from fundusseg.errors import InputError
 TEMPORARY_PREFIX = ".tmp-"
 _TEMPORARY = re.compile(r"\.tmp-(?P<host>.+)\.(?P<pid>\d+)\.[0-9a-f]{8}(\.|$)")
 _TEMPORARY_MAX_AGE_S = 24 * 3600
+_REMEDIES = {
+    errno.ENOSPC: "free space, and run the same command again",
+    errno.EDQUOT: "free space, and run the same command again",
+    errno.EFBIG: "raise the limit (ulimit -f), and run the same command again",
+}
 _PROBE_BYTES = 4096  # an empty file can be made on a full disk too
 
 
@@ -69,7 +74,7 @@ def _created(path: Path) -> int:
 def unwritable(path: Path, error: OSError) -> InputError:
     """The file system refused; HDF5 says so in many lines with a time, so only the first words."""
     reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split())[:120]
-    return InputError(path, f"cannot be written ({reason})")
+    return InputError(path, f"cannot be written ({reason})", _REMEDIES.get(error.errno or 0, ""))
 
 
 def write_bytes(path: Path, data: bytes | memoryview) -> None:

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from fundusseg import __version__
+from fundusseg import __version__, ui
 from fundusseg.errors import InputError
 from fundusseg.files import checksums, status
 from fundusseg.files.atomic import write_json
@@ -79,9 +79,12 @@ def remove_other_parts(folder: Path, part: Part) -> None:
     so at the same time, and leave each other's parts alone; a run without parts removes all. The
     manifest of the whole is older work than a part's, too: merge writes it.
     """
-    for path, other in parts_of(folder, *_TABLES).items():
-        if other.total != part.total:
-            path.unlink(missing_ok=True)
+    older = [path for path, of in parts_of(folder, *_TABLES).items() if of.total != part.total]
+    if older:
+        text = "%s: %d tables of parts of other numbers are removed: they are of older work"
+        ui.log.info(text, folder, len(older))
+    for path in older:
+        path.unlink(missing_ok=True)
     if part.total > 1:
         (folder / NAME).unlink(missing_ok=True)
 

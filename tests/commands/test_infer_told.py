@@ -14,6 +14,7 @@ from fundusseg.commands.infer.output_folder import OutputFolder
 from fundusseg.errors import InputError, Stopped
 from fundusseg.files.status import read_status
 from tests.batch import contents, run
+from tests.commands.map_folders import IDS
 
 FORMATS = (Path(__file__).parents[2] / "docs/formats.md").read_text()
 
@@ -181,3 +182,28 @@ def test_a_photograph_that_was_being_copied_is_not_known_by_what_it_became(
         assert infer(photographs) == 3
     assert infer(photographs, "--json") == 0
     assert (photographs.parent / "maps/late.png").exists()
+
+
+def test_a_log_of_json_lines_has_an_event_for_each_photograph(infer, photographs, tmp_path):
+    """With the milliseconds of each stage, between the start with all options and the end."""
+    (photographs / "b" / "c.jpg").write_text("no picture")
+    log = tmp_path / "log.jsonl"
+    assert infer(photographs, "--log-file", log, "--log-format", "json") == 3
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    first, last = lines[0], lines[-1]
+    assert first["event"] == "start" and first["command"] == "infer"
+    assert first["options"]["log-format"] == "json" and first["options"]["threshold"] is None
+    assert last["event"] == "end" and last["exit_code"] == 3 and last["seconds"] > 0
+    told = {line["id"]: line for line in lines if line["event"] == "photograph"}
+    assert {id: line["status"] for id, line in told.items()} == {
+        id: "failed" if id == "b/c" else "ok" for id in IDS
+    }
+    assert told["b/c"]["reason"] and told["b/c"]["source"] == "b/c.jpg"
+    assert set(told["b/c"]["ms"]) == {"read"}
+    assert all(value > 0 for value in told["a"]["ms"].values())
+    assert set(told["a"]["ms"]) == {"read", "network", "write"}
+
+
+def test_a_kind_of_log_without_a_log_is_refused(photographs, capsys):
+    assert run("infer", photographs, "out", "--log-format", "json") == 2
+    assert "--log-format is of the log file; give --log-file too" in capsys.readouterr().err

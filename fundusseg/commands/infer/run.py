@@ -8,8 +8,11 @@ Reading and writing go through threads, so that they overlap with the network.
 import errno
 import math
 import sys
+import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +36,7 @@ from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, LACK_OF_MEMORY, InputErr
 from fundusseg.files import models
 from fundusseg.files.manifest import Part, StrangersFile
 from fundusseg.files.names import escaped
-from fundusseg.files.status import OK, StatusRow, status_line
+from fundusseg.files.status import FAILED, OK, StatusRow, status_line
 from fundusseg.fundus.overlay import outlined
 from fundusseg.options import InferOptions
 from fundusseg.parallel import ordered_map
@@ -144,6 +147,7 @@ class _Road:
     segmenter: Segmenter
     files: InputFiles
     folder: OutputFolder
+    ms: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))  # by id
 
     def go(self, todo: list[Source]) -> None:
         """Read, segment and write; each finished map is noted in the ledger at once.
@@ -152,7 +156,9 @@ class _Road:
             Stopped: between two photographs, if a stop was asked for.
         """
         jobs = self.segmenter.jobs
-        with ui.progress(f"infer {self.folder.root}", len(todo), "photographs") as bar:
+        part = self.folder.part
+        of = f", part {part.number} of {part.total}" if part.total > 1 else ""
+        with ui.progress(f"infer {self.folder.root}{of}", len(todo), "photographs") as bar:
             groups = self._batches(ordered_map(self._read, todo, jobs))
             for results in ordered_map(self._drawn, groups, jobs):
                 for result in results:
@@ -162,7 +168,8 @@ class _Road:
 
     def _read(self, source: Source) -> Input | Failure:
         """Read a photograph and bring it to the frame; in a thread of its own."""
-        return self.files.read(source, self.segmenter, self.folder.kinds.overlay)
+        with self._timed("read", source):
+            return self.files.read(source, self.segmenter, self.folder.kinds.overlay)
 
     def _batches(self, results: Iterable[Input | Failure]) -> Iterator[list]:
         """What came of the sources, in groups: a failure alone, frames of one size as a batch.
@@ -195,11 +202,16 @@ class _Road:
         try:
             images = np.stack([item.frame.image for item in group])
             fovs = np.stack([item.frame.fov for item in group])
-            scores = self.segmenter.scores(images, fovs)
+            with self._timed("network", *(item.source for item in group)):
+                scores = self.segmenter.scores(images, fovs)
         except runtime.OUT_OF_MEMORY:
             reason = f"{LACK_OF_MEMORY}; give a smaller --batch, or --tile"
             return [Failure(item.source, reason, is_unavailable=True) for item in group]
-        return [self._written(*pair) for pair in zip(group, scores, strict=True)]
+        results: list[Failure | Written] = []
+        for item, of_item in zip(group, scores, strict=True):
+            with self._timed("write", item.source):
+                results.append(self._written(item, of_item))
+        return results
 
     def _written(self, item: Input, scores: np.ndarray) -> Failure | Written:
         """Cut the map at the photograph's own size, and write the files."""
@@ -222,13 +234,25 @@ class _Road:
         record = MapRecord(row, outputs, item.hashes, item.stamps, folder)
         return Written(source, record, doubt)
 
+    @contextmanager
+    def _timed(self, stage: str, *sources: Source) -> Iterator[None]:
+        """Note the milliseconds that a stage takes; of several photographs each has its share."""
+        began = time.perf_counter()
+        yield
+        ms = 1000 * (time.perf_counter() - began) / len(sources)
+        for source in sources:
+            self.ms[source.id][stage] = round(ms, 1)
+
     def _note(self, result: Failure | Written) -> None:
+        source, status = result.source, FAILED if isinstance(result, Failure) else OK
         if isinstance(result, Failure):
             self.folder.fail(result)
         else:
-            self.folder.finish(result.source.id, result.record)
+            self.folder.finish(source.id, result.record)
+        told = {"id": source.id, "source": source.name, "status": status, "reason": result.reason}
+        ui.event("photograph", **told, ms=self.ms.pop(source.id, {}))
         if result.reason:
-            ui.log.warning("%s: %s", escaped(result.source.label), result.reason)
+            ui.log.warning("%s: %s", escaped(source.label), result.reason)
 
 
 def _row(item: Input, drawn: Segmentation, doubt: str, map: str) -> StatusRow:
