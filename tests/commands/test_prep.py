@@ -301,7 +301,7 @@ def test_equal_photographs_and_eyes_on_both_sides_of_an_own_split_are_told_of(
 def test_what_of_a_set_is_passed_over_is_told(own_set, tmp_path, caplog):
     src = own_set("pairs-flat")
     (src / "images/@eaDir").mkdir()
-    for name in ("images/@eaDir/a.png", "more.zip", "x.dcm"):
+    for name in ("images/@eaDir/a.png", "more.zip", "x.heic"):
         (src / name).write_bytes(b"")
     caplog.set_level("INFO", "fundusseg")
     assert run_prep(src, tmp_path / "out", SMALL) == EXIT_OK
