@@ -71,7 +71,7 @@ def map_measures(
     inside = vessels & where
     diameter_px, area_px = field_of_view.diameter_px, int(np.count_nonzero(where))
     cleaned = _cleaned(inside, SMALLEST_OBJECT * diameter_px**2)
-    graph = _graph(cleaned)
+    graph = graph_of(cleaned)
     values = {"area_density": np.count_nonzero(inside) / area_px, **_counts(graph, area_px)}
     if not graph.segments:
         return MapMeasures({**values, "centreline_length": 0.0, "length_density": 0.0}, {})
@@ -102,8 +102,8 @@ def _cleaned(inside: np.ndarray, smallest_px: float) -> np.ndarray:
     return ~without_small_objects(~solid, smallest_px)
 
 
-def _graph(cleaned: np.ndarray) -> VesselGraph:
-    """The vessels' graph.
+def graph_of(cleaned: np.ndarray) -> VesselGraph:
+    """The graph of the vessels of a map, bool (Y, X).
 
     Not by Zhang and Suen's thinning, scikit-image's default: of a diagonal bar of even width it
     leaves half (scikit-image issue 7704).

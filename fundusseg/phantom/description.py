@@ -5,13 +5,16 @@ import math
 import numpy as np
 
 from fundusseg.phantom.photograph import Lesion
-from fundusseg.phantom.raster import Projection
-from fundusseg.phantom.tree import VIEW_RADIUS, Tree
+from fundusseg.phantom.raster import Projection, VesselRaster
+from fundusseg.phantom.tree import VIEW_RADIUS, Kind, Tree
+
+_OTHER: dict[Kind, Kind] = {"artery": "vein", "vein": "artery"}
 
 
 def description(
     trees: list[Tree],
     projection: Projection,
+    vessels: dict[Kind, VesselRaster],
     mask: np.ndarray,
     fov: np.ndarray,
     spots: list[Lesion],
@@ -21,6 +24,7 @@ def description(
     Args:
         trees: its vessels, in the anatomical frame.
         projection: how they fall on the pixel grid.
+        vessels: on the grid, by kind.
         mask: bool (Y, X), vessel.
         fov: bool (Y, X), the field of view.
         spots: its lesions.
@@ -28,9 +32,10 @@ def description(
     Returns:
         Of numbers, strings, lists and dictionaries only. Positions are [y, x] in pixels (pixel
         centres are whole numbers), lengths and widths in pixels inside the field of view,
-        angles in degrees.
+        angles in degrees. Hidden is the length that runs inside the walls of a wider vessel of the
+        other kind, where the mask shows one vessel.
     """
-    entries = [_tree_truth(tree, projection) for tree in trees]
+    entries = [_tree_truth(tree, projection, vessels[_OTHER[tree.kind]]) for tree in trees]
     segments = [segment for entry in entries for segment in entry["segments"]]
     mean_widths = [(s["width_start_px"] + s["width_end_px"]) / 2 for s in segments]
     areas = [s["length_px"] * width for s, width in zip(segments, mean_widths, strict=True)]
@@ -44,6 +49,7 @@ def description(
         "lesions": [{"kind": s.kind, **_circle(s.centre_px, s.diameter_px)} for s in spots],
         "totals": {
             "length_px": _rounded(sum(entry["length_px"] for entry in entries)),
+            "hidden_px": _rounded(sum(segment["hidden_px"] for segment in segments)),
             "length_times_width_px2": _rounded(sum(areas)),
             "segments": len(segments),
             "branch_points": sum(len(entry["branch_points"]) for entry in entries),
@@ -54,7 +60,7 @@ def description(
     }
 
 
-def _tree_truth(tree: Tree, projection: Projection) -> dict:
+def _tree_truth(tree: Tree, projection: Projection, others: VesselRaster) -> dict:
     segments: list[dict] = []
     for segment in tree.segments:
         seen = np.array([projection.eye.sees(point) for point in segment.points])
@@ -67,6 +73,7 @@ def _tree_truth(tree: Tree, projection: Projection) -> dict:
         segments.append(
             {
                 "length_px": _rounded(np.abs(np.diff(points)).sum()),
+                "hidden_px": _rounded(_hidden_px(points, widths, others)),
                 "width_start_px": _rounded(widths[0]),
                 "width_end_px": _rounded(widths[-1]),
                 "start_px": _position(points[0]),
@@ -91,6 +98,16 @@ def _tree_truth(tree: Tree, projection: Projection) -> dict:
         "segments": segments,
         "branch_points": branch_points,
     }
+
+
+def _hidden_px(points: np.ndarray, widths: np.ndarray, others: VesselRaster) -> float:
+    """How much of a centreline, complex (N,), has its middle inside a wider one of the others."""
+    middle = (points[1:] + points[:-1]) / 2
+    height, width = others.radius_px.shape
+    y = np.rint(middle.imag).astype(int).clip(0, height - 1)
+    x = np.rint(middle.real).astype(int).clip(0, width - 1)
+    is_hidden = (others.outside_px[y, x] <= 0) & (2 * others.radius_px[y, x] > widths[1:])
+    return float(np.abs(np.diff(points))[is_hidden].sum())
 
 
 def _rounded(value: float) -> float:

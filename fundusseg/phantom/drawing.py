@@ -16,7 +16,7 @@ from fundusseg.phantom.description import description
 from fundusseg.phantom.growth import grow_trees
 from fundusseg.phantom.photograph import Scene, lesions, photograph
 from fundusseg.phantom.raster import Projection, vessel_raster
-from fundusseg.phantom.tree import VIEW_RADIUS, Eye, Segment, Tree
+from fundusseg.phantom.tree import VIEW_RADIUS, Eye, Kind, Segment, Tree
 
 SMALLEST_SIZE_PX = 64
 
@@ -90,9 +90,10 @@ def phantom(config: PhantomConfig, seed: int) -> Phantom:
     projection = _projection(config, chances[0])
     trees = grow_trees(projection.eye, *_calibres(config, projection.unit_px), chances[1])
     fov = projection.fov()
+    kinds: tuple[Kind, ...] = ("artery", "vein")
     vessels = {
         kind: vessel_raster([tree for tree in trees if tree.kind == kind], projection)
-        for kind in ("artery", "vein")
+        for kind in kinds
     }
     mask = fov & ((vessels["artery"].outside_px <= 0) | (vessels["vein"].outside_px <= 0))
     mask2 = fov & (
@@ -112,7 +113,8 @@ def phantom(config: PhantomConfig, seed: int) -> Phantom:
     spots = lesions(scene, chances[3], config.appearance)
     blur_px = config.blur_px * projection.unit_px
     picture = photograph(scene, spots, blur_px, config.noise, chances[4], config.appearance)
-    return Phantom(picture, mask, mask2, fov, description(trees, projection, mask, fov, spots))
+    truth = description(trees, projection, vessels, mask, fov, spots)
+    return Phantom(picture, mask, mask2, fov, truth)
 
 
 def _check(config: PhantomConfig, seed: int) -> None:

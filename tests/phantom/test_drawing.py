@@ -9,6 +9,7 @@ import pytest
 from scipy import ndimage
 
 from fundusseg.phantom.appearance import NATURAL, VARIED
+from fundusseg.phantom.description import description
 from fundusseg.phantom.drawing import Phantom, PhantomConfig, phantom
 from fundusseg.phantom.raster import Projection, vessel_raster
 from fundusseg.phantom.tree import Eye, Segment, Tree, murray_angles, murray_children
@@ -124,6 +125,20 @@ def test_area_agrees_with_length_times_width(seed):
     # The sum counts crossings and branch points twice, so it is a little larger.
     drawn = phantom(PhantomConfig(), seed)
     assert 1.0 <= drawn.truth["totals"]["length_times_width_px2"] / drawn.mask.sum() <= 1.1
+
+
+def test_hidden_is_what_lies_in_a_wider_vessel_of_the_other_kind():
+    across, along = np.arange(-60, 61, 2) * 1j, np.arange(-60, 61, 2) + 0j
+    trees = [
+        Tree("vein", "superior", "temporal", [Segment(along, np.full(61, 20.0), -1)]),
+        Tree("artery", "superior", "temporal", [Segment(across, np.full(61, 8.0), -1)]),
+    ]
+    view = straight_view()
+    vessels = {tree.kind: vessel_raster([tree], view) for tree in trees}
+    mask = vessels["vein"].outside_px <= 0
+    totals = description(trees, view, vessels, mask, view.fov(), [])["totals"]
+    assert totals["length_px"] == 240
+    assert totals["hidden_px"] == pytest.approx(20, abs=2)
 
 
 def test_straight_vessel_is_exact():
