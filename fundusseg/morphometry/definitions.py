@@ -219,8 +219,9 @@ DEFINITIONS = (
         f"(curvature of {measures.LEAST_CURVATURE:g} / D at least on both sides), of the same "
         "segments; mean weighted by length.",
         _LONG,
-        "Grisan et al., IEEE Trans Med Imaging 27:310, 2008, doi:10.1109/TMI.2007.904657",
-        "0 for a vessel that never turns, however bent it is.",
+        "Grisan et al., Proc IEEE EMBS 2003:866, doi:10.1109/IEMBS.2003.1279902",
+        "0 for a vessel that never turns, however bent it is. As in the authors' own program; others "
+        "have (n - 1) / n in place of n - 1, and half of this where n is 2.",
     ),
     Definition("tortuosity_segments", "count", "Segments that the three are means of."),
     Definition(

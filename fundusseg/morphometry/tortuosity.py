@@ -41,7 +41,7 @@ def tortuosity_density(lines: Curves, least_curvature_per_px: float) -> np.ndarr
     Returns:
         float64 (S,); 0 for a curve without inflections.
 
-    Reference: Grisan et al., IEEE Trans Med Imaging 27:310, 2008, doi:10.1109/TMI.2007.904657
+    Reference: Grisan et al., Proc IEEE EMBS 2003:866, doi:10.1109/IEMBS.2003.1279902
     """
     curvature = lines.curvature_per_px
     is_bent = np.flatnonzero(np.abs(curvature) >= least_curvature_per_px)

@@ -110,7 +110,7 @@ def murray_angles(parent_width: float, larger: float, smaller: float) -> tuple[f
     Returns:
         (a1, a2) in radians, in [0, pi].
 
-    Reference: Murray, J Gen Physiol 9:835, 1926, doi:10.1085/jgp.9.6.835
+    Reference: Murray, J Gen Physiol 9:835, 1926
     """
 
     def angle(own: float, other: float) -> float:
