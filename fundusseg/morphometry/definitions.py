@@ -25,7 +25,7 @@ _UNITS = {
 }
 _MURRAY = "Murray, PNAS 12:207, 1926, doi:10.1073/pnas.12.3.207"
 _RENYI = "Hentschel and Procaccia, Physica D 8:435, 1983, doi:10.1016/0167-2789(83)90235-X"
-_VESSELS = "vessels"
+_VESSELS = "a centreline"
 _WIDTH = "a stretch of vessel away from branch points"
 _PROBABILITY = "probabilities (infer --probability)"
 _LONG = f"a segment of {measures.SHORTEST:g} diameters"
@@ -107,6 +107,11 @@ def _fractal(name: str, of: str) -> Iterator[Definition]:
             f"over all places of the grid of boxes; sides {sides} D.",
             _VESSELS,
             _RENYI,
+            ""
+            if order
+            else "Follows from the sides of the boxes: compare it with none but of the "
+            "same. Over so few octaves vessels are no fractal: D0 comes out below D1 and D2, where "
+            "that of a fractal is above.",
         )
         yield Definition(
             f"fractal_d{order}_{name}_r2",
@@ -286,7 +291,8 @@ OF_THE_MAP = {
     "fov_source": "Where it is known from: --fov, status.tsv, or none (the whole frame).",
     "resolution": f"low below a diameter of {LOW_PX:g} px: thin vessels are a pixel or two wide, "
     "and what goes by width or branch points is not to be compared with finer maps.",
-    "pixel_um": "Side of a pixel in micrometres (--pixel-um, else what a DICOM file says).",
+    "pixel_um": "Side of a pixel in micrometres (--pixel-um, else what a DICOM file says). One size "
+    "holds for one camera and one size of picture: maps of several need a table.",
     "expected_dice": "The Dice that infer's calibrated probabilities promise.",
     "mean_entropy_bits": "Mean entropy of infer's calibrated probabilities inside the field of "
     "view, of one pixel in eight: 0 sure, 1 undecided.",

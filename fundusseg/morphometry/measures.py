@@ -82,6 +82,8 @@ def map_measures(
     values |= {"centreline_length": total_px, "length_density": total_px / area_px}
     width_px = _widths(lines, graph, cleaned, np.full(len(lines.points), 0.5))
     segments = _segments(lines, bends, width_px, LEAST_CURVATURE / diameter_px)
+    is_loop = graph.ends[:, 0] == graph.ends[:, 1]
+    segments["arc_over_chord"][is_loop] = np.nan  # smoothed, it ends a bit beside where it begins
     is_long = lines.length_px >= SHORTEST * diameter_px
     values["width_measured"] = float(np.isfinite(width_px).mean())
     values |= _width_statistics("width", lines, width_px, is_long)

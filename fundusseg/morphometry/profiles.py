@@ -46,7 +46,8 @@ def _edge_distance(
     step = reach_px / _STEPS
     along = step[:, np.newaxis] * np.arange(_STEPS + 1)
     places = points[:, np.newaxis] + along[..., np.newaxis] * directions[:, np.newaxis]
-    profile = map_coordinates(values, places.transpose(2, 0, 1), np.float32, order=1)
+    places = places.transpose(2, 0, 1)
+    profile = map_coordinates(values, places, np.float32, order=1, mode="grid-constant")
     is_below = profile < level[:, np.newaxis]
     last = np.argmax(is_below, axis=1)
     rows = np.arange(len(points))

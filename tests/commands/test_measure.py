@@ -71,7 +71,7 @@ def test_every_map_has_a_row_whatever_became_of_it(maps, tmp_path):
     assert "probabilities" in hard["unmeasured"] and "probabilities" not in soft["unmeasured"]
     assert float(soft["half_height_width_mean_px"]) == pytest.approx(5, abs=0.4)
     assert (empty["area_density_ratio"], empty["width_mean_px"]) == ("0", "")
-    assert "vessels" in empty["unmeasured"] and hard["resolution"] == "low"
+    assert "a centreline" in empty["unmeasured"] and hard["resolution"] == "low"
 
 
 def test_pixel_sizes_are_one_for_all_or_a_table_and_must_be_possible(maps, tmp_path, capsys):

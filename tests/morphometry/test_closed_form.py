@@ -92,6 +92,21 @@ def test_branch_points_crossings_ends_and_loops_of_known_trees(name, width_px):
     assert found["components"] == 1
 
 
+def test_a_vessel_on_the_frame_has_its_width_and_length():
+    drawn = np.zeros((100, 200), bool)
+    drawn[:3] = True
+    found = measured(drawn, 200)
+    assert found["width_mean"] == pytest.approx(3, abs=0.1)
+    assert found["centreline_length"] == pytest.approx(200, abs=0.5)
+
+
+@pytest.mark.parametrize("tail", [[], [[(0.2, 0.5), (0.05, 0.5)]]])
+def test_a_loop_has_no_chord(tail):
+    found = measured(tree(TREES["loop"][0] + tail, 4, 200), 200)
+    assert found["tortuosity_segments"] == len(tail)
+    assert found.get("tortuosity_arc_over_chord", 1) == pytest.approx(1, abs=0.01)
+
+
 def test_a_bump_on_a_vessel_is_no_branch():
     drawn = tree([[(0.1, 0.5), (0.9, 0.5)], [(0.5, 0.5), (0.5, 0.54)]], 9, 200)
     found = measured(drawn, 200)

@@ -22,6 +22,9 @@ VARYING = {
     "width_p10_fov",
     "width_p90_fov",
     "width_six_widest_fov",
+    "branch_point_density_per_fov2",
+    "end_point_density_per_fov2",
+    "tortuosity_squared_curvature_per_fov2",
     "tortuosity_density_per_fov",
     "junctional_exponent_deviation_median_ratio",
 }
@@ -77,7 +80,7 @@ def columns(scale: float, turn_deg: float, is_left: bool) -> dict[str, float]:
     return {
         name: value
         for name, value in found.items()
-        if name.endswith(("_fov", "_ratio")) and not name.startswith("half")
+        if name.endswith(("_fov", "_fov2", "_ratio")) and not name.startswith("half")
     }
 
 

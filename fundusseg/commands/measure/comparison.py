@@ -72,6 +72,7 @@ class Comparison:
         self._job = job
         self._truth = open_truth(options.compare, "native", "auto", None)
         self._split, items = chosen_items(self._truth, options.split)
+        self._others = len(self._truth.items) - len(items) if options.split == "auto" else 0
         self._pairing = paired(job.folder, str(job.folder.root), self._truth, items)
         by_map = {file.id: item for item in items if (file := self._pairing.maps.get(item.id))}
         self._items = {id: by_map[id] for id in job.ids if id in by_map}
@@ -91,6 +92,9 @@ class Comparison:
         """Make the folder; the maps whose masks are still to be measured."""
         for fault in sorted(set(self._pairing.faults.values()))[:1]:
             ui.log.warning("%s: %d masks have no map, as %s", self._truth.root, self.missing, fault)
+        if self._others:
+            said = "%s: %d masks of other parts are left out; --split all takes them too"
+            ui.log.info(said, self._truth.root, self._others)
         if seen := training_overlap(self._pairing):
             ui.log.warning("%s: %s", self._job.folder.root, seen)
         output_folder(self._folder)
@@ -201,7 +205,8 @@ def _trust(agreed: Agreement) -> str:
 def _row(each: _Compared) -> list[str]:
     agreed, second = each.agreements[MAPS], each.agreements.get(SECOND)
     means = [_mean(values) for values in each.values[MAPS]]
-    limits = "" if not agreed.n else f"{_short(agreed.low)} to {_short(agreed.high)}"
+    has_limits = np.isfinite(agreed.low)
+    limits = f"{_short(agreed.low)} to {_short(agreed.high)}" if has_limits else markdown.UNDEFINED
     return [
         each.column,
         str(agreed.n),
