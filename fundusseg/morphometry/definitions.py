@@ -225,8 +225,8 @@ DEFINITIONS = (
         "segments; mean weighted by length.",
         _LONG,
         "Grisan et al., Proc IEEE EMBS 2003:866, doi:10.1109/IEMBS.2003.1279902",
-        "0 for a vessel that never turns, however bent it is. As in the authors' own program; others "
-        "have (n - 1) / n in place of n - 1, and half of this where n is 2.",
+        "0 for a vessel that never turns, however bent it is. As in the authors' own program; "
+        "others have (n - 1) / n in place of n - 1, and half of this where n is 2.",
     ),
     Definition("tortuosity_segments", "count", "Segments that the three are means of."),
     Definition(
@@ -291,8 +291,8 @@ OF_THE_MAP = {
     "fov_source": "Where it is known from: --fov, status.tsv, or none (the whole frame).",
     "resolution": f"low below a diameter of {LOW_PX:g} px: thin vessels are a pixel or two wide, "
     "and what goes by width or branch points is not to be compared with finer maps.",
-    "pixel_um": "Side of a pixel in micrometres (--pixel-um, else what a DICOM file says). One size "
-    "holds for one camera and one size of picture: maps of several need a table.",
+    "pixel_um": "Side of a pixel in micrometres (--pixel-um, else what a DICOM file says). One "
+    "size holds for one camera and one size of picture: maps of several need a table.",
     "expected_dice": "The Dice that infer's calibrated probabilities promise.",
     "mean_entropy_bits": "Mean entropy of infer's calibrated probabilities inside the field of "
     "view, of one pixel in eight: 0 sure, 1 undecided.",
