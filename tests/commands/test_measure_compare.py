@@ -51,6 +51,11 @@ def test_what_is_drawn_thicker_is_wider_by_so_much_and_as_long(maps, truth, tmp_
     assert contents(tmp_path) == before and capsys.readouterr().out == printed
 
 
+def test_masks_of_other_parts_are_told_of(maps, truth, tmp_path, capsys):
+    run("measure", maps, tmp_path / "out.csv", "--compare", truth)
+    assert "masks of other parts are left out; --split all takes them too" in capsys.readouterr().err
+
+
 def test_a_map_of_the_masks_themselves_agrees_in_every_measure(truth, tmp_path, capsys):
     opened, items = items_of(truth)
     maps = write_maps(tmp_path / "maps", {item.id: opened.read(item).mask for item in items})
