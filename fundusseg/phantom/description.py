@@ -6,15 +6,15 @@ import numpy as np
 
 from fundusseg.phantom.photograph import Lesion
 from fundusseg.phantom.raster import Projection, VesselRaster
-from fundusseg.phantom.tree import VIEW_RADIUS, Kind, Tree
+from fundusseg.phantom.tree import VIEW_RADIUS, Tree
 
-_OTHER: dict[Kind, Kind] = {"artery": "vein", "vein": "artery"}
+_OTHER = {"artery": "vein", "vein": "artery"}
 
 
 def description(
     trees: list[Tree],
     projection: Projection,
-    vessels: dict[Kind, VesselRaster],
+    vessels: dict[str, VesselRaster],
     mask: np.ndarray,
     fov: np.ndarray,
     spots: list[Lesion],

@@ -16,7 +16,7 @@ from fundusseg.phantom.description import description
 from fundusseg.phantom.growth import grow_trees
 from fundusseg.phantom.photograph import Scene, lesions, photograph
 from fundusseg.phantom.raster import Projection, vessel_raster
-from fundusseg.phantom.tree import VIEW_RADIUS, Eye, Kind, Segment, Tree
+from fundusseg.phantom.tree import VIEW_RADIUS, Eye, Segment, Tree
 
 SMALLEST_SIZE_PX = 64
 
@@ -90,10 +90,9 @@ def phantom(config: PhantomConfig, seed: int) -> Phantom:
     projection = _projection(config, chances[0])
     trees = grow_trees(projection.eye, *_calibres(config, projection.unit_px), chances[1])
     fov = projection.fov()
-    kinds: tuple[Kind, ...] = ("artery", "vein")
     vessels = {
         kind: vessel_raster([tree for tree in trees if tree.kind == kind], projection)
-        for kind in kinds
+        for kind in ("artery", "vein")
     }
     mask = fov & ((vessels["artery"].outside_px <= 0) | (vessels["vein"].outside_px <= 0))
     mask2 = fov & (
