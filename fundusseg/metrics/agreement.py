@@ -70,7 +70,7 @@ def icc_2_1(ratings: np.ndarray, level: float = 0.95) -> tuple[float, float, flo
 
     Returns:
         The ICC, and the bounds of its interval; NaN where the ratings do not vary, the bounds also
-        where raters agree exactly.
+        where raters agree exactly, or the objects do not differ at all.
 
     References:
         Shrout and Fleiss, Psychol Bull 86:420, 1979, doi:10.1037/0033-2909.86.2.420
@@ -88,6 +88,8 @@ def icc_2_1(ratings: np.ndarray, level: float = 0.95) -> tuple[float, float, flo
     icc = (objects - error) / total
     if math.isclose(icc, 1):
         return 1.0, math.nan, math.nan
+    if objects == error == 0:  # one rater is above the other by the same everywhere
+        return icc, math.nan, math.nan
     # Satterthwaite's degrees of freedom of the raters' and the rest's mean squares together.
     a, b = k * icc / (n * (1 - icc)), 1 + k * icc * (n - 1) / (n * (1 - icc))
     freedom = (a * raters + b * error) ** 2 / (

@@ -50,3 +50,8 @@ def test_where_nothing_varies_or_little_is_known_nothing_is_said():
     assert few.n == 2 and np.isnan([few.bias, few.icc]).all()
     with pytest.raises(ValueError, match="differ in shape"):
         agreement(np.ones(3), np.ones(4))
+
+
+def test_objects_that_do_not_differ_have_no_interval():
+    icc, low, high = icc_2_1(np.array([[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]]))
+    assert icc == 0 and np.isnan([low, high]).all()
