@@ -2,7 +2,8 @@
 
 One JSON object a line, appended in one write below `OUT/.fundusseg/`, each job-array task to files
 of its own. All of them are read back, so work done under another number of tasks still counts. A
-line that a kill cut short is passed over, and so is one that names a file outside the folder.
+line ends in a checksum; one that does not hold, or that a kill cut short, is passed over, and so is
+one that names a file outside the folder.
 
 A record has a key, and names the files that were written in `outputs`, by which stands what the
 command has to say of each. A record without `config` says only which files are ours: what they were
@@ -13,6 +14,7 @@ import itertools
 import json
 import os
 import stat
+import zlib
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -25,6 +27,7 @@ from fundusseg.files.manifest import STATE_FOLDER, WHOLE, Part
 from fundusseg.files.names import is_inside
 
 _PATTERN = "ledger*.jsonl"
+_SEAL = ', "crc32": '  # the last key of a line; what stands before it is what it is of
 
 
 def stamp(path: Path | str) -> list[int]:
@@ -76,12 +79,12 @@ class LedgerFiles:
                 self.path = next(
                     path for path in map(self.folder.joinpath, others) if not path.exists()
                 )
-            append_line(self.path, json.dumps({"order": order + 1}))
+            append_line(self.path, _line({"order": order + 1}))
 
     def append(self, key: str, config_sha256: str, **record: Any) -> dict:
         """Note that the work named `key` is finished; the whole record."""
         whole = {"key": key, "config": config_sha256, **record}
-        append_line(self.path, json.dumps(whole, sort_keys=True))
+        append_line(self.path, _line(whole))
         return whole
 
     def clear(self) -> None:
@@ -104,13 +107,10 @@ class LedgerFiles:
             if key in mine:
                 ours.setdefault(key, {}).update(record["outputs"])
                 if key not in keys and record.get("config") == config_sha256:
-                    kept[key] = json.dumps(record, sort_keys=True)
+                    kept[key] = _line(record)
         order = 1 + max(map(_order, self._paths()), default=0)
-        forgets = (
-            json.dumps({"key": key, "outputs": outputs}, sort_keys=True)
-            for key, outputs in ours.items()
-        )
-        lines = itertools.chain([json.dumps({"order": order})], forgets, kept.values())
+        forgets = (_line({"key": key, "outputs": outputs}) for key, outputs in ours.items())
+        lines = itertools.chain([_line({"order": order})], forgets, kept.values())
         write_pieces(self.path, (f"{line}\n".encode() for line in lines))
         for path in forgotten:
             if path != self.path:
@@ -187,7 +187,7 @@ def _order(path: Path) -> int:
     """The number in a ledger's first line, the higher, the newer; 0 if it has none, or is gone."""
     try:
         with path.open("rb") as file:
-            order = json.loads(file.readline())["order"]
+            order = _values(file.readline())["order"]
     except (FileNotFoundError, ValueError, RecursionError, KeyError, TypeError):
         return 0
     return order if isinstance(order, int) else 0
@@ -199,10 +199,31 @@ def _records(paths: Iterable[Path]) -> Iterator[dict]:
             yield from filter(None, map(_record, file))
 
 
+def _line(values: dict) -> str:
+    """What a line holds, as JSON with a checksum."""
+    text = json.dumps(values, sort_keys=True)
+    return f"{text[:-1]}{_SEAL}{zlib.crc32(text.encode())}}}"
+
+
+def _values(line: bytes) -> dict:
+    """What a line holds; lines of before have no checksum.
+
+    Raises:
+        ValueError: if it is no JSON, or the checksum does not hold.
+        TypeError: if it is no object.
+    """
+    text, seal, found = line.rpartition(_SEAL.encode())
+    if not seal:
+        return {**json.loads(line.decode())}
+    if found.removesuffix(b"\n") != b"%d}" % zlib.crc32(text + b"}"):
+        raise ValueError("its checksum does not hold")
+    return json.loads((text + b"}").decode())
+
+
 def _record(line: bytes) -> dict | None:
     """The record of a line; None if it is none, as where a kill cut it short."""
     try:
-        record = json.loads(line.decode())
+        record = _values(line)
         is_record = isinstance(record["key"], str) and all(map(is_inside, record["outputs"].keys()))
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
         return None

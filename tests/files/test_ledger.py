@@ -8,6 +8,7 @@ from fundusseg.errors import InputError
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.ledger import STATE_FOLDER, Ledger, LedgerFiles, output_stands, stamp
 from fundusseg.files.manifest import Part
+from tests.batch import flip_byte
 
 
 @pytest.fixture(autouse=True)
@@ -208,3 +209,23 @@ def test_a_ledger_that_vanishes_while_it_is_read_is_passed_over(tmp_path, monkey
     monkeypatch.setattr(LedgerFiles, "_paths", lambda self: paths)
     gone.unlink()
     assert set(Ledger(tmp_path, Part(1, 2)).records) == {"part 1"}
+
+
+def test_no_flipped_byte_makes_another_record(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.add("a", "config", outputs={"a.png": ["0" * 64, 12]}, row="a\tok")
+    ledger.add("b", "config", outputs={"b.png": ["1" * 64, 34]}, row="b\tok")
+    whole, data = dict(ledger.records), ledger.path.read_bytes()
+    for place in range(len(data)):
+        flip_byte(ledger.path, place)
+        found = Ledger(tmp_path).records
+        assert all(found[key].items() >= whole[key].items() for key in found)
+        ledger.path.write_bytes(data)
+
+
+def test_lines_of_before_have_no_checksum(tmp_path):
+    ledger = Ledger(tmp_path)
+    ledger.add("a", "config", outputs={})
+    with ledger.path.open("a") as file:
+        file.write('{"key": "b", "outputs": {}}\n')
+    assert Ledger(tmp_path).records.keys() == {"a", "b"}
