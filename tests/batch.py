@@ -22,6 +22,7 @@ from fundusseg.files.checksums import sha256_of
 from fundusseg.files.manifest import write_manifest
 from fundusseg.files.status import StatusRow, id_bytes, status_line, write_lines
 from fundusseg.phantom.drawing import PhantomConfig, phantom
+from fundusseg.serial import config_hash
 from tests.nets.tiny import FRAME_PX, tiny_preset
 from tests.phantom_sets import encoded
 
@@ -116,6 +117,12 @@ def write_status(path: Path, rows: Iterable[StatusRow]) -> None:
     write_lines(path, sorted((status_line(row) for row in rows), key=id_bytes))
 
 
+def write_sealed(path: Path, values: dict) -> None:
+    """Write what a manifest holds, with the hash that it must have."""
+    values = {key: value for key, value in values.items() if key != "sha256"}
+    path.write_text(json.dumps({**values, "sha256": config_hash(values)}))
+
+
 def flip_byte(path: Path, position: int) -> None:
     """Change one bit of a file."""
     data = bytearray(path.read_bytes())
@@ -164,7 +171,8 @@ def write_tiny_model(folder: Path, seed: int = 3, frame_px: int = FRAME_PX) -> P
     models.write_weights(folder / models.GENERATOR, weights)
     models.write_config(folder, preset, 0.5, models.Calibration(1.5, -0.25), {})
     hashes = {name: sha256_of(folder / name) for name in (models.CONFIG, models.GENERATOR)}
-    write_manifest(folder, "train", {"sha256": "0" * 64}, hashes, inputs={})
+    sha256 = models.model_sha256(folder)
+    write_manifest(folder, "train", {"sha256": "0" * 64}, hashes, inputs={}, model_sha256=sha256)
     return folder
 
 

@@ -81,4 +81,6 @@ def _tables(out: Path, parts: list[Part]) -> list[str]:
         problem = f"{', '.join(missing)} missing of {len(parts)} parts"
         raise InputError(out, problem, "run those parts again, then merge")
     manifest.require_alike(out, parts, manifests)
+    for values in manifests:
+        manifest.require_tables(out, values)
     return tables

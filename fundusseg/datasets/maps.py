@@ -19,7 +19,7 @@ from fundusseg.errors import InputError
 from fundusseg.files import arrays, encoders, images, masks
 from fundusseg.files.checksums import NAME as CHECKSUMS
 from fundusseg.files.checksums import read_checksums
-from fundusseg.files.manifest import NAME, read_manifest, whole_or_parts
+from fundusseg.files.manifest import NAME, read_manifest, require_tables, whole_or_parts
 from fundusseg.files.models import calibration_from
 from fundusseg.files.names import nfc
 from fundusseg.files.status import NAME as STATUS
@@ -95,6 +95,8 @@ class MapFolder:
         for id in self.unlisted:
             del self.files[id]
         manifests = [read_manifest(path) for path in whole_or_parts(root, NAME)]
+        for values in manifests:
+            require_tables(root, values)
         manifest = manifests[0] if manifests else {}
         threshold = manifest.get("threshold")
         self.threshold = None if threshold is None else float(threshold)

@@ -72,7 +72,8 @@ class ShardFolder:
 
     Raises:
         InputError: if there is no shard, one is missing or damaged, they are of a newer
-            version, they were not prepared alike, or two hold one sample.
+            version, they were not prepared alike, two hold one sample, or one holds another than
+            the manifest tells of.
     """
 
     header: ShardHeader
@@ -104,6 +105,7 @@ class ShardFolder:
             self._require_one_set(parts)
         if npz_paths:
             self._require_listed(npz_paths, parts)
+        self._require_told_of(parts)
 
     def of_split(self, split: str) -> list[SampleRef]:
         """The references of one split, or of all of them ("all"), by id in byte order."""
@@ -172,6 +174,18 @@ class ShardFolder:
         if len(sets) > 1:
             problem = "holds parts of a data set that changed in between"
             raise InputError(self.root, problem, "run the same prep again, all its parts")
+
+    def _require_told_of(self, parts: list[Part]) -> None:
+        """A shard of another run may have the name, and the settings, of one of this."""
+        paths = [self.root / part.named(MANIFEST) for part in parts]
+        if not all(path.is_file() for path in paths):
+            return  # prep is not finished, or its manifest is not there any more
+        manifests = [read_manifest(path) for path in paths]
+        told = {sha256 for values in manifests for sha256 in values.get("inputs", {}).values()}
+        for ref in self.refs:
+            if told and ref.source_sha256 and ref.source_sha256 not in told:
+                problem = f"holds another {ref.id} than prep wrote last"
+                raise InputError(ref.path, problem, "run the same prep again with --verify")
 
     def _require_listed(self, paths: list[Path], parts: list[Part]) -> None:
         """NPZ names do not tell how many there are, so what prep finished does."""

@@ -31,6 +31,7 @@ from fundusseg.evaluation.summary import (
 )
 from fundusseg.evaluation.systems import MAPS
 from fundusseg.files.atomic import write_bytes, write_text
+from fundusseg.files.checksums import NAME as CHECKSUMS
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.manifest import NAME, begin_anew, write_manifest
 from fundusseg.files.status import escaped
@@ -166,7 +167,7 @@ def write_report(report: Report, out: Path) -> dict[str, str]:
     """Write the report's files to `out`, the manifest last.
 
     Returns:
-        SHA-256 of each file by name, the manifest's too.
+        SHA-256 of each file by name, those of the manifest and of SHA256SUMS too.
 
     Raises:
         InputError: if the file system refuses.
@@ -205,7 +206,7 @@ def write_report(report: Report, out: Path) -> dict[str, str]:
         failures=failures,
         options=settings_of(evaluation.options),
     )
-    return outputs | {NAME: sha256_of(out / NAME)}
+    return outputs | {name: sha256_of(out / name) for name in (CHECKSUMS, NAME)}
 
 
 def _settings(evaluation: Evaluation) -> dict:

@@ -7,7 +7,7 @@ and their hashes stand beside it in SHA256SUMS.
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
@@ -21,13 +21,38 @@ from fundusseg.files.atomic import write_json
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.names import is_inside, unescaped
 from fundusseg.files.text import read_json
+from fundusseg.serial import config_hash
 
 FORMAT = "fundusseg-manifest"
-VERSION = 2  # 1 held all hashes itself; the models that ship have it, and so may shards
+VERSION = 3  # 1 held all hashes itself, 2 none of its own; models that ship have them
 NAME = "manifest.json"
 STATE_FOLDER = ".fundusseg"  # beside the outputs: ledger and locks; it marks a folder as ours
+_SEAL = "sha256"  # of all else in a manifest
 _REMEDY = "remove it, and run the same command again"
 _PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "h5py", "pillow", "scikit-image")
+
+
+def _named(kind: type) -> Callable[[object], bool]:
+    """A test for values of a kind by name; a list has texts."""
+    return lambda value: (
+        isinstance(value, dict)
+        and all(
+            isinstance(one, kind)
+            and (kind is not list or all(isinstance(text, str) for text in one))
+            for one in value.values()
+        )
+    )
+
+
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    "stage": lambda value: isinstance(value, str),
+    "config": lambda value: isinstance(value, dict),
+    "counts": _named(int),
+    "tables": lambda value: _named(str)(value) and all(map(is_inside, value)),
+    "threshold": lambda value: isinstance(value, int | float) and 0 <= value <= 1,
+    **dict.fromkeys(("inputs", "failures", "outputs"), _named(str)),
+    **dict.fromkeys(("photographs", "trained_on"), _named(list)),
+}
 _OF_A_PART = ("counts", "tables", "inputs", "failures")  # what differs between the parts of one run
 
 
@@ -131,7 +156,7 @@ def write_manifest(
         "tables": {name: sha256_of(folder / name) for name in (sums, *tables)},
         **more,
     }
-    write_json(folder / part.named(NAME), values)
+    write_json(folder / part.named(NAME), {**values, _SEAL: config_hash(values)})
 
 
 def package_versions() -> dict[str, str]:
@@ -146,7 +171,7 @@ def package_versions() -> dict[str, str]:
 
 
 def read_manifest(path: Path) -> dict:
-    """Read a manifest; InputError if it is missing, no manifest, or of a newer version."""
+    """Read a manifest; InputError if it is missing, damaged, no manifest, or of a newer version."""
     try:
         values = read_json(path)
     except InputError as error:
@@ -158,13 +183,28 @@ def read_manifest(path: Path) -> dict:
         raise InputError(
             path, f"has version {version}, newer than {VERSION}", "use a newer fundusseg"
         )
-    kinds = {"stage": str, "config": dict, "counts": dict}
-    kinds |= {"tables": dict} if version > 1 else {}
-    missing = [key for key, kind in kinds.items() if not isinstance(values.get(key), kind)]
-    missing += [name for name in values.get("tables", ()) if not is_inside(name)]
+    needed = ("stage", "config", "counts", *(("tables",) if version > 1 else ()))
+    missing = [key for key in needed if key not in values]
+    missing += [key for key in values.keys() & _KINDS.keys() if not _KINDS[key](values[key])]
     if missing:
-        raise InputError(path, f"is damaged (no {', '.join(missing)})", _REMEDY)
+        raise InputError(path, f"is damaged (no {', '.join(sorted(missing))})", _REMEDY)
+    seal = values.pop(_SEAL, None)
+    if seal != config_hash(values) and (version > 2 or seal is not None):
+        raise InputError(path, "has been changed since it was written, or is damaged", _REMEDY)
     return values
+
+
+def require_tables(folder: Path, values: dict, names: Iterable[str] | None = None) -> None:
+    """Raise InputError if a table that a manifest in `folder` names is not as it was written.
+
+    Args:
+        values: of the manifest. names: of its tables; None: all.
+    """
+    tables: dict[str, str] = values.get("tables", {})
+    for name in tables if names is None else names:
+        if sha256_of(folder / name) != tables.get(name):
+            problem = "has been changed since it was written, or is damaged"
+            raise InputError(folder / name, problem, "run the same command again")
 
 
 def outputs_of(folder: Path, part: Part = WHOLE) -> Iterator[tuple[str, str]]:
@@ -174,6 +214,7 @@ def outputs_of(folder: Path, part: Part = WHOLE) -> Iterator[tuple[str, str]]:
     """
     values = read_manifest(folder / part.named(NAME))
     if values["version"] > 1:
+        require_tables(folder, values, [part.named(checksums.NAME)])
         yield from checksums.read_checksums(folder / part.named(checksums.NAME))
     else:
         for shown, sha256 in values.get("outputs", {}).items():

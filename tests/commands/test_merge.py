@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from fundusseg.files.manifest import write_manifest
-from tests.batch import contents, run, write_photographs
+from tests.batch import contents, run, write_photographs, write_sealed
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_a_missing_folder_is_exit_2(tmp_path, capsys):
 def test_parts_of_two_models_do_not_merge(parts, capsys):
     """Exit 1: mismatched manifests."""
     path = parts / "manifest-1-of-3.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "model_sha256": "0" * 64}))
+    write_sealed(path, {**json.loads(path.read_text()), "model_sha256": "0" * 64})
     assert run("merge", parts) == 1
     assert "manifest-1-of-3.json: was made with other settings" in capsys.readouterr().err
 

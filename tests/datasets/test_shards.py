@@ -368,3 +368,17 @@ def test_npz_keys_are_those_of_hdf5(tmp_path):
         assert set(npz.files) - {"meta"} == set(file["samples/000000"])
         meta = json.loads(str(npz["meta"]))["sample"]
         assert set(meta) == set(file["samples/000000"].attrs)
+
+
+@pytest.mark.parametrize("format", ["h5", "npz"])
+def test_a_shard_of_another_run_of_the_same_name_is_refused(tmp_path, format):
+    """Its photographs are not those that the manifest tells of."""
+    write(tmp_path, format)
+    names = {f"{one.id}.npz": "0" * 64 for one in SAMPLES}
+    for told, refusal in (("0", None), ("1", "holds another .* than prep wrote last")):
+        write_manifest(tmp_path, "prep", {}, names, inputs={"a.png": told * 64})
+        if refusal is None:
+            assert len(ShardFolder(tmp_path).refs) == len(SAMPLES)
+        else:
+            with pytest.raises(InputError, match=refusal):
+                ShardFolder(tmp_path)

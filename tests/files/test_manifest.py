@@ -2,11 +2,12 @@
 
 import json
 import os
+from contextlib import suppress
 
 import pytest
 
 from fundusseg.errors import InputError
-from fundusseg.files.checksums import sha256_of
+from fundusseg.files.checksums import read_checksums, sha256_of
 from fundusseg.files.manifest import (
     STATE_FOLDER,
     VERSION,
@@ -22,6 +23,7 @@ from fundusseg.files.manifest import (
     whole_or_parts,
     write_manifest,
 )
+from tests.batch import flip_byte
 
 NAMES = ["a", "b/c", "é", "line\nbreak", "back\\slash", os.fsdecode(b"\xff"), "Z"]
 
@@ -108,7 +110,7 @@ def test_lines_that_are_no_checksums_are_refused(tmp_path, line):
     with (tmp_path / "SHA256SUMS").open("a") as file:
         file.write(line)
     with pytest.raises(InputError, match="SHA256SUMS: is no list of checksums, or cut off"):
-        list(outputs_of(tmp_path))
+        list(read_checksums(tmp_path / "SHA256SUMS"))
 
 
 @pytest.mark.parametrize("name", ["../victim", "/etc/victim", "a/../../victim"])
@@ -212,3 +214,21 @@ def test_foreign_damaged_and_newer_manifests_are_refused(tmp_path, values, probl
     (tmp_path / "m.json").write_text(json.dumps(values))
     with pytest.raises(InputError, match=problem):
         read_manifest(tmp_path / "m.json")
+
+
+def test_no_flipped_byte_makes_another_manifest(tmp_path):
+    write_manifest(tmp_path, "prep", {"rate": 0.5}, {"a": "0" * 64}, inputs={"b": "1" * 64})
+    path = tmp_path / "manifest.json"
+    data, values = path.read_bytes(), read_manifest(path)
+    for place in range(len(data)):
+        flip_byte(path, place)
+        with suppress(InputError):
+            assert read_manifest(path) == values  # such as another blank between two values
+        path.write_bytes(data)
+
+
+def test_a_table_that_was_changed_is_named(tmp_path):
+    write_manifest(tmp_path, "prep", {}, {"a": "0" * 64})
+    flip_byte(tmp_path / "SHA256SUMS", 3)
+    with pytest.raises(InputError, match="SHA256SUMS: has been changed since"):
+        list(outputs_of(tmp_path))
