@@ -1,15 +1,17 @@
 """A CSV table with one row or several for each id, which a killed command goes on with.
 
-The table is its own ledger: the last two cells of a row are hashes of the settings and of all that
-it was made from, so a row is kept as long as they are as they were. While a command works, rows go
-to a hidden file beside the table (`.NAME.rows`), those of one id in one write; at the end the table
-is written in one piece, and the hidden file goes. A line that a kill cut short is passed over.
+The table is its own ledger: at the end of a row stand hashes of the settings and of all that it was
+made from, so a row is kept as long as they are as they were, and a checksum of the row before it.
+While a command works, rows go to a hidden file beside the table (`.NAME.rows`), those of one id in
+one write; at the end the table is written in one piece, and the hidden file goes. A line that was
+cut short, or whose checksum does not hold, is passed over.
 
 A part of a job array writes a table of its own, `NAME-K-of-N.csv`.
 """
 
 import csv
 import heapq
+import zlib
 from collections.abc import Iterable, Iterator, KeysView, Sequence
 from contextlib import ExitStack, contextmanager
 from io import StringIO
@@ -24,7 +26,7 @@ from fundusseg.files.manifest import Part, part_totals
 from fundusseg.files.names import escaped, name_bytes, unescaped
 from fundusseg.files.status import FAILED
 
-HASHES = ("settings", "made_from")  # the last two columns
+HASHES = ("settings", "made_from", "crc32")  # the last columns
 STATUS = "status"  # the second column of a table with one row for each id
 _Place = tuple[int, int, int]  # which file, and the first byte and the one after the last in it
 
@@ -66,7 +68,7 @@ class RowTable:
 
     def append(self, id: str, rows: Iterable[Sequence[str]], settings: str, made_from: str) -> None:
         """Note the rows of an id: cells as text, without the id and the hashes."""
-        lines = [_line([escaped(id), *cells, settings, made_from]) for cells in rows]
+        lines = [_row([escaped(id), *cells, settings, made_from]) for cells in rows]
         if lines:
             if is_torn(self._work):
                 append_line(self._work, "")
@@ -87,7 +89,8 @@ class RowTable:
                     if id in self._places:
                         which, start, stop = self._places[id]
                         files[which].seek(start)
-                        yield files[which].read(stop - start)
+                        lines = files[which].read(stop - start).splitlines(keepends=True)
+                        yield b"".join(line for line in lines if _row_cells(line))
 
             write_pieces(self.path, pieces())
         self._work.unlink(missing_ok=True)
@@ -104,28 +107,35 @@ class RowTable:
             yield files
 
     def _note(self, path: Path, which: int, file: BinaryIO) -> None:
-        stop, first, before = 0, "", ""
+        stop, first, before, follows_damage = 0, "", "", False
         for number, line in enumerate(file):
             start, stop = stop, stop + len(line)
-            cells = _cells(line)
-            if path == self.path and (len(cells) != len(self.columns) or number == 0):
-                if cells != list(self.columns):
-                    problem = "is there, and is not the table that would be written"
-                    raise InputError(path, problem, "choose another name, or give --force")
-            elif len(cells) == len(self.columns):
-                id = unescaped(cells[0])
-                if id != before or cells[1] == first:  # the rows of an id begin (anew)
-                    first, before = cells[1], id
-                    self._places[id] = which, start, stop
-                self._places[id] = (*self._places[id][:2], stop)
-                self._hashes[id] = cells[-2], cells[-1]
+            if path == self.path and number == 0:
+                self._require_header(line)
+                continue
+            cells = _row_cells(line)
+            if len(cells) != len(self.columns):  # of the id before it, or of the one after it
+                self._hashes.pop(before, None)
+                follows_damage = True
+                continue
+            id = unescaped(cells[0])
+            if id != before or cells[1] == first:  # the rows of an id begin (anew)
+                first, before = cells[1], id
+                self._places[id] = which, start, stop
+                self._hashes[id] = cells[-3], cells[-2]
+            self._places[id] = (*self._places[id][:2], stop)
+            if follows_damage:
+                self._hashes.pop(id, None)
+                follows_damage = False
+
+    def _require_header(self, line: bytes) -> None:
+        if _cells(line) != list(self.columns):
+            problem = "is there, and is not the table that would be written"
+            raise InputError(self.path, problem, "choose another name, or give --force")
 
 
 def table_faults(path: Path) -> Iterator[str]:
-    """What is wrong with a table: no such, not finished, or a line of it damaged.
-
-    A cell that was changed is not seen: no hash of the cells is kept.
-    """
+    """What is wrong with a table: no such, not finished, or a line of it changed or damaged."""
     remedy = "run the same command again"
     if path.with_name(f".{path.name}.rows").exists():
         yield f"{path}: is not finished; {remedy}"
@@ -137,9 +147,9 @@ def table_faults(path: Path) -> Iterator[str]:
             return
         seen: set[tuple[str, str]] = set()
         for number, line in enumerate(file, start=2):
-            cells = _cells(line)
+            cells = _row_cells(line)
             if len(cells) != len(header):
-                yield f"{path}: line {number} is damaged; {remedy}"
+                yield f"{path}: line {number} has been changed, or is damaged; {remedy}"
             elif (key := (cells[0], "" if header[1] == STATUS else cells[1])) in seen:
                 yield f"{path}: line {number} is a second row of {cells[0]}; {remedy} with --force"
             else:
@@ -194,12 +204,12 @@ def _merged(parts: list[Path], counts: list[int]) -> Iterator[bytes]:
         has_status = _cells(headers[0])[1:2] == [STATUS]
         yield headers[0]
         settings: set[bytes] = {headers[0]}
-        rows = (_keyed(table, number) for number, table in enumerate(tables))
+        rows = (_keyed(table, number, parts[number]) for number, table in enumerate(tables))
         for _, number, line in heapq.merge(*rows, key=itemgetter(0)):
             wrong = headers[number] != headers[0] or (
                 has_status and number != counts[0] % len(parts)
             )
-            settings.add(line.rsplit(b",", 2)[-2])
+            settings.add(line.rsplit(b",", len(HASHES))[-len(HASHES)])
             if wrong or len(settings) > 2:
                 problem = "was made with other settings, maps or versions than the first part"
                 remedy = "run all parts with the same command on the same maps"
@@ -209,9 +219,18 @@ def _merged(parts: list[Path], counts: list[int]) -> Iterator[bytes]:
             yield line
 
 
-def _keyed(table: BinaryIO, number: int) -> Iterator[tuple[bytes, int, bytes]]:
+def _keyed(table: BinaryIO, number: int, part: Path) -> Iterator[tuple[bytes, int, bytes]]:
     for line in table:
-        yield name_bytes(unescaped(_cells(line)[0])), number, line
+        cells = _row_cells(line)
+        if not cells:
+            raise InputError(part, "has a damaged line", "run that part again, then merge")
+        yield name_bytes(unescaped(cells[0])), number, line
+
+
+def _row_cells(line: bytes) -> list[str]:
+    """The cells of a row; none if its checksum does not hold."""
+    row, _, found = line.rpartition(b",")
+    return _cells(line) if found == b"%08x\n" % zlib.crc32(row) else []
 
 
 def _cells(line: bytes) -> list[str]:
@@ -220,6 +239,12 @@ def _cells(line: bytes) -> list[str]:
         return next(csv.reader([line[:-1].decode()]), []) if line.endswith(b"\n") else []
     except (UnicodeDecodeError, csv.Error):
         return []
+
+
+def _row(cells: Sequence[str]) -> str:
+    """Cells, but for the last, as a row."""
+    line = _line(cells)
+    return f"{line},{zlib.crc32(line.encode()):08x}"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -311,6 +311,7 @@ SETTINGS = {
     UNMEASURED: "What the map lacks for the columns that are empty.",
     "settings": "Hash of options and versions.",
     "made_from": "Hash of all else that the row follows from.",
+    "crc32": "Checksum of the row before it.",
 }
 COLUMNS = (
     *OF_THE_MAP,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fundusseg.files.encoders import map_png
+from fundusseg.files.row_table import HASHES
 from fundusseg.files.status import (
     FAILED,
     OK,
@@ -57,7 +58,7 @@ def test_every_map_has_a_row_whatever_became_of_it(maps, tmp_path):
     assert run("measure", maps, tmp_path / "out.csv", "--min-confidence", "0.7") == 3
     found = rows(tmp_path / "out.csv")
     assert list(found) == ["a/soft", "b", "damaged, \\n", "empty"]
-    assert found["b"].keys() == {*definitions.COLUMNS, "settings", "made_from"}
+    assert found["b"].keys() == {*definitions.COLUMNS, *HASHES}
     soft, hard, failed, empty = found.values()
     assert (soft["status"], failed["status"], empty["status"]) == ("ok", "failed", "ok")
     assert "cannot be decoded" in failed["reason"] and failed["width_mean_px"] == ""
@@ -169,8 +170,8 @@ def test_an_array_of_one_is_whole_and_merge_says_so(maps, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        (lambda data: data[:-9], "line 5 is damaged"),
-        (lambda data: data.replace(b"b,ok", b"b\nok", 1), "line 3 is damaged"),
+        (lambda data: data[:-9], "line 5 has been changed, or is damaged"),
+        (lambda data: data.replace(b"b,ok", b"b\nok", 1), "line 3 has been changed, or is damaged"),
         (lambda data: data + data.splitlines(True)[-1], "line 6 is a second row of empty"),
         (lambda data: b"x" * 9, "is no table that measure wrote"),
     ],
@@ -223,5 +224,5 @@ def test_describe_is_the_text_of_the_docs_and_names_every_column(capsys):
     assert run("measure", "--describe") == 0
     said = capsys.readouterr().out
     assert said in DOCS.read_text()
-    columns = {*definitions.COLUMNS, *definitions.SEGMENT_COLUMNS, "settings", "made_from"}
+    columns = {*definitions.COLUMNS, *definitions.SEGMENT_COLUMNS, *HASHES}
     assert columns <= set(re.findall(r"\w+", said))

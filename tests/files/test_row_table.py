@@ -1,11 +1,13 @@
 """A table that a killed command goes on with, and that parts are joined to."""
 
 import os
+import zlib
 
 import pytest
 
 from fundusseg.errors import InputError
-from fundusseg.files.row_table import RowTable, merge_tables
+from fundusseg.files.row_table import RowTable, merge_tables, table_faults
+from tests.batch import flip_byte
 
 COLUMNS = ("id", "status", "value")
 
@@ -25,8 +27,9 @@ def test_rows_stand_in_the_order_asked_for_and_are_known_again(tmp_path):
         table.append(id, [["ok", "1"]], "s", "h")
     table.conclude(['a,"quoted"', "b", "tab\there"])
     lines = path.read_text().splitlines()
-    assert lines[0] == "id,status,value,settings,made_from"
-    assert lines[1:] == ['"a,""quoted""",ok,1,s,h', "b,ok,1,s,h", "tab\\there,ok,1,s,h"]
+    assert lines[0] == "id,status,value,settings,made_from,crc32"
+    rows = ['"a,""quoted""",ok,1,s,h', "b,ok,1,s,h", "tab\\there,ok,1,s,h"]
+    assert lines[1:] == [f"{row},{zlib.crc32(row.encode()):08x}" for row in rows]
     again = RowTable(path, COLUMNS)
     again.read()
     assert again.ids == {'a,"quoted"', "b", "tab\there"}
@@ -64,6 +67,31 @@ def test_rows_of_one_id_stay_together_and_take_the_place_of_earlier_ones(tmp_pat
     assert [line[:3] for line in path.read_text().splitlines()[1:]] == ["a,1", "a,2", "b,1"]
 
 
+@pytest.mark.parametrize("ids", [["a", "b", "c"], ["a", "c"], ["c"]])
+def test_a_row_that_was_changed_is_made_anew(tmp_path, ids):
+    path = tmp_path / "t.csv"
+    table = RowTable(path, ("id", "number"))
+    for id in ids:
+        table.append(id, [["1"], ["2"], ["3"]], "s", "h")
+    table.conclude(ids)
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"c,2", b"c,7"))
+    assert "line" in next(table_faults(path)) and not [*table_faults_of(path, whole)]
+    table = RowTable(path, ("id", "number"))
+    table.read()
+    assert not table.has("c", "s", "h") and table.has("a", "s", "h") == ("a" in ids)
+    table.append("c", [["1"], ["2"], ["3"]], "s", "h")
+    table.conclude(ids)
+    assert path.read_bytes() == whole
+
+
+def table_faults_of(path, data: bytes):
+    """The faults of a copy that holds `data`."""
+    copy = path.with_name("copy.csv")
+    copy.write_bytes(data)
+    return table_faults(copy)
+
+
 def test_another_file_is_not_written_over(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("my,own\n1,2\n")
@@ -96,6 +124,14 @@ def test_parts_that_do_not_fit_are_refused(tmp_path, ids, settings, said):
     with pytest.raises(InputError, match=said):
         merge_tables(tmp_path / "t.csv")
     assert not (tmp_path / "t.csv").exists()
+
+
+def test_a_part_with_a_damaged_line_is_refused(tmp_path):
+    written(tmp_path / "t-0-of-2.csv", ["a", "c"])
+    written(tmp_path / "t-1-of-2.csv", ["b"])
+    flip_byte(tmp_path / "t-1-of-2.csv", -20)
+    with pytest.raises(InputError, match="t-1-of-2.csv: has a damaged line"):
+        merge_tables(tmp_path / "t.csv")
 
 
 def test_what_a_killed_one_left_is_swept(tmp_path):
