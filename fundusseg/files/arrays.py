@@ -1,10 +1,14 @@
 """Named arrays in HDF5 and NPZ files, and what a damaged one comes to.
 
 HDF5 is written compressed, checksummed, and as the same bytes for the same input: no time, host
-or user is stored. A flipped byte (fletcher32) and a truncated file come from h5py as any of five
-errors without the path, from NPZ as any of a dozen; here they become an `InputError`.
+or user is stored. A flipped byte in an array (fletcher32) and a truncated file come from h5py as
+any of five errors without the path, from NPZ as any of a dozen; here they become an `InputError`.
+What is flipped in a name, a type or a shape, HDF5 does not see: so there is a checksum of all.
 """
 
+import errno
+import os
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
@@ -13,11 +17,12 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from fundusseg.errors import InputError
+from fundusseg.errors import InputError, UnavailableError
 from fundusseg.files.atomic import write_bytes
 from fundusseg.files.limits import require_few_bytes
 
 MAKE_ANEW = "make it anew: prep and infer do with --verify"
+SEAL = "crc32"  # the root attribute that holds `crc32_of` all arrays
 _CHECKSUM = {"fletcher32": True}
 _COMPRESSION = {"compression": "gzip", "compression_opts": 4, "shuffle": True, **_CHECKSUM}
 
@@ -48,6 +53,8 @@ def open_hdf5(path: Path, remedy: str = MAKE_ANEW) -> Iterator[h5py.File]:
             yield file
     except FileNotFoundError as error:
         raise InputError(path, "does not exist") from error
+    except PermissionError as error:
+        raise _unreadable(path) from error
     except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:120]
         raise InputError(path, f"is damaged or no HDF5 ({reason})", remedy) from error
@@ -64,6 +71,8 @@ def open_npz(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
             yield archive
     except InputError:
         raise
+    except PermissionError as error:
+        raise _unreadable(path) from error
     # zipfile, zlib and numpy raise a dozen kinds on a flipped byte: it must cost this file only.
     except Exception as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
@@ -90,6 +99,10 @@ def stored_values(stored: Mapping, name: str) -> np.ndarray:
     return values
 
 
+def _unreadable(path: Path) -> UnavailableError:
+    return UnavailableError(path, f"cannot be read ({os.strerror(errno.EACCES)})")
+
+
 def put(
     group: h5py.Group, name: str, values: np.ndarray, compress: bool = True, **attributes: str
 ) -> None:
@@ -111,15 +124,26 @@ def write_arrays(
 ) -> None:
     """Write arrays by name, which may hold /, to the HDF5 file `path`, atomically."""
     with new_hdf5(path) as file:
-        file.attrs.update(attributes)
+        file.attrs.update({**attributes, SEAL: crc32_of(arrays)})
         for name, values in arrays.items():
             put(file, name, values, compress)
 
 
-def read_arrays(path: Path, remedy: str = MAKE_ANEW) -> tuple[dict[str, np.ndarray], dict]:
-    """Read all arrays, by their full names, and the root attributes.
+def crc32_of(arrays: Mapping[str, np.ndarray]) -> int:
+    """A checksum of what arrays are, and hold; they are taken in the order of their names."""
+    crc = 0
+    for name in sorted(arrays):
+        values = np.ascontiguousarray(arrays[name])
+        described = f"{name} {values.dtype.str} {np.shape(arrays[name])} "
+        crc = zlib.crc32(values.tobytes(), zlib.crc32(described.encode(), crc))
+    return crc
 
-    InputError if the file is missing, damaged or no HDF5; `remedy` is what to do then.
+
+def read_arrays(path: Path, remedy: str = MAKE_ANEW) -> tuple[dict[str, np.ndarray], dict]:
+    """Read all arrays, by their full names, and the root attributes but for the checksum.
+
+    InputError if the file is missing, damaged or no HDF5; `remedy` is what to do then. Files of
+    before have no checksum.
     """
     with open_hdf5(path, remedy) as file:
         arrays: dict[str, np.ndarray] = {}
@@ -129,4 +153,7 @@ def read_arrays(path: Path, remedy: str = MAKE_ANEW) -> tuple[dict[str, np.ndarr
                 arrays[name] = stored_values(file, name)
 
         file.visititems(visit)
-        return arrays, dict(file.attrs)
+        attributes = dict(file.attrs)
+        if attributes.pop(SEAL, crc := crc32_of(arrays)) != crc:
+            raise ValueError("its checksum does not hold")
+        return arrays, attributes

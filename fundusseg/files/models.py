@@ -3,12 +3,13 @@
 generator.weights.h5 (the best by validation), generator_last.weights.h5 and, where there is
 a discriminator, discriminator.weights.h5 hold arrays by name; config.json holds the preset, the
 calibration, and the threshold on the scale of the calibrated probabilities (of the scores, where
-there is no calibration); state.h5 is where a training goes on; manifest.json comes last.
+there is no calibration); state.h5 is where a training goes on, and holds all that the other files
+follow from; manifest.json comes last.
 """
 
 import hashlib
 import json
-import zlib
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,9 @@ import numpy as np
 from fundusseg.config import Preset
 from fundusseg.errors import InputError, UsageError
 from fundusseg.files import arrays
-from fundusseg.files.atomic import write_json
+from fundusseg.files.atomic import unwritable, write_json
 from fundusseg.files.manifest import NAME as MANIFEST
-from fundusseg.files.manifest import read_manifest
+from fundusseg.files.manifest import STATE_FOLDER, read_manifest
 from fundusseg.files.text import read_json
 from fundusseg.metrics.calibration import Calibration
 from fundusseg.serial import from_dict, to_dict
@@ -32,6 +33,7 @@ GENERATOR = "generator.weights.h5"
 GENERATOR_LAST = "generator_last.weights.h5"
 DISCRIMINATOR = "discriminator.weights.h5"
 STATE = "state.h5"
+EARLIER_STATE = f"{STATE_FOLDER}/{STATE}"
 HISTORY = "history.csv"
 CARD = "MODEL_CARD.md"
 KERAS_GENERATOR = "pix2pix_best_generator.h5"
@@ -174,7 +176,11 @@ def read_model(folder: Path) -> Model:
     if not (folder / MANIFEST).is_file():
         raise InputError(folder, "is a training that has not finished", "run the same train again")
     weights, _ = arrays.read_arrays(folder / GENERATOR, _COPY_AGAIN)
-    return Model(folder, preset, weights, threshold, calibration, model_sha256(folder))
+    sha256 = model_sha256(folder)
+    if read_manifest(folder / MANIFEST).get("model_sha256", sha256) != sha256:
+        problem = f"has another {CONFIG} or {GENERATOR} than its manifest tells of"
+        raise InputError(folder, problem, _COPY_AGAIN)
+    return Model(folder, preset, weights, threshold, calibration, sha256)
 
 
 def model_sha256(folder: Path) -> str:
@@ -214,7 +220,15 @@ def is_known_photograph(sha256: str, known: Collection[str]) -> bool:
 
 
 def write_state(folder: Path, state: Mapping[str, np.ndarray], notes: dict) -> None:
-    """Write where a training stands: arrays by name and notes (JSON), in one atomic file."""
+    """Write where a training stands: arrays by name and notes (JSON), in one atomic file.
+
+    The state before it is kept, as EARLIER_STATE.
+    """
+    if (folder / STATE).exists():
+        try:
+            os.replace(folder / STATE, folder / EARLIER_STATE)
+        except OSError as error:
+            raise unwritable(folder / EARLIER_STATE, error) from error
     text = np.frombuffer(json.dumps(notes).encode(), np.uint8)
     arrays.write_arrays(folder / STATE, {**state, _NOTES: text}, {}, compress=False)
 
@@ -235,11 +249,3 @@ def read_state(folder: Path) -> tuple[dict[str, np.ndarray], dict] | None:
     except (KeyError, ValueError) as error:
         problem = f"is no state of a training ({error})"
         raise InputError(folder / STATE, problem, _BEGIN_ANEW) from error
-
-
-def state_digest(state: Mapping[str, np.ndarray]) -> int:
-    """A number (32 bit) that two states share if they are equal, and else only by chance."""
-    digest = 0
-    for name in sorted(state):
-        digest = zlib.crc32(np.ascontiguousarray(state[name]).tobytes(), digest)
-    return digest

@@ -77,5 +77,5 @@ def test_train_killed_between_its_last_step_and_its_last_state(train, trained, t
     points = trained[1].points
     last_state = len(points) - points[::-1].index(f"replace {models.STATE}")
     kill_at_point(train(out), out, last_state)  # before it is renamed
-    assert (out / models.STATE).exists() and not (out / "manifest.json").exists()
+    assert (out / models.EARLIER_STATE).exists() and not (out / models.STATE).exists()
     require_the_same_after_all(train(out), out, contents(trained[0]))

@@ -1,6 +1,7 @@
 """Named arrays in HDF5: the same bytes for the same input, and damage comes as one line."""
 
 import time
+from contextlib import suppress
 
 import h5py
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 from fundusseg.errors import InputError
 from fundusseg.files.arrays import open_hdf5, read_arrays, write_arrays
-from tests.batch import small_disk
+from tests.batch import flip_byte, small_disk
 
 ARRAYS = {
     "probability": np.linspace(0, 1, 1000, dtype=np.float32).reshape(20, 50),
@@ -86,3 +87,17 @@ def test_a_disk_that_ends_within_hdf5_is_one_line_and_leaves_nothing(tmp_path, l
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
     write_arrays(tmp_path / "x.h5", arrays, {})
+
+
+def test_no_flipped_byte_makes_other_arrays(tmp_path):
+    """HDF5 itself sees a flipped byte in an array, and none in a name, a type or a shape."""
+    path, arrays = tmp_path / "x.h5", {"a/b": np.arange(6.0).reshape(2, 3), "c": np.array(37)}
+    write_arrays(path, arrays, {})
+    data = path.read_bytes()
+    for place in range(0, len(data), 3):
+        flip_byte(path, place)
+        with suppress(InputError):
+            found, _ = read_arrays(path)
+            assert found.keys() == arrays.keys()
+            assert all(np.array_equal(found[name], arrays[name]) for name in arrays)
+        path.write_bytes(data)

@@ -192,3 +192,13 @@ def test_a_state_without_notes_is_one_line(tmp_path):
     models.write_weights(tmp_path / models.STATE, {"step": np.array(1)})
     with pytest.raises(InputError, match="no state of a training"):
         models.read_state(tmp_path)
+
+
+def test_a_model_that_was_changed_since_it_was_trained_is_refused(folder):
+    sha256 = models.model_sha256(folder)
+    outputs = {name: "0" * 64 for name in (models.CONFIG, models.GENERATOR)}
+    write_manifest(folder, "train", {}, outputs, model_sha256=sha256)
+    assert models.read_model(folder).sha256 == sha256
+    changed(folder, threshold=0.6)
+    with pytest.raises(InputError, match=r"another config.json or generator.weights.h5 than"):
+        models.read_model(folder)

@@ -58,14 +58,15 @@ class OutputKinds:
 
     def _arrays(self, vessels: np.ndarray, probability: np.ndarray) -> bytes:
         """`map` uint8 0 or 1 and `probability` float32, both (Y, X), in NPZ or HDF5."""
-        drawn = vessels.astype(np.uint8)
+        named = {"map": vessels.astype(np.uint8), "probability": probability}
         buffer = BytesIO()
         if self.format == "npz":
-            np.savez_compressed(buffer, map=drawn, probability=probability)
+            np.savez_compressed(buffer, **named)
         else:
             with h5py.File(buffer, "w") as file:
-                arrays.put(file, "map", drawn, axes="YX")
-                arrays.put(file, "probability", probability, axes="YX")
+                file.attrs[arrays.SEAL] = arrays.crc32_of(named)
+                for name, values in named.items():
+                    arrays.put(file, name, values, axes="YX")
         return buffer.getvalue()
 
 

@@ -132,9 +132,8 @@ class Adaptation:
             "validation_auroc": figures.auroc,
             "threshold_from": "the same photographs, each drawn by a model that has not seen it",
         }
-        outputs.write_generator(
-            self.out, self.job.preset, weights, figures.threshold, figures.calibration, about
-        )
+        chosen = outputs.Generator(weights, figures.threshold, figures.calibration, about)
+        chosen.write(self.out, self.job.preset)
 
 
 class _PartTraining(Training):

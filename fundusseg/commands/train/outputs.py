@@ -1,10 +1,14 @@
 """What a training finds in its model folder, and the manifest that it ends with."""
 
+import os
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from fundusseg import ui
 from fundusseg.config import Preset
 from fundusseg.errors import InputError
 from fundusseg.files import models
@@ -14,6 +18,9 @@ from fundusseg.files.manifest import NAME as MANIFEST
 from fundusseg.files.manifest import outputs_of, read_manifest, write_manifest
 from fundusseg.option_fields import settings_of
 from fundusseg.options import TrainOptions
+from fundusseg.serial import to_dict
+
+_CHOSEN = "chosen/"  # before the names of the weights that a state holds of the best generator
 
 
 def is_finished(out: Path, config_sha256: str, batch: int) -> bool:
@@ -27,7 +34,10 @@ def is_finished(out: Path, config_sha256: str, batch: int) -> bool:
     finished = read_manifest(out / MANIFEST)
     config = finished["config"]
     if config.get("sha256") != config_sha256:
-        raise _other_settings(out, config.get("preset", {}).get("train", {}).get("batch"), batch)
+        batch_begun = None
+        with suppress(KeyError, TypeError):
+            batch_begun = config["preset"]["train"]["batch"]
+        raise _other_settings(out, batch_begun, batch)
     for name, sha256 in outputs_of(out):
         if not output_stands(out / name, sha256):
             remedy = "put it back, or give --force to train anew"
@@ -40,9 +50,20 @@ def saved_state(
 ) -> tuple[dict[str, np.ndarray], dict] | None:
     """The state and notes that a training with this configuration goes on from, if any.
 
-    InputError if they are damaged or of another one.
+    The last state gives way to the one before it where it is damaged, or was not written to its
+    end. InputError if both are damaged, or they are of another training.
     """
-    saved = models.read_state(out)
+    earlier = out / models.EARLIER_STATE
+    try:
+        saved = models.read_state(out)
+    except InputError as error:
+        if not earlier.exists():
+            raise
+        ui.log.warning("%s: %s; going on from the state before it", error.path, error.problem)
+        saved = None
+    if saved is None and earlier.exists():
+        os.replace(earlier, out / models.STATE)
+        saved = models.read_state(out)
     if saved is not None and saved[1].get("config") != config_sha256:
         raise _other_settings(out, saved[1].get("batch"), batch)
     return saved
@@ -50,29 +71,55 @@ def saved_state(
 
 def forget(out: Path) -> None:
     """Begin anew (--force): the manifest goes first, so that the rest never looks finished."""
-    for name in (MANIFEST, *models.WRITTEN):
+    for name in (MANIFEST, *models.WRITTEN, models.EARLIER_STATE):
         (out / name).unlink(missing_ok=True)
 
 
-def write_generator(
-    out: Path,
-    preset: Preset,
-    weights: dict[str, np.ndarray],
-    threshold: float,
-    calibration: models.Calibration | None,
-    training: dict,
-) -> None:
-    """Write a generator with its configuration; for preset pix2pix Keras' own file, too.
+@dataclass(frozen=True)
+class Generator:
+    """The generator that is written. training: what config.json says of how it was trained."""
 
-    Args:
-        training: what config.json says of how it was trained.
+    weights: dict[str, np.ndarray]
+    threshold: float
+    calibration: models.Calibration | None
+    training: dict
+
+    def write(self, out: Path, preset: Preset) -> None:
+        """Write it with its configuration; for preset pix2pix Keras' own file, too."""
+        models.write_weights(out / models.GENERATOR, self.weights)
+        models.write_config(out, preset, self.threshold, self.calibration, self.training)
+        if preset.name == "pix2pix":
+            from fundusseg.nets.export import save_whole_model
+
+            save_whole_model(preset, self.weights, out / models.KERAS_GENERATOR)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The weights, as a state holds them beside its own arrays."""
+        return {f"{_CHOSEN}{name}": values for name, values in self.weights.items()}
+
+    def notes(self) -> dict:
+        """All else, as the notes of a state hold it."""
+        calibration = None if self.calibration is None else to_dict(self.calibration)
+        return {
+            "threshold": self.threshold,
+            "calibration": calibration,
+            "training": self.training,
+        }
+
+
+def taken_generator(state: dict[str, np.ndarray], notes: dict, path: Path) -> Generator | None:
+    """The generator in the state of a file, whose weights are taken out of it; None without one.
+
+    Raises:
+        KeyError, TypeError, FundussegError: if the notes are none of a generator.
     """
-    models.write_weights(out / models.GENERATOR, weights)
-    models.write_config(out, preset, threshold, calibration, training)
-    if preset.name == "pix2pix":
-        from fundusseg.nets.export import save_whole_model
-
-        save_whole_model(preset, weights, out / models.KERAS_GENERATOR)
+    names = [name for name in state if name.startswith(_CHOSEN)]
+    weights = {name.removeprefix(_CHOSEN): state.pop(name) for name in names}
+    if not weights:
+        return None
+    told = notes["generator"]
+    calibration = models.calibration_from(told["calibration"], path)
+    return Generator(weights, float(told["threshold"]), calibration, dict(told["training"]))
 
 
 def written(preset: Preset) -> list[str]:
@@ -98,6 +145,7 @@ def conclude(
         photographs: SHA-256 of those that trained and validated, by part.
         options: what was asked for, to ask for it again.
     """
+    (out / models.EARLIER_STATE).unlink(missing_ok=True)
     outputs = {name: sha256_of(out / name) for name in names}
     write_manifest(
         out,

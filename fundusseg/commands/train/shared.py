@@ -8,7 +8,7 @@ import numpy as np
 from fundusseg.commands.train.training import Job, Training
 from fundusseg.distributed.workers import Workers
 from fundusseg.errors import Stopped
-from fundusseg.files import models
+from fundusseg.files.arrays import crc32_of
 from fundusseg.options import Precision
 
 
@@ -32,7 +32,7 @@ class SharedTraining(Training):
     hash_inputs = _by_all(Training.hash_inputs)
     forget = _by_chief(Training.forget)
     read_data = _by_all(Training.read_data)
-    write_unvalidated = _by_chief(Training.write_unvalidated)
+    mend_files = _by_chief(Training.mend_files)
     save = _by_chief(Training.save)
     conclude = _by_chief(Training.conclude)
 
@@ -50,9 +50,10 @@ class SharedTraining(Training):
         return bool(self.workers.of_chief(bool(self.workers.by_chief(super().is_finished))))
 
     def saved_state(self) -> tuple[dict[str, np.ndarray], dict] | None:
+        self.workers.by_chief(super().saved_state)  # which puts an earlier one in its place
         saved = self.workers.by_all(super().saved_state)
         self.workers.require_equal(
-            models.state_digest(saved[0] if saved else {}) ^ int(self.config_sha256[:8], 16),
+            crc32_of(saved[0] if saved else {}) ^ int(self.config_sha256[:8], 16),
             f"{self.out}: the workers read different states, shards or settings; give all of them "
             "the same command and one shared file system",
         )

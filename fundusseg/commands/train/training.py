@@ -122,6 +122,8 @@ class Training:
         self.trainer = Trainer(self.preset, self.steps, self.precision, self.replicas, sets)
         self.history = History(self.out / models.HISTORY)
         self.best: float | None = None
+        self.chosen: outputs.Generator | None = None
+        self._written: outputs.Generator | None = None
         if (initial := self.job.initial) is not None:
             try:
                 self.trainer.start_from(initial.weights)
@@ -148,7 +150,7 @@ class Training:
                 if self.data.held_out and (last or step % validate_every == 0):
                     row |= self.validate()
                 elif last:
-                    self.write_unvalidated()
+                    self.choose_unvalidated()
                 if row:
                     self.history.add(step, step / self.batches_per_epoch, row)
                 saving = last or step % train.checkpoint_every == 0
@@ -193,7 +195,7 @@ class Training:
         )
 
     def validate(self) -> dict[str, float]:
-        """Validate the averaged weights; the best so far become generator.weights.h5."""
+        """Validate the averaged weights; the best so far become generator.weights.h5 (`save`)."""
         weights = self._finite(self.trainer.saved_weights())
         scores = held_out_scores(self.preset, weights, self.precision, self.data.held_out)
         figures = scores.figures
@@ -205,7 +207,7 @@ class Training:
                 "validation_auroc": figures.auroc,
                 "threshold_from": "validation part, prepared size, inside the field of view",
             }
-            self._write_generator(weights, figures.threshold, figures.calibration, about)
+            self._choose(weights, about, figures.threshold, figures.calibration)
         ui.log.info(
             "step %d: validation Dice %.4f, AUROC %.4f, L1 %.4f, threshold %.2f",
             self.trainer.step,
@@ -221,11 +223,10 @@ class Training:
             "threshold": figures.threshold,
         }
 
-    def write_unvalidated(self) -> None:
+    def choose_unvalidated(self) -> None:
         """The last weights, where every photograph was trained on (--split all)."""
         about = {"threshold_from": "nothing: every photograph was trained on"}
-        weights = self._finite(self.trainer.saved_weights())
-        self._write_generator(weights, DEFAULT_THRESHOLD, None, about)
+        self._choose(self._finite(self.trainer.saved_weights()), about)
 
     def is_stop_requested(self, saving: bool) -> bool:
         """Whether to end after this step; `saving`: the state is written after it anyway."""
@@ -234,12 +235,7 @@ class Training:
     def save(self) -> None:
         """Write where the training stands; the state last, since a resume believes it."""
         state = self._finite(self.trainer.state())
-        self.history.write()
-        if self.trainer.step == self.steps:
-            models.write_weights(self.out / models.GENERATOR_LAST, self.trainer.saved_weights())
-            if self.trainer.discriminator:
-                weights = self.trainer.discriminator_weights()
-                models.write_weights(self.out / models.DISCRIMINATOR, weights)
+        self._write_files()
         notes = {
             "config": self.config_sha256,
             "batch": self.preset.train.batch,
@@ -248,7 +244,25 @@ class Training:
             "best": self.best,
             "history": self.history.rows,
         }
+        if self.chosen is not None:
+            notes["generator"] = self.chosen.notes()
+            state |= self.chosen.arrays()
         models.write_state(self.out, state, notes)
+
+    def mend_files(self) -> None:
+        """Write anew what follows from the state, where a training goes on: it may be damaged."""
+        self._write_files()
+
+    def _write_files(self) -> None:
+        self.history.write()
+        if self.chosen is not None and self.chosen is not self._written:
+            self.chosen.write(self.out, self.preset)
+            self._written = self.chosen
+        if self.trainer.step == self.steps:
+            models.write_weights(self.out / models.GENERATOR_LAST, self.trainer.saved_weights())
+            if self.trainer.discriminator:
+                weights = self.trainer.discriminator_weights()
+                models.write_weights(self.out / models.DISCRIMINATOR, weights)
 
     def stop(self) -> None:
         """End before the last step; Stopped naming the signal."""
@@ -302,12 +316,12 @@ class Training:
             raise InputError(self.out, problem, remedy)
         return values
 
-    def _write_generator(
+    def _choose(
         self,
         weights: dict[str, np.ndarray],
-        threshold: float,
-        calibration: models.Calibration | None,
         about: dict,
+        threshold: float = DEFAULT_THRESHOLD,
+        calibration: models.Calibration | None = None,
     ) -> None:
         training = {
             "step": self.trainer.step,
@@ -318,10 +332,11 @@ class Training:
             "threads": self.threads,
             **about,
         }
-        outputs.write_generator(self.out, self.preset, weights, threshold, calibration, training)
+        self.chosen = outputs.Generator(weights, threshold, calibration, training)
 
     def _restore(self, state: dict[str, np.ndarray], notes: dict) -> None:
         try:
+            self.chosen = outputs.taken_generator(state, notes, self.out / models.STATE)
             self.trainer.restore(state)
             self.best, self.history.rows = notes["best"], notes["history"]
             if not 0 <= self.trainer.step <= self.steps:
@@ -331,3 +346,4 @@ class Training:
             remedy = "give --force to begin anew"
             raise InputError(self.out / models.STATE, problem, remedy) from error
         ui.log.info("%s: going on at step %d of %d", self.out, self.trainer.step, self.steps)
+        self.mend_files()
