@@ -1,87 +1,40 @@
-"""Everything that can go wrong, tried: python -m tests.faults [--seconds S] [--seed N]
+"""Everything that can go wrong, tried: python -m tests.faults [--seconds S] [--seed N] [--jobs J]
 
-Without --seconds every point of every command is tried with every fault (the long form). With it
-a random sample is, for about so long; the seed is the day's unless it is given. Prints a table of
-what was tried and lost, wrong or hung, each of these with its place. Exit 1 if there is any.
+Without --seconds every point of every command is tried with every fault, and all else (the long
+form). With it a random sample is, for about so long; the seed is the day's unless it is given.
+Prints a table of what was tried and lost, wrong or hung, each of these with its place. Exit 1 if
+there is any.
 """
 
 import argparse
 import datetime
-import importlib
-import pkgutil
+import gc
+import os
+import pickle
 import random
+import signal
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import fundusseg
-from fundusseg import presets
-from tests.batch import run, write_photographs, write_tiny_model
+from fundusseg.processor import free_cores
+from tests.faults import disks, races
 from tests.faults.bad_inputs import bad_inputs, write_corpus
 from tests.faults.bad_roles import bad_roles
+from tests.faults.command_lines import Commands, Inputs, prepare
+from tests.faults.corruptions import corruptions
 from tests.faults.points import KILL
-from tests.faults.trials import DISK_FAULTS, Command, Row, Undisturbed, child
-from tests.nets.tiny import tiny_preset
+from tests.faults.rights import denials
+from tests.faults.trials import DISK_FAULTS, STOPS, Row, Undisturbed
 
-INSTANTS = 20  # a command
+INSTANTS = 100  # of SIGKILL, a command
+FILLINGS = 10  # sizes of a small disk, a command
+ROUNDS = 5  # of each race
 FEW = 30  # bad inputs of a sample, in the places that take longer
 KINDS = ("lost", "wrong", "hung")
-
-
-def prepare() -> None:
-    """Import what the commands import when they run, but tensorflow; have small frames."""
-    presets.PRESETS["native"] = tiny_preset()
-    for module in pkgutil.walk_packages(fundusseg.__path__, "fundusseg."):
-        if not module.name.startswith(("fundusseg.nets", "fundusseg.distributed")):
-            importlib.import_module(module.name)
-
-
-def commands(root: Path) -> list[Command]:
-    """The command lines that are tried, with their inputs made below `root`."""
-    photographs = write_photographs(root / "photographs", "a.png", "b/c.jpg", "b/d.png")
-    phantoms, shards, model = root / "phantoms", root / "shards", root / "model"
-    quiet = ("--jobs", 1, "--quiet")
-
-    def prepared() -> int:
-        write_tiny_model(model)
-        code = run("phantom", phantoms, "--count", 5, "--size", 64, *quiet)
-        return code or run("prep", phantoms, shards, *quiet)
-
-    ended = child(prepared, root)
-    assert ended.code == 0, ended.error
-
-    def command(name: str, *words, out: str, begin: Path | None = None) -> Command:
-        folder = root / "tried" / name
-        folder.mkdir(parents=True)
-        words = tuple(folder / "out" / out if word is None else word for word in words)
-        return Command(name.split()[0], words, folder, begin)
-
-    def made(tried: Command, *words) -> Path:
-        """What a command leaves, as another one's beginning."""
-        tried.reset()
-        for word in words or [()]:
-            one = Command(tried.name, (*tried.words, *word), tried.root)
-            ended = one.run()
-            assert ended.code == 0, ended.error
-        return Path(tried.out)
-
-    infer = ("infer", photographs, None, "--model", model, "--probability", *quiet)
-    parts = [("--shard", number, "--num-shards", 2) for number in range(2)]
-    maps = made(command("maps", *infer, out="maps")) / "maps"
-    of_parts = made(command("parts", *infer, out="maps"), *parts)
-    of_test = ("infer", shards, None, "--model", model, *quiet)
-    to_score = made(command("to score", *of_test, out="maps")) / "maps"
-    prep = ("prep", phantoms, None, "--num-shards", 2, *quiet)
-    tables = ("--segments", root / "tried" / "measure" / "out" / "segments.csv")
-    return [
-        command("prep h5", *prep, out="shards"),
-        command("prep npz", *prep, "--format", "npz", out="shards"),
-        command("infer", *infer, out="maps"),
-        command("measure", "measure", maps, None, *tables, *quiet, out="measures.csv"),
-        command("merge", "merge", None, "--quiet", out="maps", begin=of_parts),
-        command("score", "score", to_score, shards, "--out", None, *quiet, out="report"),
-    ]
+Trial = tuple[str, Callable[..., None], tuple]  # the row's name, what is tried, and with what
 
 
 def main() -> int:
@@ -89,12 +42,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults")
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--seed", type=int, default=datetime.date.today().toordinal())
+    parser.add_argument("--jobs", type=int, default=free_cores())
     given = parser.parse_args()
-    drawn = random.Random(given.seed)
-    prepare()
-    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        rows = tried(Path(folder), given.seconds, drawn)
-    print(f"seed {given.seed}, {'a sample' if given.seconds else 'every point'}\n")
+    until = float("inf") if given.seconds is None else time.monotonic() + given.seconds
+    with tempfile.TemporaryDirectory(prefix="faults-", dir=memory_folder()) as folder:
+        os.chmod(folder, 0o755)  # for the user that has no rights
+        rows = all_rows(Path(folder), given.seed, until, given.jobs)
+    print(f"seed {given.seed}, {'a sample' if given.seconds else 'all of it'}\n")
     print(table(rows))
     for row in rows:
         for kind, texts in row.faults.items():
@@ -103,39 +57,81 @@ def main() -> int:
     return 1 if any(row.faults for row in rows) else 0
 
 
-def tried(root: Path, seconds: float | None, drawn: random.Random) -> list[Row]:
-    """The rows of all trials, or of as many as can be done in `seconds`, of each kind alike."""
-    begin = time.monotonic()
-    works = [Undisturbed(command) for command in commands(root)]
+def memory_folder() -> str | None:
+    """Where files cost no disk; None where there is no such place."""
+    folder = "/dev/shm"
+    return folder if os.access(folder, os.W_OK) else None
+
+
+def all_rows(root: Path, seed: int, until: float, jobs: int) -> list[Row]:
+    """The rows of all trials, or of as many as are done until then, of each kind alike."""
+    inputs = prepare(root)
+    gc.freeze()  # what is shared with the children stays so
+    workers = []
+    for number in range(jobs):
+        if not (pid := os.fork()):
+            _work(root / f"worker-{number}", inputs, seed, until, (number, jobs))
+        workers.append(pid)
+    drawn = random.Random(seed)
     corpus = write_corpus(root / "corpus", drawn)
-    inputs = bad_inputs(root, corpus)
-    inputs += bad_roles(root, corpus, drawn, None if seconds is None else FEW)
-    rows: dict[str, Row] = {}
-    trials = []
-    for work in works:
-        for what, faults in (("killed", (KILL,)), ("disk", DISK_FAULTS)):
-            row = rows.setdefault(
-                f"{work.command.name}, {what}", Row(f"{work.command.name}, {what}")
-            )
-            row.points += len(work.points)
-            places = [(fault, n + 1) for fault in faults for n in range(len(work.points))]
-            trials += [(row, work.tried, place) for place in places]
-            if what == "killed":
-                trials += [(row, work.killed_at_an_instant, (drawn,))] * INSTANTS
-    drawn.shuffle(trials)
-    for row, trial, place in trials:
-        if seconds is not None and time.monotonic() - begin > seconds:
-            break
-        trial(row, *place)
-    return [*rows.values(), *inputs]
+    rows = bad_inputs(root, corpus)
+    rows += bad_roles(root, corpus, drawn, None if until == float("inf") else FEW)
+    joined: dict[str, Row] = {}
+    for number, pid in enumerate(workers):
+        os.waitpid(pid, 0)
+        for row in pickle.loads((root / f"worker-{number}.rows").read_bytes()):
+            joined.setdefault(row.name, Row(row.name, of=row.of)).add(row)
+    return [*joined.values(), *rows]
+
+
+def _work(
+    root: Path, inputs: tuple[Inputs, Inputs], seed: int, until: float, share: tuple[int, int]
+) -> None:
+    """Try a share of the trials in a process of its own, which ends here."""
+    try:
+        drawn = random.Random(seed)
+        own, others = (Commands(root / str(number), one) for number, one in enumerate(inputs))
+        listed = list(trials(own, others))
+        rows = {name: Row(name) for name, *_ in listed}
+        for name, *_ in listed:
+            rows[name].of += 1
+        drawn.shuffle(listed)
+        drawn.seed(f"{seed} {share[0]}")
+        for name, trial, given in listed[share[0] :: share[1]]:
+            if time.monotonic() > until:
+                break
+            trial(rows[name], *given, drawn)
+        root.with_suffix(".rows").write_bytes(pickle.dumps(list(rows.values())))
+    finally:
+        os.kill(os.getpid(), signal.SIGKILL)  # and not what the parent has to do at its end
+
+
+def trials(commands: Commands, others: Commands) -> Iterator[Trial]:
+    """All that is to be tried."""
+    works = {name: Undisturbed(command) for name, command in commands.writing.items()}
+    for name, work in works.items():
+        row, points = name.split()[0], range(1, 1 + len(work.points))
+        for what, faults in (("killed", [KILL]), ("disk", DISK_FAULTS)):
+            yield from ((f"{row}, {what}", work.tried, (f, n)) for f in faults for n in points)
+        yield from ((f"{row}, stopped", work.stopped, (n,)) for n in points)
+        yield from [(f"{row}, killed", work.signalled, (KILL,))] * INSTANTS
+        for number in STOPS:
+            yield from [(f"{row}, stopped", work.signalled, (number,))] * ROUNDS
+        for race in races.RACES.get(name, ()):
+            yield from [(f"{row}, at once", race, (work,))] * ROUNDS
+        if disks.can_mount(work.command.root):
+            yield from [(f"{row}, on a small disk", disks.filled, (work,))] * FILLINGS
+            yield f"{row}, on a small disk", disks.read_only, (work,)
+    yield from corruptions(commands, others, works)
+    yield from denials(commands)
 
 
 def table(rows: list[Row]) -> str:
     """The rows in Markdown."""
-    lines = ["| what | points | tried | lost | wrong | hung |", "|---|---|---|---|---|---|"]
+    lines = ["| what | of | tried | lost | wrong | hung |", "|---|---|---|---|---|---|"]
     for row in rows:
         amiss = (len(row.faults.get(kind, [])) for kind in KINDS)
-        cells = (row.name, row.points or "", row.tried, *amiss)
+        cells = (row.name, row.of or "", row.tried, *amiss)
         lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
 

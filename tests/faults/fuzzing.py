@@ -25,7 +25,7 @@ from pathlib import Path
 
 from fundusseg import cli
 from fundusseg.errors import LACK_OF_MEMORY, FundussegError
-from tests.faults.__main__ import prepare
+from tests.faults.command_lines import import_all
 from tests.faults.mutations import mutated
 from tests.faults.trials import without_network
 from tests.faults.valid_files import Target, targets
@@ -210,7 +210,7 @@ def main() -> int:
     parser.add_argument("--trial", type=int, help="only this one")
     parser.add_argument("--finds", type=Path, default=Path(tempfile.gettempdir()) / "finds")
     given = parser.parse_args()
-    prepare()
+    import_all()
     counts: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="fuzzing-") as folder:
         for fuzzed in _chosen(Path(folder), given):

@@ -20,7 +20,8 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-KILL = 0  # in place of an errno
+KILL = signal.SIGKILL
+REMOVED = -1  # in place of an errno: somebody moves the folder away
 _TAKE_SPACE = ("open", "write", "pwrite", "mkdir", "fsync", "link", "symlink")
 _STAY = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -30,8 +31,8 @@ class Points:
 
     Args:
         last: the number, from 1, of the point at which it goes wrong; 0: at none.
-        fault: KILL, or the errno of a call that fails. A full disk stays full, but removes and
-            renames; a read-only one stays so; EIO comes once.
+        fault: a signal that comes, REMOVED, or the errno of a call that fails. A full disk stays
+            full, but removes and renames; a read-only one stays so; EIO comes once.
 
     Attributes:
         names: a call and a file's name for each point that was reached.
@@ -41,6 +42,7 @@ class Points:
         self.folder, self.last, self.fault = os.path.realpath(folder), last, fault
         self.names: list[str] = []
         self._lock = threading.Lock()
+        self._rename = os.rename
 
     def install(self) -> None:
         """Put the points into this process, for good."""
@@ -93,15 +95,17 @@ class Points:
         with self._lock:
             self.names.append(f"{call} {os.path.basename(os.fsdecode(path))}")
             number = len(self.names)
-        is_due = number == self.last
-        if is_due and self.fault == KILL:
-            half()
-            os.kill(os.getpid(), signal.SIGKILL)
-        is_later = 0 < self.last < number and self.fault in _STAY
-        takes_space = call in _TAKE_SPACE or self.fault in (errno.EROFS, errno.EIO)
-        if (is_due or is_later) and takes_space:
-            half()
-            raise OSError(self.fault, os.strerror(self.fault), os.fsdecode(path))
+        if number == self.last and self.fault == REMOVED:
+            self._rename(self.folder, f"{self.folder}-removed")
+        elif isinstance(self.fault, signal.Signals):
+            if number == self.last:
+                if self.fault == KILL:
+                    half()
+                os.kill(os.getpid(), self.fault)
+        elif number == self.last or 0 < self.last < number and self.fault in _STAY:
+            if call in _TAKE_SPACE or self.fault in (errno.EROFS, errno.EIO):
+                half()
+                raise OSError(self.fault, os.strerror(self.fault), os.fsdecode(path))
 
 
 def main(folder: str, point: str, words: list[str]) -> int:

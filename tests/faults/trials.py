@@ -1,108 +1,98 @@
 """Commands that go wrong at each of their points in turn, and what the same command makes of it.
 
 Each trial is a child of a process that has imported everything, so it costs what the work costs.
-Threads become calls in turn, so that the points come in one order. A quick stand-in draws the
-maps: what is tried is the books, and not the network.
 """
 
 import errno
 import os
 import random
+import select
 import shutil
 import signal
 import sys
 import time
-import types
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from fundusseg import cli, parallel, segmenter
+from fundusseg import cli
 from tests.batch import contents, require_whole_files, temporaries
-from tests.faults.points import KILL, Points
+from tests.faults.points import KILL, REMOVED, Points
+from tests.faults.stand_ins import in_turn, without_network
 
-PATIENCE_S = 60
-DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS)
-Trial = tuple["Command", int, int]  # command, fault, number of the point
+PATIENCE_S = 120
+DISK_FAULTS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, REMOVED)
+STOPS = {signal.SIGTERM: 75, signal.SIGHUP: 75, signal.SIGUSR1: 75, signal.SIGINT: 130}
 
 
 @dataclass(frozen=True)
 class Ended:
-    """code: the exit code, or minus the signal; None if it hung. rss_mib: its largest size."""
+    """code: the exit code, or minus the signal; None if it hung. rss_mib: its largest size.
+
+    seconds: by the clock. busy_s: of the processor.
+    """
 
     code: int | None
     error: str
     names: list[str]
     rss_mib: float
     seconds: float
+    busy_s: float
+
+    @property
+    def is_one_line(self) -> bool:
+        """Whether it said one line, an error."""
+        return self.error.count("\n") == 1 and self.error.startswith("fundusseg: error: ")
 
 
-def child(
-    work: Callable[[], int],
-    folder: Path,
-    kill_after_s: float | None = None,
-    patience_s: float = PATIENCE_S,
-) -> Ended:
-    """Run `work`, which returns an exit code, in a child; its stderr passes through `folder`."""
-    begin, log = time.monotonic(), folder / "stderr"
+def forked(work: Callable[[], int], log: Path) -> int:
+    """Start `work`, which returns an exit code, in a child whose stderr goes to a file; its pid."""
     pid = os.fork()
-    if pid == 0:
-        code = 70
-        try:
-            descriptor = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-            os.dup2(descriptor, 2)
-            sys.stdout, sys.stderr = open(1, "w"), open(2, "w", buffering=1)
-            code = work()
-            sys.stderr.flush()
-        finally:
-            os._exit(code)
-    limit, is_ours = patience_s if kill_after_s is None else kill_after_s, False
-    while True:
-        done, status, usage = os.wait4(pid, os.WNOHANG)
-        if done:
-            break
-        if not is_ours and time.monotonic() - begin > limit:
-            os.kill(pid, signal.SIGKILL)
-            is_ours = True
-        time.sleep(0.002)
+    if pid:
+        return pid
+    code = 70
+    try:
+        for number in STOPS:
+            signal.signal(number, signal.SIG_DFL)  # as of a process that has just begun
+        descriptor = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        os.dup2(descriptor, 2)
+        sys.stdout, sys.stderr = open(1, "w"), open(2, "w", buffering=1)
+        code = work()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def ended(pid: int, log: Path, limit_s: float, number: int = 0) -> Ended:
+    """What came of a child, to which a signal is sent after `limit_s`; 0: it hangs by then."""
+    begin, is_over = time.monotonic(), _ends_within(pid, limit_s)
+    if not is_over and number:
+        os.kill(pid, number)
+        is_over = _ends_within(pid, PATIENCE_S)
+    if not is_over:
+        os.kill(pid, KILL)
+    _, status, usage = os.wait4(pid, 0)
     code = os.waitstatus_to_exitcode(status)
-    hung = (is_ours and kill_after_s is None) or code == -signal.SIGALRM
+    is_hung = not is_over or code == -signal.SIGALRM
     text = log.read_text(errors="backslashreplace")
     seconds = time.monotonic() - begin
-    return Ended(None if hung else code, text, [], usage.ru_maxrss / 1024, seconds)
+    busy_s = usage.ru_utime + usage.ru_stime
+    return Ended(None if is_hung else code, text, [], usage.ru_maxrss / 1024, seconds, busy_s)
 
 
-class _InTurn:
-    """An executor that has done what it is given, before it says that it will."""
-
-    def __init__(self, jobs: int) -> None: ...
-
-    def __enter__(self) -> "_InTurn":
-        return self
-
-    def __exit__(self, *error) -> None: ...
-
-    def submit(self, function: Callable, *arguments) -> Future:
-        future: Future = Future()
-        try:
-            future.set_result(function(*arguments))
-        except BaseException as error:
-            future.set_exception(error)
-        return future
+def _ends_within(pid: int, limit_s: float) -> bool:
+    descriptor = os.pidfd_open(pid)
+    try:
+        return bool(select.select([descriptor], [], [], limit_s)[0])
+    finally:
+        os.close(descriptor)
 
 
-def without_network() -> None:
-    """Have this process draw maps by the green channel, and never load tensorflow."""
-    nets, runtime = types.ModuleType("fundusseg.nets"), types.ModuleType("fundusseg.nets.runtime")
-    runtime.OUT_OF_MEMORY = (MemoryError,)
-    nets.runtime = runtime
-    sys.modules |= {"fundusseg.nets": nets, "fundusseg.nets.runtime": runtime}
-    segmenter.Segmenter.batch = 1
-    segmenter.Segmenter.scores = lambda self, images, fovs: (
-        fovs * (1 - images[..., 1].astype("float32") / 255)
-    )
+def child(work: Callable[[], int], folder: Path, patience_s: float = PATIENCE_S) -> Ended:
+    """Run `work` in a child to its end; its stderr passes through `folder`."""
+    log = folder / "stderr"
+    return ended(forked(work, log), log, patience_s)
 
 
 @dataclass(frozen=True)
@@ -112,58 +102,86 @@ class Command:
     Args:
         words: as they are given; `root` / "out" is where its outputs go.
         begin: what stands in root / "out" before; None: nothing.
-        has_network: whether it trains.
+        user: whose rights it has; None: those of this process.
     """
 
-    name: str
     words: tuple
     root: Path
     begin: Path | None = None
-    has_network: bool = False
+    user: int | None = None
+
+    @property
+    def name(self) -> str:
+        return self.root.name
 
     @property
     def out(self) -> Path:
         return self.root / "out"
 
-    def reset(self) -> None:
-        """Bring the folder to where the command begins."""
+    def reset(self, state: Path | None = None) -> None:
+        """Bring the folder to where the command begins, or to a state that it left."""
         shutil.rmtree(self.out, ignore_errors=True)
-        if self.begin is None:
-            self.out.mkdir()
+        state = state or self.begin
+        if state is None:
+            self.out.mkdir(parents=True)
         else:
-            shutil.copytree(self.begin, self.out)
+            shutil.copytree(state, self.out)
+        self.give_away()
 
-    def run(self, last: int = 0, fault: int = KILL, kill_after_s: float | None = None) -> Ended:
-        """Run it in a child that goes wrong at a point, or is killed after a time."""
-        points, listing = Points(self.out, last, fault), self.root / "points"
+    def give_away(self) -> None:
+        """Make the folder, and all that is in it, the user's."""
+        if self.user is not None:
+            for path in (self.root, *self.root.rglob("*")):
+                os.chown(path, self.user, self.user)
+
+    def start(self, *more, points: Points | None = None, log: Path | None = None) -> int:
+        """Begin it in a child, with more words; its pid. Its stderr goes to `log`."""
+        listing = self.root / "points"
 
         def work() -> int:
-            parallel.ThreadPoolExecutor = _InTurn
-            if not self.has_network:
-                without_network()
-            points.install()
-            code = cli.main([str(word) for word in self.words])
-            listing.write_text("\n".join(points.names))
+            in_turn()
+            without_network()
+            if self.user is not None:
+                os.setgroups([])
+                os.setgid(self.user)
+                os.setuid(self.user)
+            if points is not None:
+                points.install()
+            code = cli.main([str(word) for word in (*self.words, *more)])
+            if points is not None:
+                listing.write_text("\n".join(points.names))
             return code
 
         listing.unlink(missing_ok=True)
-        ended = child(work, self.root, kill_after_s)
+        return forked(work, log or self.root / "stderr")
+
+    def run(self, *more, last: int = 0, fault: int = KILL) -> Ended:
+        """Run it in a child that goes wrong at a point."""
+        pid = self.start(*more, points=Points(self.out, last, fault))
+        of_child = ended(pid, self.root / "stderr", PATIENCE_S)
+        listing = self.root / "points"
         names = listing.read_text().splitlines() if listing.exists() else []
-        return Ended(ended.code, ended.error, names, ended.rss_mib, ended.seconds)
+        return replace(of_child, names=names)
 
 
 @dataclass
 class Row:
-    """A row of the table: how many were tried, and what went amiss by kind."""
+    """A row of the table: how many were tried of how many, and what went amiss by kind."""
 
     name: str
     tried: int = 0
-    points: int = 0
+    of: int = 0
     faults: dict[str, list[str]] = field(default_factory=dict)
 
     def amiss(self, kind: str, text: str) -> None:
         """Note a fault of kind lost, wrong or hung."""
         self.faults.setdefault(kind, []).append(text)
+
+    def add(self, other: "Row") -> None:
+        """Add what another process has tried."""
+        self.tried += other.tried
+        for kind, texts in other.faults.items():
+            self.faults.setdefault(kind, []).extend(texts)
 
 
 class Undisturbed:
@@ -172,52 +190,87 @@ class Undisturbed:
     def __init__(self, command: Command):
         self.command = command
         command.reset()
-        ended = command.run()
-        assert ended.code == 0, (command.name, ended.code, ended.error)
-        self.bytes, self.points = contents(command.out), ended.names
-        self.seconds = ended.seconds
-        assert self.bytes and self.points, command.name
+        done = command.run()
+        assert done.code == 0, (command.name, done.code, done.error)
+        self.bytes, self.points, self.seconds = contents(command.out), done.names, done.seconds
+        assert self.bytes, command.name
 
-    def tried(self, row: Row, fault: int, point: int) -> None:
+    def tried(self, row: Row, fault: int, point: int, drawn: random.Random) -> None:
         """Let it go wrong at a point, numbered from 1, and run it again to its end."""
         self.command.reset()
-        ended = self.command.run(point, fault)
-        where = f"{self.command.name} at {point} ({self.points[point - 1]})"
-        self._judged(row, fault, ended, f"{where}: {errno.errorcode.get(fault, 'killed')}")
+        done = self.command.run(last=point, fault=fault)
+        self.judge(row, fault, done, f"at {point} ({self.points[point - 1]})")
 
-    def killed_at_an_instant(self, row: Row, drawn: random.Random) -> None:
-        """Kill it at a random instant of the time that it takes, and run it again to its end."""
+    def stopped(self, row: Row, point: int, drawn: random.Random) -> None:
+        """Let a signal come at a point that asks it to stop."""
+        self.tried(row, drawn.choice(list(STOPS)), point, drawn)
+
+    def signalled(self, row: Row, number: int, drawn: random.Random) -> None:
+        """Send it a signal at a random instant, and run it again to its end."""
         self.command.reset()
-        after = drawn.uniform(0, self.seconds)
-        ended = self.command.run(kill_after_s=after)
-        self._judged(row, KILL, ended, f"{self.command.name} after {after:.3f} s")
+        after_s = drawn.uniform(0, self.seconds)
+        done = ended(self.command.start(), self.command.root / "stderr", after_s, number)
+        self.judge(row, number, done, f"after {after_s:.3f} s")
 
-    def _judged(self, row: Row, fault: int, ended: Ended, where: str) -> None:
+    def judge(
+        self,
+        row: Row,
+        fault: int,
+        done: Ended,
+        where: str,
+        mend: Callable[[], object] | None = None,
+    ) -> None:
+        """Note what is not as promised, mend what went wrong, and run it again to its end."""
+        where = f"{where}, {fault_name(fault)}"
         row.tried += 1
-        if ended.code is None:
+        if done.code is None:
             row.amiss("hung", where)
             return
-        if fault != KILL and not self._is_as_promised(ended):
-            row.amiss("wrong", f"{where}: exit {ended.code}, {ended.error[-300:]!r}")
+        if not self._is_as_promised(fault, done):
+            row.amiss("wrong", f"{where}: exit {done.code}, {done.error[-300:]!r}")
         try:
             require_whole_files(self.command.out)
         except Exception as error:
             row.amiss("lost", f"{where}: half a file: {error!r}")
-        again = self.command.run()
+        (mend or self._put_back)()
+        self.require_same_in_the_end(row, where)
+
+    def _put_back(self) -> None:
+        """Make the folder that was removed, as the shell would."""
+        self.command.out.mkdir(exist_ok=True)
+        shutil.rmtree(f"{self.command.out}-removed", ignore_errors=True)
+
+    def require_same_in_the_end(self, row: Row, where: str, *more) -> None:
+        """Run it again, with more words: it must end with the undisturbed bytes."""
+        again = self.command.run(*more)
         if again.code != 0:
             kind = "hung" if again.code is None else "wrong"
             row.amiss(kind, f"{where}: then exit {again.code}, {again.error[-300:]!r}")
-        found = contents(self.command.out)
-        if found != self.bytes:
-            others = {*found, *self.bytes}
-            names = sorted(name for name in others if found.get(name) != self.bytes.get(name))
+        if names := self.differing():
             row.amiss("lost", f"{where}: then other bytes of {names}")
         elif left := temporaries(self.command.out):
             row.amiss("wrong", f"{where}: then left {left}")
 
-    def _is_as_promised(self, ended: Ended) -> bool:
-        """Exit 1 and one line; or 0 where the call was of no account, with all bytes right."""
-        if ended.code == 0:
-            return contents(self.command.out) == self.bytes
-        lines = ended.error.splitlines()
-        return ended.code == 1 and len(lines) == 1 and lines[0].startswith("fundusseg: error: ")
+    def differing(self) -> list[str]:
+        """The names of files that are not those of the undisturbed command."""
+        found = contents(self.command.out)
+        names = {*found, *self.bytes}
+        return sorted(name for name in names if found.get(name) != self.bytes.get(name))
+
+    def _is_as_promised(self, fault: int, done: Ended) -> bool:
+        """Killed; or the code and one line; or 0, where it was of no account, with all bytes."""
+        if done.code == 0:
+            return not self.differing()
+        if fault == KILL:
+            return done.code == -KILL
+        if isinstance(fault, signal.Signals):
+            is_early = done.code == -fault  # the program had not begun to listen
+            return is_early or (done.code == STOPS[fault] and done.is_one_line)
+        return done.code == 1 and done.is_one_line
+
+
+def fault_name(fault: int) -> str:
+    """ENOSPC, SIGTERM, removed."""
+    if isinstance(fault, signal.Signals):
+        return fault.name
+    return errno.errorcode.get(fault, "removed")
