@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -32,26 +33,23 @@ _REMEDY = "remove it, and run the same command again"
 _PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "h5py", "pillow", "scikit-image")
 
 
-def _named(kind: type) -> Callable[[object], bool]:
-    """A test for values of a kind by name; a list has texts."""
-    return lambda value: (
-        isinstance(value, dict)
-        and all(
-            isinstance(one, kind)
-            and (kind is not list or all(isinstance(text, str) for text in one))
-            for one in value.values()
-        )
-    )
+def _are_named(kind: type, values: Any) -> bool:
+    """Whether these are values of a kind by name; lists are of texts."""
+    if not isinstance(values, dict):
+        return False
+    each = list(values.values())
+    texts = (text for one in each if isinstance(one, list) for text in one)
+    return all(isinstance(one, kind) for one in each) and all(isinstance(t, str) for t in texts)
 
 
 _KINDS: dict[str, Callable[[Any], bool]] = {
     "stage": lambda value: isinstance(value, str),
     "config": lambda value: isinstance(value, dict),
-    "counts": _named(int),
-    "tables": lambda value: _named(str)(value) and all(map(is_inside, value)),
+    "counts": partial(_are_named, int),
+    "tables": lambda value: _are_named(str, value) and all(map(is_inside, value)),
     "threshold": lambda value: isinstance(value, int | float) and 0 <= value <= 1,
-    **dict.fromkeys(("inputs", "failures", "outputs"), _named(str)),
-    **dict.fromkeys(("photographs", "trained_on"), _named(list)),
+    **dict.fromkeys(("inputs", "failures", "outputs"), partial(_are_named, str)),
+    **dict.fromkeys(("photographs", "trained_on"), partial(_are_named, list)),
 }
 _OF_A_PART = ("counts", "tables", "inputs", "failures")  # what differs between the parts of one run
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -58,7 +59,7 @@ class OutputKinds:
 
     def _arrays(self, vessels: np.ndarray, probability: np.ndarray) -> bytes:
         """`map` uint8 0 or 1 and `probability` float32, both (Y, X), in NPZ or HDF5."""
-        named = {"map": vessels.astype(np.uint8), "probability": probability}
+        named: dict[str, Any] = {"map": vessels.astype(np.uint8), "probability": probability}
         buffer = BytesIO()
         if self.format == "npz":
             np.savez_compressed(buffer, **named)
