@@ -122,11 +122,14 @@ def put(
 def write_arrays(
     path: Path, arrays: Mapping[str, np.ndarray], attributes: Mapping, compress: bool = True
 ) -> None:
-    """Write arrays by name, which may hold /, to the HDF5 file `path`, atomically."""
+    """Write arrays by name, which may hold /, to the HDF5 file `path`, atomically.
+
+    In whatever order they come, the bytes are the same.
+    """
     with new_hdf5(path) as file:
         file.attrs.update({**attributes, SEAL: crc32_of(arrays)})
-        for name, values in arrays.items():
-            put(file, name, values, compress)
+        for name in sorted(arrays):
+            put(file, name, arrays[name], compress)
 
 
 def crc32_of(arrays: Mapping[str, np.ndarray]) -> int:
