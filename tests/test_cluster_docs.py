@@ -78,6 +78,16 @@ def test_the_image_gets_all_that_installing_needs():
     assert needed | {"setup.cfg", "pyproject.toml", "fundusseg", "docs/man"} == set(files)
 
 
+def test_docker_copies_what_apptainer_does():
+    recipe = (ROOT / "docs/cluster/Dockerfile").read_text()
+    copied = {
+        name for line in re.findall(r"^COPY (.*) \S+$", recipe, re.M) for name in line.split()
+    }
+    assert copied == {line.split()[0] for line in section("files") if line.strip()}
+    (base,) = re.findall(r"^FROM (\S+)$", recipe, re.M)
+    assert f"From: {base}" in DEFINITION
+
+
 def test_the_scripts_of_the_image_are_shell():
     for name in ("post", "environment", "runscript", "test"):
         done = subprocess.run(["sh", "-n"], input="\n".join(section(name)), text=True)

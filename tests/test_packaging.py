@@ -1,13 +1,14 @@
 """What is installed: the package and the model that ships, at versions that are known."""
 
 import configparser
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from fundusseg import commit
+from fundusseg import __version__, commit
 
 requirements = pytest.importorskip("packaging.requirements")
 
@@ -57,6 +58,18 @@ def test_what_is_built_notes_its_commit(tmp_path):
     built = commit.commit(tmp_path / "x" / "fundusseg")
     assert built == commit.commit() and not (ROOT / "fundusseg" / "COMMIT").exists()
     assert commit.commit(tmp_path) == ""
+
+
+def test_conda_needs_what_pip_needs():
+    """docs/cluster/meta.yaml: the same packages at the same versions as setup.cfg."""
+    recipe = (ROOT / "docs/cluster/meta.yaml").read_text()
+    run = recipe.partition("  run:\n")[2].partition("  run_constrained:")[0]
+    options = CONFIG["options"]
+    wanted = {f"python{options['python_requires']}", *options["install_requires"].split()}
+    # conda's matplotlib brings Qt along, -base does not
+    found = {re.sub(r"- |-base| ", "", line.strip()) for line in run.splitlines()}
+    assert found == wanted
+    assert f"version: {__version__}\n" in recipe
 
 
 def test_scripts_tests_and_the_other_models_are_not_packed(tmp_path):
