@@ -13,6 +13,7 @@ from fundusseg import __version__, commit
 requirements = pytest.importorskip("packaging.requirements")
 
 ROOT = Path(__file__).parent.parent
+LARGEST_WHEEL_BYTES = 8_000_000
 CONFIG = configparser.ConfigParser()
 CONFIG.read(ROOT / "setup.cfg")
 NEEDED = [
@@ -84,3 +85,4 @@ def test_scripts_tests_and_the_other_models_are_not_packed(tmp_path):
     assert pages <= beside <= pages | {*ROOT_FILES}
     weights = {name.split("/")[2] for name in packed if name.startswith("fundusseg/weights/")}
     assert weights == {"default"}
+    assert sum((ROOT / name).stat().st_size for name in packed) < LARGEST_WHEEL_BYTES
