@@ -48,6 +48,7 @@ class RowTable:
         self._work = path.with_name(f".{path.name}.rows")
         self._places: dict[str, _Place] = {}
         self._hashes: dict[str, tuple[str, str]] = {}
+        self._emptied: set[str] = set()  # what has no rows now, whatever an earlier table says
         self._read = (self._work,) if force else (path, self._work)
         if force:
             self._work.unlink(missing_ok=True)
@@ -69,14 +70,16 @@ class RowTable:
     def append(self, id: str, rows: Iterable[Sequence[str]], settings: str, made_from: str) -> None:
         """Note the rows of an id: cells as text, without the id and the hashes."""
         lines = [_row([escaped(id), *cells, settings, made_from]) for cells in rows]
-        if lines:
+        if not lines:
+            self._emptied.add(id)
+        else:
             if is_torn(self._work):
                 append_line(self._work, "")
             append_line(self._work, "\n".join(lines))
 
     def conclude(self, ids: Iterable[str]) -> None:
         """Write the table: the rows of these ids, in this order. What is right stays."""
-        ids = list(ids)
+        ids = [id for id in ids if id not in self._emptied]
         sweep(self.path.parent)
         with self._open_files() as files:
             is_as_due = self.path.exists() and [*self._places] == ids

@@ -142,3 +142,14 @@ def test_what_a_killed_one_left_is_swept(tmp_path):
     table.append("a", [["1"]], "s", "m")
     table.conclude(["a"])
     assert not dead.exists()
+
+
+def test_an_id_that_has_no_rows_any_more_loses_those_of_before(tmp_path):
+    """As a map without a segment, where the table of another run stood."""
+    path = tmp_path / "t.csv"
+    written(path, ["a", "b"])
+    table = RowTable(path, COLUMNS)
+    table.read()
+    table.append("a", [], "s", "from another a")
+    table.conclude(["a", "b"])
+    assert [line.split(",")[0] for line in path.read_text().splitlines()] == ["id", "b"]
