@@ -158,7 +158,9 @@ def write_photographs(root: Path, *names: str) -> Path:
     return root
 
 
-def write_tiny_model(folder: Path, seed: int = 3, frame_px: int = FRAME_PX) -> Path:
+def write_tiny_model(
+    folder: Path, seed: int = 3, frame_px: int = FRAME_PX, is_calibrated: bool = True
+) -> Path:
     """A model of a tiny network with its initial weights; `folder`."""
     from fundusseg.nets import runtime
     from fundusseg.nets.generator import build_generator
@@ -169,7 +171,8 @@ def write_tiny_model(folder: Path, seed: int = 3, frame_px: int = FRAME_PX) -> P
     generator = build_generator(preset.generator, runtime.policy("float32"))
     weights = {weight.path: weight.numpy() for weight in generator.weights}
     models.write_weights(folder / models.GENERATOR, weights)
-    models.write_config(folder, preset, 0.5, models.Calibration(1.5, -0.25), {})
+    calibration = models.Calibration(1.5, -0.25) if is_calibrated else None
+    models.write_config(folder, preset, 0.5, calibration, {})
     hashes = {name: sha256_of(folder / name) for name in (models.CONFIG, models.GENERATOR)}
     sha256 = models.model_sha256(folder)
     write_manifest(folder, "train", {"sha256": "0" * 64}, hashes, inputs={}, model_sha256=sha256)

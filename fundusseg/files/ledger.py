@@ -27,7 +27,6 @@ from fundusseg.files.manifest import STATE_FOLDER, WHOLE, Part
 from fundusseg.files.names import is_inside
 
 _PATTERN = "ledger*.jsonl"
-_BY_NAME = ("inputs", "failures")  # objects, where a record has them
 _SEAL = ', "crc32": '  # the last key of a line; what stands before it is what it is of
 
 
@@ -226,7 +225,6 @@ def _record(line: bytes) -> dict | None:
     try:
         record = _values(line)
         is_record = isinstance(record["key"], str) and all(map(is_inside, record["outputs"].keys()))
-        is_record &= all(isinstance(record.get(name, {}), dict) for name in _BY_NAME)
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
         return None
     return record if is_record else None

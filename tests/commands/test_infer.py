@@ -52,7 +52,7 @@ def test_status_has_a_row_for_every_input_in_byte_order(infer, shared_photograph
     assert lines[0] == (
         "id\tstatus\treason\tsource_sha256\twidth_px\theight_px\t"
         "fov_y_px\tfov_x_px\tfov_diameter_px\tfov_method\texpected_dice\t"
-        "mean_entropy_bits\tsharpness_ratio\tevenness_ratio\tdark_edge_ratio"
+        "mean_entropy_bits\tsharpness_ratio\tevenness_ratio\tdark_edge_ratio\tpixel_um\tsource\tmap"
     )
     assert [line.split("\t")[0] for line in lines[1:]] == sorted(IDS, key=os.fsencode)
     row = rows(tmp_path / "maps")["b/c"]
@@ -64,9 +64,7 @@ def test_status_has_a_row_for_every_input_in_byte_order(infer, shared_photograph
 
 def test_expected_dice_is_empty_without_calibration(shared_photographs, tmp_path):
     """status.tsv: expected_dice is empty for a model without calibration."""
-    model = write_tiny_model(tmp_path / "model")
-    values = json.loads((model / "config.json").read_text())
-    (model / "config.json").write_text(json.dumps({**values, "calibration": None}))
+    model = write_tiny_model(tmp_path / "model", is_calibrated=False)
     assert run("infer", shared_photographs, tmp_path / "maps", "--model", model) == 0
     assert {row.expected_dice for row in rows(tmp_path / "maps").values()} == {""}
 
@@ -81,7 +79,7 @@ def test_a_text_file_named_png_costs_only_itself(infer, photographs, tmp_path):
     assert set(contents(tmp_path / "maps")) >= {f"{id}.png" for id in IDS}
     assert not (tmp_path / "maps" / "b" / "text.png").exists()
     manifest = json.loads((tmp_path / "maps" / "manifest.json").read_text())
-    assert manifest["counts"] == {"photographs": 5, "failed": 1}
+    assert manifest["counts"] == {"photographs": 5, "failed": 1, "left_out": 0}
 
 
 HOSTILE = {
@@ -154,10 +152,10 @@ def test_the_manifest_says_all_that_the_maps_follow_from(infer, shared_photograp
 
     infer(shared_photographs)
     manifest = json.loads((tmp_path / "maps" / "manifest.json").read_text())
-    assert manifest["format"] == "fundusseg-manifest" and manifest["version"] == 2
+    assert manifest["format"] == "fundusseg-manifest" and manifest["version"] == 3
     assert manifest["stage"] == "infer" and len(manifest["model_sha256"]) == 64
     assert list(manifest) == sorted(manifest)
-    assert manifest["counts"] == {"photographs": len(IDS), "failed": 0}
+    assert manifest["counts"] == {"photographs": len(IDS), "failed": 0, "left_out": 0}
     assert set(manifest["tables"]) == {"status.tsv", "SHA256SUMS"}
     for name, sha256 in manifest["tables"].items():
         assert sha256_of(tmp_path / "maps" / name) == sha256

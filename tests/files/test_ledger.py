@@ -65,15 +65,6 @@ def test_lines_that_are_no_record_are_passed_over(tmp_path, line):
     assert set(Ledger(tmp_path).records) == {"a"}
 
 
-def test_a_record_whose_kinds_are_not_a_record_s_is_passed_over(tmp_path):
-    """A line that was written by hand, checksum and all."""
-    ledger = LedgerFiles(tmp_path)
-    ledger.append("a", "config", outputs={}, failures={})
-    for name in ("inputs", "failures", "outputs"):
-        ledger.append("b", "config", **{"outputs": {}, name: None})
-    assert [record["key"] for record in LedgerFiles(tmp_path)] == ["a"]
-
-
 def test_other_settings_are_refused_naming_force(tmp_path):
     ledger = Ledger(tmp_path)
     ledger.add("a", "old", outputs={})

@@ -33,6 +33,8 @@ from fundusseg.option_fields import settings_of
 from fundusseg.options import PrepOptions
 from fundusseg.parallel import ordered_map
 
+_BY_NAME = ("sources", "sizes", "inputs", "outputs", "failures")  # what a record tells
+
 
 def run_prep(src: Path, out: Path, options: PrepOptions) -> int:
     """Write the shards of the data set in `src` to `out`, then the manifest.
@@ -112,6 +114,7 @@ class _Prep:
         record, verify = self.ledger.records.get(str(part)), self.options.verify
         return (
             record is not None
+            and all(isinstance(record.get(name), dict) for name in _BY_NAME)
             and record["members"] == self.plan.members_of(part)
             and self._has_same_sources(part, record)
             and all(
