@@ -96,6 +96,7 @@ def test_a_table_of_before_gets_its_names(infer, maps, photographs, done_anew):
     for line in lines:
         if "row" in line:
             line["row"] = line["row"].rsplit("\t", 2)[0]
+        del line["crc32"]
     ledger.write_text("".join(json.dumps(line) + "\n" for line in lines))
     before = list(read_lines(maps / "status.tsv"))
     assert infer(photographs) == 0

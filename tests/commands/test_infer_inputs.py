@@ -110,13 +110,13 @@ def test_the_folder_of_another_stage_is_not_spoilt(
 
 def test_unknown_suffixes_are_counted_in_one_line(infer, photographs, capsys):
     """infer's output: files of unknown suffix are counted in one line."""
-    for name in ("b/notes.txt", "b/scan.dcm", "z.csv"):
+    for name in ("b/notes.txt", "b/scan.heic", "z.csv"):
         (photographs / name).write_text("")
     assert infer(photographs) == 0
     lines = capsys.readouterr().err.splitlines()
     (line,) = [x for x in lines if "unknown suffix" in x]
     assert "2 files of unknown suffix are left out, the first is b/notes.txt" in line
-    assert [x for x in lines if "1 files that look like pictures" in x and "b/scan.dcm" in x]
+    assert [x for x in lines if "1 files that look like pictures" in x and "b/scan.heic" in x]
 
 
 def test_a_data_set_folder_takes_only_its_photographs(infer, phantom_set, tmp_path, capsys):

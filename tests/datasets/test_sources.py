@@ -125,10 +125,10 @@ def test_in_as_out_is_a_wrong_command_line(tmp_path):
 
 def test_files_of_unknown_suffix_are_counted_once(tmp_path):
     """Files of unknown suffix are counted in one line."""
-    touch(tmp_path, "a.png", "b.dcm", "c.txt", "README")
+    touch(tmp_path, "a.png", "b.heic", "c.txt", "README")
     unknown, unread = found(tmp_path).left_out
     assert unknown == LeftOut(["README", "c.txt"], "files of unknown suffix")
-    assert (unread.paths, unread.may_be_photographs) == (["b.dcm"], True)
+    assert (unread.paths, unread.may_be_photographs) == (["b.heic"], True)
 
 
 @pytest.mark.parametrize(
