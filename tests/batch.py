@@ -159,14 +159,17 @@ def write_photographs(root: Path, *names: str) -> Path:
 
 
 def write_tiny_model(
-    folder: Path, seed: int = 3, frame_px: int = FRAME_PX, is_calibrated: bool = True
+    folder: Path,
+    seed: int = 3,
+    frame_px: tuple[int, ...] = (FRAME_PX,),
+    is_calibrated: bool = True,
 ) -> Path:
     """A model of a tiny network with its initial weights; `folder`."""
     from fundusseg.nets import runtime
     from fundusseg.nets.generator import build_generator
 
     preset = tiny_preset()
-    preset = replace(preset, frame=replace(preset.frame, sizes_px=(frame_px,)))
+    preset = replace(preset, frame=replace(preset.frame, sizes_px=frame_px))
     runtime.keras.utils.set_random_seed(seed)
     generator = build_generator(preset.generator, runtime.policy("float32"))
     weights = {weight.path: weight.numpy() for weight in generator.weights}

@@ -60,7 +60,7 @@ def main(count: int = COUNT) -> int:
 
 
 def _rows(work: Path, count: int) -> Iterator[tuple[str, ...]]:
-    model = write_tiny_model(work / "model", frame_px=PHOTOGRAPH_PX)
+    model = write_tiny_model(work / "model", frame_px=(PHOTOGRAPH_PX,))
     few = max(count // 20, LEAST)
     all_in, with_bad = work / "all", work / "bad"
     _write(work, all_in, count)

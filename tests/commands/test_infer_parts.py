@@ -54,7 +54,7 @@ def test_the_number_of_jobs_does_not_change_a_byte(photographs, tmp_path, way):
 
     Operations that are cut up for more threads show in float32, from 192 pixels on.
     """
-    model = write_tiny_model(tmp_path / "model", frame_px=192)
+    model = write_tiny_model(tmp_path / "model", frame_px=(192,))
     for jobs in ("1", "3"):
         words = ("infer", photographs, tmp_path / jobs, "--model", model, "--format", "h5")
         more = ("--precision", "float32", "--jobs", jobs, "--quiet", *way)
@@ -89,12 +89,9 @@ def batches_of_two(monkeypatch):
 
 
 @pytest.mark.usefixtures("batches_of_two")
-def test_frames_of_other_sizes_do_not_go_into_one_batch(tiny_model, tmp_path):
+def test_frames_of_other_sizes_do_not_go_into_one_batch(tmp_path):
     """Batches have one fixed padded shape for each size of frame."""
-    model = shutil.copytree(tiny_model, tmp_path / "model")
-    config = json.loads((model / "config.json").read_text())
-    config["preset"]["frame"]["sizes_px"] = [96, 160]
-    (model / "config.json").write_text(json.dumps(config))
+    model = write_tiny_model(tmp_path / "model", frame_px=(96, 160))
     mixed = write_photographs(tmp_path / "mixed", "a.png", "c.png", "d.png")
     large = np.kron(photograph(5), np.ones((4, 4, 1), np.uint8))
     (mixed / "b.png").write_bytes(encoded(large, "b.png"))
