@@ -9,7 +9,7 @@ from fundusseg.errors import InputError
 from fundusseg.files import ledger, models
 from fundusseg.files.atomic import write_json
 from fundusseg.files.manifest import NAME as MANIFEST
-from fundusseg.files.manifest import read_manifest
+from fundusseg.files.manifest import STATE_FOLDER, read_manifest
 from tests.batch import write_sealed
 
 VALUES = (
@@ -20,7 +20,8 @@ VALUES = (
 
 def is_hostile_to(path: Path) -> bool:
     """Whether a file is one that `make_hostile` can change."""
-    return path.suffix in (".json", ".jsonl") or path.name == models.STATE
+    is_state = path.name == models.STATE and path.parent.name != STATE_FOLDER
+    return path.suffix in (".json", ".jsonl") or is_state
 
 
 def make_hostile(path: Path, drawn: random.Random) -> str:

@@ -97,6 +97,8 @@ class Denied:
         where = f"{lock.path} {lock.mode:o}"
         if done.code is None:
             row.amiss("hung", where)
+        elif done.code == 2 and "is not readable" in done.error:
+            pass  # the command line has said so, before the command began
         elif done.code != lock.code or lock.said not in done.error:
             row.amiss("wrong", f"{where}: exit {done.code}, {done.error[-300:]!r}")
         elif done.code == 1 and lock.said and not done.is_one_line:

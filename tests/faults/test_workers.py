@@ -88,7 +88,7 @@ def interrupted_after_a_save(words: tuple, state: Path, number: int) -> list[tup
     """Exit codes and stderrs of two workers, the second of which gets a signal after a save."""
     before = state.stat().st_mtime_ns
     processes = two_started(*words)
-    wait_until(lambda: state.stat().st_mtime_ns != before, processes[1])
+    wait_until(lambda: state.exists() and state.stat().st_mtime_ns != before, processes[1])
     processes[1].send_signal(number)
     return [ended(process) for process in processes]
 

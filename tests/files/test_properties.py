@@ -137,6 +137,8 @@ def test_a_ledger_that_is_cut_off_anywhere_loses_its_end_and_nothing_else(keys, 
         cut = data.draw(st.integers(0, len(whole)))
         ledger.path.write_bytes(whole[:cut])
         kept = [json.loads(line) for line in whole[:cut].splitlines()[1:] if _is_json(line)]
+        for record in kept:
+            del record["crc32"]
         assert Ledger(Path(folder)).records == {record["key"]: record for record in kept}
         again = Ledger(Path(folder))
         again.begin()
