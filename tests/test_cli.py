@@ -319,13 +319,13 @@ def version_by_program(cwd: Path, **environment: str) -> str:
 
 def test_a_checkout_runs_from_cron():
     """bin/fundusseg needs neither HOME nor a PATH worth the name."""
-    assert version_by_program(Path("/"), PATH="/usr/bin:/bin") == f"fundusseg {__version__}\n"
+    assert version_by_program(Path("/"), PATH="/usr/bin:/bin").startswith(f"fundusseg {__version__}")
 
 
 @pytest.mark.parametrize("name", ["fundusseg", "typer", "logging"])
 def test_modules_in_the_working_folder_are_not_imported(tmp_path, name):
     (tmp_path / f"{name}.py").write_text("raise SystemExit('this is not the program')")
-    assert version_by_program(tmp_path, **os.environ) == f"fundusseg {__version__}\n"
+    assert version_by_program(tmp_path, **os.environ).startswith(f"fundusseg {__version__}")
 
 
 PROGRAM_FILE = Path(__file__).parent.parent / "bin" / "fundusseg"
