@@ -319,7 +319,9 @@ def version_by_program(cwd: Path, **environment: str) -> str:
 
 def test_a_checkout_runs_from_cron():
     """bin/fundusseg needs neither HOME nor a PATH worth the name."""
-    assert version_by_program(Path("/"), PATH="/usr/bin:/bin").startswith(f"fundusseg {__version__}")
+    assert version_by_program(Path("/"), PATH="/usr/bin:/bin").startswith(
+        f"fundusseg {__version__}"
+    )
 
 
 @pytest.mark.parametrize("name", ["fundusseg", "typer", "logging"])
