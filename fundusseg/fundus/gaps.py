@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from fundusseg.fundus.small_objects import EIGHT_NEIGHBOURS
+from fundusseg.fundus.small_objects import EIGHT_NEIGHBOURS, large_components
 
 Window = tuple[slice, slice]
 
@@ -35,7 +35,7 @@ def without_gaps(
     """
     if gap_px < 1:
         return vessels
-    components = _components(vessels, speck_px)
+    components = large_components(vessels, speck_px)
     lines = [
         _joins(components, probability, least, gap_px, window)
         for window in _windows(components, int(2 * gap_px + width_px))
@@ -43,16 +43,6 @@ def without_gaps(
     if not sum(map(len, lines)):
         return vessels
     return _drawn_over(vessels, np.concatenate(lines), width_px)
-
-
-def _components(vessels: np.ndarray, speck_px: float) -> np.ndarray:
-    """int32 (Y, X): the number of each pixel's component; 0 beside them, and in specks."""
-    components, _ = ndimage.label(vessels, EIGHT_NEIGHBOURS)
-    places = np.flatnonzero(vessels)  # few: what follows need not look at every pixel
-    component_of = components.ravel()[places]
-    is_speck = np.bincount(component_of) < speck_px
-    components.ravel()[places[is_speck[component_of]]] = 0
-    return components
 
 
 def _windows(components: np.ndarray, margin: int) -> list[Window]:

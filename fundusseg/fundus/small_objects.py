@@ -16,13 +16,15 @@ def without_small_objects(vessels: np.ndarray, smallest_px: float) -> np.ndarray
     Returns:
         bool (Y, X); `vessels` itself if `smallest_px` is at most 1.
     """
-    if smallest_px <= 1:
-        return vessels
+    return vessels if smallest_px <= 1 else large_components(vessels, smallest_px) > 0
+
+
+def large_components(vessels: np.ndarray, smallest_px: float) -> np.ndarray:
+    """int32 (Y, X): the number of each pixel's component; 0 beside them, and in smaller ones."""
     # scikit-image has a function for this, but importing it takes longer than ten photographs.
     components, _ = ndimage.label(vessels, EIGHT_NEIGHBOURS)
     places = np.flatnonzero(vessels)  # few: what follows need not look at every pixel
     component_of = components.ravel()[places]
     is_small = np.bincount(component_of) < smallest_px
-    kept = vessels.copy()
-    kept.ravel()[places[is_small[component_of]]] = False
-    return kept
+    components.ravel()[places[is_small[component_of]]] = 0
+    return components
