@@ -33,12 +33,12 @@ def fingerprint(
 
 def stored_exit_code(out: Path, of_inputs: str) -> int | None:
     """The exit code of the report in `out`; None unless it is whole and of this `fingerprint`."""
-    record = Ledger(out).records.get(_KEY)
-    if record is None or record["config"] != of_inputs:
+    record = Ledger(out).records.get(_KEY, {})
+    code = record.get("exit_code")
+    if record.get("config") != of_inputs or not isinstance(code, int):
         return None
     outputs = record["outputs"].items()
-    are_whole = all(output_stands(out / name, sha256) for name, sha256 in outputs)
-    return record["exit_code"] if are_whole else None
+    return code if all(output_stands(out / name, sha256) for name, sha256 in outputs) else None
 
 
 def store(

@@ -28,6 +28,7 @@ _REMEDIES = {
     errno.EFBIG: "raise the limit (ulimit -f), and run the same command again",
 }
 _PROBE_BYTES = 4096  # an empty file can be made on a full disk too
+_begun: set[Path] = set()  # the output folders of this process
 
 
 @contextmanager
@@ -67,7 +68,7 @@ def _created(path: Path) -> int:
     try:
         return os.open(path, flags, 0o666)
     except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         return os.open(path, flags, 0o666)
 
 
@@ -106,16 +107,36 @@ def write_json(path: Path, values: dict) -> None:
     write_bytes(path, data)
 
 
+def make_folder(path: Path) -> None:
+    """Make `path` and what it lies in, but never an output folder again that was taken away.
+
+    What was written to that one is gone; beside a part of it the rest would look like the whole.
+
+    Raises:
+        OSError: if the file system refuses, or the output folder is gone.
+    """
+    root = next((folder for folder in (path, *path.parents) if folder in _begun), None)
+    if root is None:
+        path.mkdir(parents=True, exist_ok=True)
+        return
+    names = path.relative_to(root).parts
+    for number in range(len(names)):
+        root.joinpath(*names[: number + 1]).mkdir(exist_ok=True)
+
+
 def output_folder(path: Path) -> None:
     """Make `path` and make sure that files can be written in it, before any long work.
 
-    Also sweeps temporary files that dead processes left directly in it.
+    Also sweeps temporary files that dead processes left directly in it. From here on it is not made
+    again by this process, should it be taken away.
 
     Raises:
         InputError: if `path` is a file or cannot be written.
     """
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        _begun.discard(path)
+        make_folder(path)
+        _begun.add(path)
         probe = path / _temporary_name()
         try:
             probe.write_bytes(bytes(_PROBE_BYTES))

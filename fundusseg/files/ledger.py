@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from fundusseg.errors import InputError
-from fundusseg.files.atomic import append_line, write_pieces
+from fundusseg.files.atomic import append_line, make_folder, unwritable, write_pieces
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.manifest import STATE_FOLDER, WHOLE, Part
 from fundusseg.files.names import is_inside
@@ -65,7 +65,7 @@ class LedgerFiles:
 
     def begin(self) -> None:
         """Mark the folder as ours; to be called before anything is written to it or noted."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         paths, own = self._paths(), self._own_paths()
         orders = [_order(path) for path in paths]
         order = max(orders, default=0)
@@ -97,7 +97,7 @@ class LedgerFiles:
 
         On disk, a task of a job array forgets its own files, and of others' only `keys`.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         forgotten = self._own_paths() if self.is_part else self._paths()
         mine = {record["key"] for record in _records(forgotten)}.union(keys)
         ours: dict[str, dict[str, Any]] = {}
@@ -120,6 +120,12 @@ class LedgerFiles:
         """Say that finished work was made with other settings; InputError naming --force."""
         problem = "holds results of another model or other settings"
         raise InputError(self.out, problem, "choose another folder, or give --force")
+
+    def _make_folder(self) -> None:
+        try:
+            make_folder(self.folder)
+        except OSError as error:
+            raise unwritable(self.folder, error) from error
 
     def _paths(self) -> list[Path]:
         """The ledgers of all tasks, the newest last."""

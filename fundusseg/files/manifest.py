@@ -201,7 +201,7 @@ def require_tables(folder: Path, values: dict, names: Iterable[str] | None = Non
     tables: dict[str, str] = values.get("tables", {})
     for name in tables if names is None else names:
         if sha256_of(folder / name) != tables.get(name):
-            problem = "has been changed since it was written, or is damaged"
+            problem = "is not what the manifest says; one of the two was changed or is damaged"
             raise InputError(folder / name, problem, "run the same command again")
 
 

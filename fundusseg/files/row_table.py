@@ -80,7 +80,6 @@ class RowTable:
     def conclude(self, ids: Iterable[str]) -> None:
         """Write the table: the rows of these ids, in this order. What is right stays."""
         ids = [id for id in ids if id not in self._emptied]
-        sweep(self.path.parent)
         with self._open_files() as files:
             is_as_due = self.path.exists() and [*self._places] == ids
             if self.path in self._read and not self._work.exists() and is_as_due:

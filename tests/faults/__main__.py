@@ -37,9 +37,7 @@ FEW = 30  # bad inputs of a sample, in the places that take longer
 KINDS = ("lost", "wrong", "hung")
 Trial = tuple[str, Callable[..., None], tuple]  # the row's name, what is tried, and with what
 
-# Whose folder is not moved away: merge's holds what it reads, and what prep writes to a folder that
-# comes back without its ledger is a stranger's to the next run (docs/faults.md).
-_STAYS = ("merge", "prep")
+_STAYS = "merge"  # whose folder is not moved away, as it holds what it reads
 
 
 def main() -> int:
@@ -119,7 +117,7 @@ def trials(commands: Commands, others: Commands) -> Iterator[Trial]:
     works = {name: Undisturbed(command) for name, command in commands.writing.items()}
     for name, work in works.items():
         row, points = name.split()[0], range(1, 1 + len(work.points))
-        disk = [fault for fault in DISK_FAULTS if fault != REMOVED or row not in _STAYS]
+        disk = [fault for fault in DISK_FAULTS if fault != REMOVED or row != _STAYS]
         for what, faults in (("killed", [KILL]), ("disk", disk)):
             yield from ((f"{row}, {what}", work.tried, (f, n)) for f in faults for n in points)
         yield from ((f"{row}, stopped", work.stopped, (n,)) for n in points)

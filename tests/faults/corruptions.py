@@ -125,12 +125,14 @@ class Corruption:
         return ""
 
     def _is_named(self, damage: Damage, error: str) -> bool:
-        """By its own name or, where several files tell the same, by its folder's.
+        """By its own name or what it is or, where several files tell the same, by its folder's.
 
         Of a damaged ledger it is enough to name a file that none is known to have written.
         """
         path = self.command.out / damage.file
         if damage.is_hidden and "did not write it" in error:
+            return True
+        if path.name.startswith("manifest") and "the manifest" in error:
             return True
         return path.name in error or any(f"{folder}:" in error for folder in path.parents)
 

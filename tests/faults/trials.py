@@ -238,7 +238,11 @@ class Undisturbed:
     def _put_back(self) -> None:
         """Make the folder that was removed, as the shell would."""
         self.command.out.mkdir(exist_ok=True)
-        shutil.rmtree(f"{self.command.out}-removed", ignore_errors=True)
+        shutil.rmtree(self._moved, ignore_errors=True)
+
+    @property
+    def _moved(self) -> Path:
+        return self.command.out.with_name(f"{self.command.out.name}-removed")
 
     def require_same_in_the_end(self, row: Row, where: str, *more) -> None:
         """Run it again, with more words: it must end with the undisturbed bytes."""
@@ -251,16 +255,17 @@ class Undisturbed:
         elif left := temporaries(self.command.out):
             row.amiss("wrong", f"{where}: then left {left}")
 
-    def differing(self) -> list[str]:
-        """The names of files that are not those of the undisturbed command."""
-        found = contents(self.command.out)
+    def differing(self, folder: Path | None = None) -> list[str]:
+        """The names of files, of the command's or another folder, that are not the undisturbed."""
+        found = contents(folder or self.command.out)
         names = {*found, *self.bytes}
         return sorted(name for name in names if found.get(name) != self.bytes.get(name))
 
     def _is_as_promised(self, fault: int, done: Ended) -> bool:
         """Killed; or the code and one line; or 0, where it was of no account, with all bytes."""
         if done.code == 0:
-            return not self.differing()
+            is_taken = fault == REMOVED and self._moved.exists()
+            return not self.differing() or (is_taken and not self.differing(self._moved))
         if fault == KILL:
             return done.code == -KILL
         if isinstance(fault, signal.Signals):

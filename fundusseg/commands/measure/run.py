@@ -9,6 +9,7 @@ from fundusseg.commands.measure.comparison import Comparison
 from fundusseg.commands.measure.rows import MapRows, MeasuredRows
 from fundusseg.datasets.maps import MapFolder
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError, UsageError
+from fundusseg.files.atomic import output_folder
 from fundusseg.files.manifest import Part
 from fundusseg.files.names import escaped
 from fundusseg.files.row_table import RowTable
@@ -40,9 +41,13 @@ def run_measure(maps: Path, out: Path, options: MeasureOptions) -> int:
         )
         if path is not None
     ]
+    folders = dict.fromkeys(table.path.parent for table in tables)
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: is no folder; make it first")
+    for folder in folders:
+        output_folder(folder)
     for table in tables:
-        if not table.path.parent.is_dir():
-            raise UsageError(f"{table.path.parent}: is no folder; make it first")
         table.read()
     _require_common_maps(tables[0], job.ids)
     comparison = None if options.compare is None else Comparison(job, out, options)
