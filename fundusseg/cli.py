@@ -65,13 +65,14 @@ def train(
     """
     if len(paths) < (1 if options.summary else 2):
         _refuse("train", "needs at least one shard folder and the model folder")
-    require_existing(*(paths if options.summary else paths[:-1]))
+    *folders, out = paths
+    require_existing(*(folders or paths))
     from fundusseg.commands.train import run as stage
 
     if options.summary:
-        sys.stdout.write(stage.summary(paths, options))
+        sys.stdout.write(stage.summary(folders, out, options))
         return errors.EXIT_OK
-    return stage.run_train(paths[:-1], paths[-1], options)
+    return stage.run_train(folders, out, options)
 
 
 @command

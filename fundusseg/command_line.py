@@ -88,9 +88,9 @@ app = typer.Typer(
 
 
 def command(run: Callable[..., int]) -> Callable[..., int]:
-    """Make a command of `run`: of its paths, its `options` if it takes any, and those of all.
+    """Make a command of `run`: its paths, its `options` if it takes any, and the common options.
 
-    What is on the command line and read must exist: of the options here, of the paths in `run`.
+    Files that options name must exist, which is checked here; `run` checks its own paths.
     """
     paths = dict(inspect.signature(run, eval_str=True).parameters)
     kind = paths.pop("options").annotation if "options" in paths else None

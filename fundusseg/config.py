@@ -251,8 +251,8 @@ class Preset:
     map: MapConfig = field(default_factory=MapConfig)
 
 
-# Keys that files of before hold, with the only value that can still be meant: what it stands for
-# is how every model is built. At commit 158e046 other values can be trained.
+# Keys of older files that are no settings any more, accepted only with the value that is now built
+# in. At commit 158e046 other values can be trained.
 RETIRED: dict[type, dict[str, object]] = {
     GeneratorConfig: {"networks": 1},
     DiscriminatorConfig: {
@@ -264,7 +264,7 @@ RETIRED: dict[type, dict[str, object]] = {
     },
     LossConfig: {"correlation": 0.0, "adversarial_kind": "cross-entropy", "feature_matching": 0.0},
 }
-# Keys that files of before have other names for.
+# Former names of keys, which older files have.
 RENAMED: dict[type, dict[str, str]] = {
     TrainConfig: {"average_decay": "ema_decay"},
     MapConfig: {"smallest_part_px": "smallest_object_px"},

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from fundusseg.options import StatusOptions
 FORMAT, VERSION = "fundusseg-status", 1
 COLUMNS = ("part", "photographs", "finished", "failed", "left", "per_s", "state")
 OVER, AT_WORK, STOPPED, NOT_BEGUN = "over", "at work", "stopped", "not begun"
+_SILENT_S = 900
 
 
 def run_status(out: Path, options: StatusOptions) -> int:
@@ -68,9 +70,10 @@ def _figures(run: Run | None) -> dict:
 
 
 def _state(run: Run | None, is_held: bool) -> str:
-    """Whether a part is at work, only the whole folder's lock tells."""
+    """The lock tells that some part is at work; one that has long said nothing is none of them."""
     if run is None:
         return NOT_BEGUN
     if run.is_over:
         return OVER
-    return AT_WORK if is_held else STOPPED
+    is_silent = time.time() - run.last_s > _SILENT_S
+    return AT_WORK if is_held and not is_silent else STOPPED

@@ -15,7 +15,7 @@ from fundusseg.evaluation.study import open_study
 from fundusseg.evaluation.systems import MAPS
 from fundusseg.files.atomic import output_folder
 from fundusseg.files.manifest import NAME, require_own_folder
-from fundusseg.files.status import escaped
+from fundusseg.files.names import escaped
 from fundusseg.files.text import read_text
 from fundusseg.options import ScoreOptions
 from fundusseg.report.markdown import named_in_a_line

@@ -17,8 +17,8 @@ PARTS = {
     ),
 }
 _FILLERS = ("set", "sets", "subset", "data", "dataset", "split", "part", "fold", "folder", "out")
-# Beside other words a part is meant all the same, since a test that was missed would train; but not
-# so with these, which may say something else, and what trains anyway.
+# A name with one of the words above and others is taken for a part, since a missed test part would
+# be trained on; not so with these, which often mean something else.
 _MAY_BE_NONE = ("dev", "devel", "development", "eval", "evaluation", "hold", "held", "ts")
 _NEVER_ALONE = ("tr", "ts")  # imagesTr, labelsTs (nnU-Net)
 

@@ -27,9 +27,9 @@ _Pattern = tuple[str, str]
 class Layout:
     """patterns: (role, regular expression with the group stem and, maybe, folder or place).
 
-    folder: what must be the same too for files to belong together. place: what is the same for
-    those that do where it tells them apart. has_parts: its folders are often named for parts; where
-    they are, it comes before an equal one.
+    Files belong together if stem and folder are equal and, where several have both, place is, too.
+    has_parts: its folders are often named for parts (train, test); where they are, it is preferred
+    to a layout that fits as well.
     """
 
     name: str

@@ -90,7 +90,7 @@ def _of_a_channel(key: _Key) -> tuple[str, ...]:
     return _anywhere((*key[:3], _CHANNEL.sub("", key[3])))
 
 
-# What a photograph must share with a mask that has none: what of it is what of the mask.
+# To find a mask of another naming: keys of the photograph and of the mask, tried in this order.
 _KINSHIPS = ((_folded, _folded), (_anywhere, _anywhere), (_of_a_channel, _anywhere))
 LAYOUT_NAMES = tuple(dict.fromkeys(layout.name for layout in LAYOUTS))
 _REMEDY = (

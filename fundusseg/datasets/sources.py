@@ -192,7 +192,7 @@ def _walked(root: Path, out: Path, below: Walk, layout: str, keep_suffix: bool) 
             roles = set(pictures) - set(taken) - set(known.ignored)
     without_role = sorted(set(pictures) - set(taken) - roles)
     if layout != "none":
-        # Of an unknown layout all pictures are in question; where all seem masks, none is one.
+        # Without a known layout any picture may be a mask; if all of them look like one, none is.
         masks = _masks(root, pictures if known is None else without_role)
         if known is None and len(masks) == len(pictures):
             masks = []

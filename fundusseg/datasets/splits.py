@@ -240,7 +240,7 @@ def _dealt(persons: dict[str, str]) -> dict[str, str]:
 def _joined(
     persons: dict[str, str], own: dict[str, str], groups: list[list[str]]
 ) -> dict[str, str]:
-    """The persons where all whose photographs are equal are one; on each side of an own split."""
+    """Persons, those who share an equal photograph merged into one, within each part of `own`."""
     first: dict[str, str] = {}
 
     def root_of(person: str) -> str:

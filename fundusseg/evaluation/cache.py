@@ -54,8 +54,14 @@ def store(
 
 
 def begin_report(out: Path, names: list[str]) -> None:
-    """Record that files of these names are score's, before they are written."""
-    ledger = LedgerFiles(out)
+    """Record that files of these names are score's, before they are written.
+
+    Those of an earlier report that this one does not write again, such as pictures, go.
+    """
+    ledger = Ledger(out)
+    for name in ledger.records.get(_KEY, {"outputs": ()})["outputs"]:
+        if name not in names:
+            (out / name).unlink(missing_ok=True)
     ledger.begin()
     ledger.append(_KEY, "", outputs=dict.fromkeys(names))
 

@@ -6,7 +6,7 @@ from fundusseg.evaluation.image import ImageScore
 from fundusseg.evaluation.scoring import Evaluation, ImageSize
 from fundusseg.evaluation.summary import FIGURES
 from fundusseg.evaluation.systems import ORACLE
-from fundusseg.files.status import escaped
+from fundusseg.files.names import escaped
 from fundusseg.report import markdown
 
 _WHO = ("id", "photograph_id", "subject", "split")

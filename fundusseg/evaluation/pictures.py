@@ -13,7 +13,7 @@ from fundusseg.errors import InputError
 from fundusseg.evaluation.matching import Pairing
 from fundusseg.evaluation.scoring import Evaluation
 from fundusseg.evaluation.systems import BASELINE, MAPS, ORACLE, System
-from fundusseg.files.status import escaped
+from fundusseg.files.names import escaped
 from fundusseg.fundus.field_of_view import FieldOfView
 from fundusseg.fundus.geometry import canonical_geometry, to_frame
 from fundusseg.metrics.calibration import ReliabilityBins, ReliabilityCurve, reliability_curve

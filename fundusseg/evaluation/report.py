@@ -34,7 +34,7 @@ from fundusseg.files.atomic import write_bytes, write_text
 from fundusseg.files.checksums import NAME as CHECKSUMS
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.manifest import NAME, begin_anew, write_manifest
-from fundusseg.files.status import escaped
+from fundusseg.files.names import escaped
 from fundusseg.option_fields import settings_of
 from fundusseg.report import markdown
 from fundusseg.report.mailed_page import mailed_page
@@ -177,8 +177,8 @@ def write_report(report: Report, out: Path) -> dict[str, str]:
     names = [picture.name for picture in pictures]
     if not evaluation.options.force:
         require_own_files(out, names)
-    begin_report(out, [*TEXTS, NAME, *names])
     begin_anew(out)
+    begin_report(out, [*TEXTS, NAME, *names])
     for picture in pictures:
         write_bytes(out / picture.name, picture.png)
     texts = {

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from fundusseg.evaluation.summary import FIGURES, SUMMARY_FIGURES, Row, StratumRow, SystemRow
 from fundusseg.evaluation.systems import System
-from fundusseg.files.status import escaped
+from fundusseg.files.names import escaped
 from fundusseg.metrics.intervals import Interval
 from fundusseg.report import markdown
 

@@ -21,7 +21,7 @@ SUFFIXES = tuple(
     ".png .jpg .jpeg .jpe .jfif .tif .tiff .gif .ppm .ppm.gz .pgm .bmp .webp .dcm .dicom".split()
 )
 SMALLEST_SIDE_PX = 32
-LEAST_SHOWN = 0.15  # of a picture with alpha; less are its vessels
+LEAST_SHOWN = 0.15  # opaque share of a picture with alpha; if less is, alpha is a mask of vessels
 LEAST_CONTRAST = 8  # grey levels of 255 between the darkest and the brightest pixel
 SOFT_RANGE = 32, 224  # what is neither black nor white
 LEAST_BETWEEN = 0.1  # of the pixels of a photograph, in one of its channels; real ones have 0.4

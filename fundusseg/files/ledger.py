@@ -5,8 +5,8 @@ of its own. All of them are read back, so work done under another number of task
 line ends in a checksum; one that does not hold, or that a kill cut short, is passed over, and so is
 one that names a file outside the folder.
 
-A record has a key, and names the files that were written in `outputs`, by which stands what the
-command has to say of each. A record without `config` says only which files are ours: what they were
+A record has a key, and `outputs`: by the name of each file that was written, what the command notes
+of it, such as its hash. A record without `config` says only which files are ours: what they were
 made of was forgotten (--force).
 """
 
@@ -47,10 +47,10 @@ def has_ledger(folder: Path) -> bool:
 class LedgerFiles:
     """The ledgers of one output folder; iterated over, they yield all records, oldest file first.
 
-    Of records with one key, the last is right. So only the newest file is gone on with: in an
-    older one, new records would carry its old ones past those of the others. A task whose file is
-    not the newest begins a further one (`ledger.1.jsonl`). Which is newer, a number in the first
-    line tells; where there is none, or two are equal, the time of the last change.
+    Of records with one key, the last is right. So records are only appended to the newest file:
+    appended to an older one, they would make its other records look newer than they are. A task
+    whose file is not the newest begins a further one (`ledger.1.jsonl`). The number in a file's
+    first line tells which is newer; without one, or where two are equal, the time of the last change.
     """
 
     def __init__(self, out: Path, part: Part = WHOLE):

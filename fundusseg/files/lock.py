@@ -3,6 +3,7 @@
 import fcntl
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from fundusseg.files.atomic import sweep, unwritable
 from fundusseg.files.manifest import STATE_FOLDER
 
 _LONGEST_BYTES = 1000
+_TRIES, _WAIT_S = 3, 0.05
 
 
 @contextmanager
@@ -56,8 +58,9 @@ def shared(folder: Path, settings: str) -> Iterator[None]:
 
 def in_use(folder: Path) -> bool:
     """Whether a process holds `folder` by `shared`; False where nothing can be locked."""
+    path = folder / STATE_FOLDER / "in-use"
     try:
-        with (folder / STATE_FOLDER / "in-use").open("rb") as file:
+        with path.open("r+b" if os.access(path, os.W_OK) else "rb") as file:  # NFS locks no reader
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
@@ -85,15 +88,22 @@ def _lock_file(folder: Path, name: str) -> Iterator[int]:
 def _settings_of_holders(descriptor: int, own: bytes) -> bytes:
     """Join those that hold a file, and read what they have in common.
 
-    The first writes its own. Between two locks another may come first: so it reads them, too.
+    The first writes its own. Between its two locks another may lock first, so the settings are read
+    back; `in_use` may keep it from the first for an instant, so it tries again.
     """
-    try:
-        with suppress(BlockingIOError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.pread(descriptor, _LONGEST_BYTES, 0) != own:
-                os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, own, 0)
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-    except OSError:
-        return own
-    return os.pread(descriptor, _LONGEST_BYTES, 0)
+    settings = own
+    for _ in range(_TRIES):
+        try:
+            with suppress(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.pread(descriptor, _LONGEST_BYTES, 0) != own:
+                    os.ftruncate(descriptor, 0)
+                    os.pwrite(descriptor, own, 0)
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+        except OSError:
+            return own
+        settings = os.pread(descriptor, _LONGEST_BYTES, 0)
+        if settings == own:
+            break
+        time.sleep(_WAIT_S)
+    return settings

@@ -100,7 +100,8 @@ def remove_other_parts(folder: Path, part: Part) -> None:
 
     They are of older work, and merge would take them for this one's. The tasks of one array do
     so at the same time, and leave each other's parts alone; a run without parts removes all. The
-    manifest of the whole is older work than a part's, too: merge writes it.
+    tables of the whole are older work than a part's, too, and would be read in their place: merge
+    writes them.
     """
     older = [path for path, of in parts_of(folder, *_TABLES).items() if of.total != part.total]
     if older:
@@ -109,7 +110,8 @@ def remove_other_parts(folder: Path, part: Part) -> None:
     for path in older:
         path.unlink(missing_ok=True)
     if part.total > 1:
-        (folder / NAME).unlink(missing_ok=True)
+        for name in _TABLES:
+            (folder / name).unlink(missing_ok=True)
 
 
 def begin_anew(folder: Path, part: Part = WHOLE) -> None:

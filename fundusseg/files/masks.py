@@ -95,7 +95,7 @@ def read_vessels(
         ui.log.warning("%s: is a mask without vessels", path)
         return mask
     share = mask.mean()
-    # What an inverted one leaves black is as thin as vessels.
+    # Black on white: in an inverted mask of vessels the black is thin, around a field of view not.
     if _solid_share(mask) > MOST_SOLID and (
         share <= MOST_VESSEL or _solid_share(~mask) > MOST_SOLID
     ):

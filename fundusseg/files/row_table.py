@@ -67,6 +67,14 @@ class RowTable:
         """Whether the rows of an id were made from this."""
         return self._hashes.get(id) == (settings, made_from)
 
+    def cells(self, id: str) -> dict[str, str]:
+        """The first row of an id that `read` found, by column."""
+        which, start, stop = self._places[id]
+        with [path for path in self._read if path.exists()][which].open("rb") as file:
+            file.seek(start)
+            line = file.read(stop - start).splitlines(keepends=True)[0]
+        return dict(zip(self.columns, _row_cells(line), strict=True))
+
     def append(self, id: str, rows: Iterable[Sequence[str]], settings: str, made_from: str) -> None:
         """Note the rows of an id: cells as text, without the id and the hashes."""
         lines = [_row([escaped(id), *cells, settings, made_from]) for cells in rows]
@@ -116,7 +124,7 @@ class RowTable:
                 self._require_header(line)
                 continue
             cells = _row_cells(line)
-            if len(cells) != len(self.columns):  # of the id before it, or of the one after it
+            if len(cells) != len(self.columns):  # it may be of either neighbour: both are made anew
                 self._hashes.pop(before, None)
                 follows_damage = True
                 continue

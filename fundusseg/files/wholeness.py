@@ -1,15 +1,14 @@
 """Whether a picture is whole, which Pillow does not always say.
 
 A PNG has checksums. A JPEG has none: libjpeg fills up what is missing and warns of it, but Pillow
-does not hear that. So the question is put otherwise: what is drawn must not change where bytes are
-added behind a scan, else the decoder ran out of bits there; it must change where a scan's last
-bytes are taken away, else the decoder was done before. All scans and restarts must be there, and no
-hole of zeros where these are not what a flat area is coded as. What stays unseen is a change of few
-bytes that fits all this.
+does not pass that on. So it is tried: bytes added behind a scan must not change the picture (else
+the decoder ran out of bits there), and a scan without its last bytes must change it (else the
+decoder was done before). All scans and restarts must be there, and no run of zeros that is not the
+code of a flat area. Damage of a few bytes that passes all this stays unseen.
 
-Formats that store plain pixels have neither. A page that a disk or a copy left out is a run of
-zeros there, which begins, and ends where the file goes on, in the midst of what is lit; one that
-ends or begins in the dark is like a field of view that is cut off, and stays unseen.
+Formats that store plain pixels have neither. There a block that a disk or a copy left out is a run
+of zeros that begins and ends within the lit field. One that begins or ends in the dark looks like a
+field of view that is cut off, and stays unseen.
 """
 
 import re

@@ -105,8 +105,8 @@ def circle_of(field_of_view: FieldOfView, shape: tuple[int, int]) -> np.ndarray:
 def holds_light(mask: np.ndarray, photograph: np.ndarray) -> bool:
     """Whether a given field of view, bool (Y, X), goes with a uint8 (Y, X, 3) photograph.
 
-    It does not if both a part of it is in the dark surround and a part of what is lit beside it:
-    a part alone may be given, and a surround with it.
+    It does not if a part of it lies in the dark surround and a part of the lit field lies outside
+    it. One of the two alone may be meant: a smaller field, or one with some surround.
     """
     stride = working_stride(photograph)
     try:

@@ -1,12 +1,14 @@
 """train --adapt: what it takes and fits; stopped in a fold it ends with the same bytes."""
 
 import dataclasses
+import shutil
 import signal
 
 import numpy as np
 import pytest
 
 from fundusseg.commands.train import adapt
+from fundusseg.commands.train.inputs import adapting_samples
 from fundusseg.datasets.shards import ShardFolder
 from fundusseg.files import models
 from fundusseg.files.manifest import read_manifest
@@ -59,6 +61,12 @@ def test_it_trains_on_all_but_the_test_part(adapted, tiny_shards, tmp_path, monk
     assert first | second == last == used and not first & second
     assert set(read_manifest(out / "manifest.json")["photographs"]["train"]) == used
     assert not list(out.rglob("state.h5"))
+
+
+def test_photographs_that_are_there_twice_are_warned_of(tiny_shards, tmp_path, capsys):
+    again = shutil.copytree(tiny_shards, tmp_path / "again")
+    adapting_samples([ShardFolder(tiny_shards), ShardFolder(again)], "auto")
+    assert "are there more than once" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("step", [2, 7])

@@ -12,6 +12,7 @@ from fundusseg import ui
 from fundusseg.commands.infer.inputs import InputFiles
 from fundusseg.commands.infer.output_folder import OutputFolder
 from fundusseg.errors import InputError, Stopped
+from fundusseg.files.lock import shared
 from fundusseg.files.status import read_status
 from tests.batch import contents, run
 from tests.commands.map_folders import IDS
@@ -132,6 +133,18 @@ def test_status_tells_how_far_a_run_is(infer, photographs, damaged, tmp_path, mo
     done = capsys.readouterr()
     assert done.out.splitlines()[1].split("\t")[:5] == ["0 of 2", "3", "2", "1", "0"]
     assert "2 of 3 photographs finished, 1 failed, 1 of 2 parts have not begun" in done.err
+
+
+def test_status_of_a_killed_part_beside_one_at_work(infer, photographs, tmp_path, capsys):
+    out = tmp_path / "maps"
+    assert infer(photographs, "--shard", 0, "--num-shards", 2) == 0
+    (note,) = (out / ".fundusseg").glob("run-0-of-2.json")
+    told = json.loads(note.read_text())
+    note.write_text(json.dumps({**told, "is_over": False, "last_s": told["last_s"] - 10_000}))
+    with shared(out, "settings"):
+        assert run("status", out, "--json") == 0
+    states = [part["state"] for part in json.loads(capsys.readouterr().out)["parts"]]
+    assert states == ["stopped", "not begun"]
 
 
 def test_status_of_what_infer_did_not_write_is_refused(tmp_path, capsys):

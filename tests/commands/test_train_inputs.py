@@ -153,6 +153,8 @@ def test_summary_prints_the_layers_and_trains_nothing(
     streams = capsys.readouterr()
     assert "generator" in streams.out and "discriminator" in streams.out
     assert streams.err == ""
+    assert run("train", tiny_shards, "model", "--summary", "--config", tiny_settings) == 0
+    assert capsys.readouterr().out == streams.out
 
 
 def test_one_shard_folder_given_twice_is_refused(tiny_shards, tmp_path, capsys, no_training):

@@ -8,7 +8,13 @@ import pytest
 
 from fundusseg.datasets.folders import walk
 from fundusseg.errors import InputError
-from fundusseg.evaluation.cache import fingerprint, require_own_ledger, store, stored_exit_code
+from fundusseg.evaluation.cache import (
+    begin_report,
+    fingerprint,
+    require_own_ledger,
+    store,
+    stored_exit_code,
+)
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.ledger import LedgerFiles
 from fundusseg.options import ScoreOptions
@@ -65,6 +71,20 @@ def test_a_report_is_stored_while_all_its_files_are_whole(tmp_path):
     (tmp_path / "report.md").write_text("two")
     assert stored_exit_code(tmp_path, "f") is None
     require_own_ledger(tmp_path)
+
+
+def test_pictures_of_an_earlier_report_go(tmp_path):
+    for name in ("report.md", "old.png", "stranger.png"):
+        (tmp_path / name).write_text(name)
+    store(tmp_path, "f", {"report.md": "", "old.png": ""}, 0, "s")
+    begin_report(tmp_path, ["report.md", "new.png"])
+    assert sorted(path.name for path in tmp_path.glob("*.*")) == ["report.md", "stranger.png"]
+
+
+@pytest.mark.parametrize("code", [None, "0", [0]])
+def test_a_record_without_an_exit_code_is_none(tmp_path, code):
+    store(tmp_path, "f", {}, code, "s")
+    assert stored_exit_code(tmp_path, "f") is None
 
 
 def test_a_folder_in_which_another_stage_has_begun_is_refused(tmp_path):

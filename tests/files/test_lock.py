@@ -1,6 +1,7 @@
 """A folder is held by one process, until it ends."""
 
 import errno
+import fcntl
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 
 from fundusseg.errors import InputError
 from fundusseg.files import lock
-from fundusseg.files.lock import locked, shared
+from fundusseg.files.lock import in_use, locked, shared
 from fundusseg.files.manifest import STATE_FOLDER
 from tests.files.processes import python
 
@@ -86,6 +87,28 @@ def test_runs_of_the_same_settings_share_a_folder_and_others_are_refused(tmp_pat
         holder.stdout.close()
     with shared(tmp_path, "B"), pytest.raises(InputError), shared(tmp_path, "A"):
         pass
+
+
+def test_who_asks_whether_a_folder_is_in_use_keeps_nobody_out(tmp_path, monkeypatch):
+    """`in_use` locks the file itself, for an instant in which another run may begin."""
+    with shared(tmp_path, "A"):
+        assert in_use(tmp_path)
+    assert not in_use(tmp_path)
+    asking = os.open(tmp_path / STATE_FOLDER / "in-use", os.O_RDWR)
+    locked_file = fcntl.flock
+
+    def locked_then_let_go(descriptor: int, how: int) -> None:
+        try:
+            locked_file(descriptor, how)
+        except BlockingIOError:
+            locked_file(asking, fcntl.LOCK_UN)
+            raise
+
+    locked_file(asking, fcntl.LOCK_EX)
+    monkeypatch.setattr(lock.fcntl, "flock", locked_then_let_go)
+    with shared(tmp_path, "B"):
+        pass
+    os.close(asking)
 
 
 def test_a_file_system_without_locks_lets_all_share(tmp_path, monkeypatch):

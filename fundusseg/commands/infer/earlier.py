@@ -4,9 +4,8 @@ On disk it stands in the ledger (files/ledger.py), one record for each map that 
 memory, since a million photographs must fit, a finished map is one string, and only the unfinished
 ones have more.
 
-Whose row stands in the table? All that are asked for, and of earlier calls those of photographs
-that have a map here or failed. A call that walks a folder speaks for all that lay below it: the map
-of one that is there no more is stale, and has no row.
+Which photographs have a row in the table: those asked for now, and those of earlier calls that have
+a map here or failed. When a folder is walked, photographs that are no longer in it lose their row.
 """
 
 import functools
@@ -102,8 +101,8 @@ class EarlierRuns:
     Args:
         kinds, config_sha256, verify: as of `OutputFolder`.
         asked: by id.
-        keeps_others: the rows of photographs that no part of the call asks for are this part's: the
-            first has them all, so that all parts together give the rows of one run.
+        keeps_others: whether this part also keeps the rows of photographs that no part of the call
+            asks for. One part does, so that all of them together give the rows of one run.
 
     Attributes:
         finished: by id, the row and each output's hash (`MapRecord.condensed`).
@@ -143,7 +142,7 @@ class EarlierRuns:
         self._in_doubt: dict[str, str] = {}  # records as JSON, where only hashing tells
 
     def forget(self) -> None:
-        """Take whose files are whose, and forget what they were made of (--force)."""
+        """Note which files are whose, and forget what they were made of (--force)."""
         for record in self.ledger:
             self._note(record)
         self.ledger.forget(self.asked, self.config_sha256)
@@ -174,7 +173,7 @@ class EarlierRuns:
         self._settle_others()
 
     def _note(self, record: dict) -> None:
-        """Of the records that name a file the last tells what it was made from."""
+        """Take in a record. The last one that names a file tells what it was made from."""
         id = record["key"]
         if id not in self.asked:
             if self.keeps_others and id not in self.scope.ids:
@@ -203,9 +202,9 @@ class EarlierRuns:
 
     def _is_as_it_failed(self, source: Source, record: dict, files: InputFiles) -> bool:
         try:
-            if not self.verify and files.stamps(source) == record["stamps"]:
+            if not self.verify and files.stamps(source) == record.get("stamps"):
                 return True
-            return files.hashes(source) == record["inputs"]
+            return files.hashes(source) == record.get("inputs")
         except (OSError, InputError):
             return False
 
@@ -272,7 +271,7 @@ class EarlierRuns:
             self.unfinished[id] = others
 
     def _settle(self, files: InputFiles) -> None:
-        """Hash what is in doubt; what is as it was gets its new time, so that this is done once."""
+        """Hash inputs whose size or time changed; where the bytes are the same, note the new time."""
         if self._in_doubt:
             self.ledger.begin()
         for id, text in self._in_doubt.items():

@@ -153,7 +153,7 @@ class OutputFolder:
         }
 
     def finish(self, id: str, record: MapRecord) -> None:
-        """Note a map that is written; what was made of another photograph goes."""
+        """Note a map that is written; delete what was made of an earlier photograph of this name."""
         files = self.earlier.unfinished.get(id, {})
         unlike = {name for name, inputs in files.items() if inputs != record.inputs}
         self._remove(unlike - set(record.outputs))
@@ -162,9 +162,9 @@ class OutputFolder:
         self._run.note(failed=False)
 
     def fail(self, failure: Failure) -> None:
-        """Note a photograph that gave no map; an earlier one goes, unless it may be right.
+        """Note a photograph that gave no map, and delete its earlier map.
 
-        It may where the photograph is unavailable, and no other model made it.
+        It stays where the photograph cannot be read now, and the same model made it.
         """
         source, id = failure.source, failure.source.id
         files = self.earlier.unfinished.get(id, {})
@@ -279,7 +279,7 @@ class OutputFolder:
                 yield from zip(self.kinds.names(id), self._condensed(id)[1:], strict=True)
 
     def _remove(self, names: Iterable[str]) -> None:
-        """What the photograph, or the model, was before must not pass for its map now."""
+        """Delete maps of another photograph or model, which must not pass for this one's."""
         for name in names:
             path = self.root / name
             if os.path.lexists(path) and not path.is_dir():  # a folder may have taken its name

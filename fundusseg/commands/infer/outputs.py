@@ -84,8 +84,8 @@ def require_free_names(
     """
     paths = dict(items)
     suffixes = kinds.names("")
-    # x's probabilities, x.prob.png, are the map of x.prob: one suffix ends in another. So they are
-    # to whoever reads the maps where no probabilities are written.
+    # One suffix ends in another: x.prob.png is the probabilities of x, or the map of x.prob, also
+    # to a reader of maps that were written without probabilities.
     for longer, shorter in itertools.permutations(
         replace(kinds, probability=True, overlay=True).names(""), 2
     ):

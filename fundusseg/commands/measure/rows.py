@@ -68,9 +68,20 @@ class MapRows:
             said = (table, len(unsized), escaped(unsized[0]))
             ui.log.warning("%s: has no row for %d maps, the first is %s", *said)
 
-    def is_made(self, table: RowTable, id: str) -> bool:
-        """Whether a table has the rows of a map as they would be made now."""
-        return id in table.ids and is_made(table, id, self.settings, self._made_from)
+    def is_made(self, tables: list[RowTable], id: str) -> bool:
+        """Whether the tables have the rows of a map as they would be made now.
+
+        tables: the first has one row of each map, the others those of its segments, if it has any.
+        """
+        measures, *others = tables
+        if id not in measures.ids or not is_made(measures, id, self.settings, self._made_from):
+            return False
+        without = others and measures.cells(id)["segments"] == "0"
+        return all(
+            is_made(table, id, self.settings, self._made_from)
+            for table in others
+            if not without or id in table.ids
+        )
 
     def rows(self, id: str) -> MeasuredRows:
         """Measure a map; in a thread of its own."""

@@ -52,7 +52,7 @@ def run_measure(maps: Path, out: Path, options: MeasureOptions) -> int:
     _require_common_maps(tables[0], job.ids)
     comparison = None if options.compare is None else Comparison(job, out, options)
     mine = job.ids[part.number :: part.total]
-    todo = [id for id in mine if not all(job.is_made(table, id) for table in tables)]
+    todo = [id for id in mine if not job.is_made(tables, id)]
     ui.log.info("%s: %d maps, %d of them measured before", maps, len(mine), len(mine) - len(todo))
     failed = _measured(tables, todo, job.rows, job.settings, options.threads, f"measure {maps}")
     for table in tables:

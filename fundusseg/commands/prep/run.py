@@ -115,7 +115,7 @@ class _Prep:
         return (
             record is not None
             and all(isinstance(record.get(name), dict) for name in _BY_NAME)
-            and record["members"] == self.plan.members_of(part)
+            and record.get("members") == self.plan.members_of(part)
             and self._has_same_sources(part, record)
             and all(
                 output_stands(self.out / name, sha256, record["sizes"].get(name), verify)
@@ -163,8 +163,8 @@ class _Prep:
             for sample in samples:
                 names.append(f"{sample.id}.npz")
                 shards.write_sample(out / names[-1], plan.header, sample)
-        # A photograph more or less in the set moves others from part to part: what another part
-        # writes now is that part's, though this one wrote it before.
+        # With a photograph more or less in the set, others move from part to part. Files that another
+        # part writes now are left to it, although this one wrote them before.
         before = self.ledger.records.get(str(part), {}).get("outputs", {})
         gone = {*before, *plan.output_names(part)} - set(names)
         self._remove(name for name in gone if plan.owners.get(name, part) == part)

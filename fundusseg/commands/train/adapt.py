@@ -37,7 +37,7 @@ from fundusseg.nets import runtime
 FOLDS = 2
 LEAST_PERSONS = 3
 FOLD_STEPS = 3  # a fold's training is this many times shorter than the last one
-# What a few photographs say of the threshold counts as theirs, what was known before as this many.
+# The threshold known before weighs as much as that of this many photographs.
 PRIOR_PHOTOGRAPHS = 5
 TRAINED_SCORE = 0.5  # where a training by cross-entropy puts the border of a vessel
 Weights = dict[str, np.ndarray]

@@ -102,7 +102,7 @@ def training_data(
     frames, names, sizes = [], [], []
     held_out: list[Sample] = []
     seen_train: set[str] = set()
-    superseded = _superseded(folders, split)
+    superseded = _superseded(folders, SPLITS if split == "all" else (split,))
     for folder in folders:
         labelled = [ref for ref in folder.refs if ref.labelled and ref not in superseded]
         chosen = [ref for ref in labelled if split in ("all", ref.split)]
@@ -133,12 +133,13 @@ def adapting_samples(folders: list[ShardFolder], part: str) -> list[Sample]:
     A photograph that is also in the test part, with the same bytes, is left out. FundussegError
     if there is none, or no vessel in their masks.
     """
-    superseded = _superseded(folders, part)
+    parts = SPLITS if part == "all" else ("train", "validation")
+    superseded = _superseded(folders, parts)
     samples = [
         folder.read(ref)
         for folder in folders
         for ref in folder.refs
-        if ref.labelled and ref not in superseded and (part == "all" or ref.split != "test")
+        if ref.labelled and ref not in superseded and ref.split in parts
     ]
     if not any(sample.labelled_mask.any() for sample in samples):
         roots = ", ".join(str(folder.root) for folder in folders)
@@ -165,11 +166,11 @@ def photographs_seen(
     return {"train": sorted(train), "validation": sorted(held_out)}
 
 
-def _superseded(folders: list[ShardFolder], split: str) -> set[SampleRef]:
+def _superseded(folders: list[ShardFolder], parts: Collection[str]) -> set[SampleRef]:
     """Samples whose photograph, by its bytes, is also in a later part: train, validation, test.
 
     Equal bytes are one subject, in one shard folder or in several, and a test photograph never
-    trains. With `split` "all" there are no parts. Equal photographs are warned of.
+    trains. Where all `parts` are trained on, none is. Equal photographs are warned of.
     """
     equal: dict[str, list[SampleRef]] = {}
     for ref in (ref for folder in folders for ref in folder.refs if ref.source_sha256):
@@ -177,10 +178,10 @@ def _superseded(folders: list[ShardFolder], split: str) -> set[SampleRef]:
     superseded: set[SampleRef] = set()
     repeated: list[SampleRef] = []
     for refs in equal.values():
-        if split != "all":
+        if {*parts} != {*SPLITS}:
             latest = max(SPLITS.index(ref.split) for ref in refs)
             superseded.update(ref for ref in refs if SPLITS.index(ref.split) < latest)
-        trained = [ref for ref in refs if ref.labelled and split in ("all", ref.split)]
+        trained = [ref for ref in refs if ref.labelled and ref.split in parts]
         repeated += [ref for ref in trained if ref not in superseded][1:]
     for left, what in (
         (list(superseded), "are left out, since a later part of the split has the same bytes"),

@@ -11,7 +11,7 @@ from fundusseg.commands.train.inputs import (
     with_batch_of_all,
 )
 from fundusseg.commands.train.training import Job, Training
-from fundusseg.datasets.shards import ShardFolder
+from fundusseg.datasets.shards import ShardFolder, standing_header
 from fundusseg.distributed.joining import joined
 from fundusseg.errors import EXIT_OK
 from fundusseg.files import models
@@ -42,11 +42,16 @@ def run_train(shard_folders: list[Path], out: Path, options: TrainOptions) -> in
     return EXIT_OK
 
 
-def summary(shard_folders: list[Path], options: TrainOptions) -> str:
-    """The layers of generator and discriminator with their shapes, for --summary."""
+def summary(shard_folders: list[Path], out: Path, options: TrainOptions) -> str:
+    """The layers of generator and discriminator with their shapes, for --summary.
+
+    out: the model folder, or one more of shards.
+    """
     from fundusseg.nets.export import layer_tables
 
-    return layer_tables(configured([ShardFolder(path) for path in shard_folders], options))
+    is_shards = not shard_folders or standing_header(out) is not None
+    folders = [*shard_folders, *([out] if is_shards else [])]
+    return layer_tables(configured([ShardFolder(path) for path in folders], options))
 
 
 def _training(job: Job) -> Training:

@@ -250,7 +250,7 @@ class Training:
         models.write_state(self.out, state, notes)
 
     def mend_files(self) -> None:
-        """Write anew what follows from the state, where a training goes on: it may be damaged."""
+        """Write the files that follow from the state anew before going on: they may be damaged."""
         self._write_files()
 
     def _write_files(self) -> None:
