@@ -50,7 +50,8 @@ class LedgerFiles:
     Of records with one key, the last is right. So records are only appended to the newest file:
     appended to an older one, they would make its other records look newer than they are. A task
     whose file is not the newest begins a further one (`ledger.1.jsonl`). The number in a file's
-    first line tells which is newer; without one, or where two are equal, the time of the last change.
+    first line tells which is newer; without one, or where two are equal, the time of the last
+    change does.
     """
 
     def __init__(self, out: Path, part: Part = WHOLE):

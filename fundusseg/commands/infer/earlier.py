@@ -271,7 +271,7 @@ class EarlierRuns:
             self.unfinished[id] = others
 
     def _settle(self, files: InputFiles) -> None:
-        """Hash inputs whose size or time changed; where the bytes are the same, note the new time."""
+        """Hash inputs whose size or time changed; note the new time where the bytes did not."""
         if self._in_doubt:
             self.ledger.begin()
         for id, text in self._in_doubt.items():

@@ -153,7 +153,7 @@ class OutputFolder:
         }
 
     def finish(self, id: str, record: MapRecord) -> None:
-        """Note a map that is written; delete what was made of an earlier photograph of this name."""
+        """Note a map that is written; delete what another photograph of this name left."""
         files = self.earlier.unfinished.get(id, {})
         unlike = {name for name, inputs in files.items() if inputs != record.inputs}
         self._remove(unlike - set(record.outputs))

@@ -163,8 +163,8 @@ class _Prep:
             for sample in samples:
                 names.append(f"{sample.id}.npz")
                 shards.write_sample(out / names[-1], plan.header, sample)
-        # With a photograph more or less in the set, others move from part to part. Files that another
-        # part writes now are left to it, although this one wrote them before.
+        # With a photograph more or less in the set, others move from part to part. Files that
+        # another part writes now are left to it, although this one wrote them before.
         before = self.ledger.records.get(str(part), {}).get("outputs", {})
         gone = {*before, *plan.output_names(part)} - set(names)
         self._remove(name for name in gone if plan.owners.get(name, part) == part)
