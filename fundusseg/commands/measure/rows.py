@@ -76,7 +76,7 @@ class MapRows:
         measures, *others = tables
         if id not in measures.ids or not is_made(measures, id, self.settings, self._made_from):
             return False
-        without = others and measures.cells(id)["segments"] == "0"
+        without = others and measures.cells(id)["segments_count"] == "0"
         return all(
             is_made(table, id, self.settings, self._made_from)
             for table in others
