@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -95,6 +96,17 @@ def _scores(images: np.ndarray, fovs: np.ndarray) -> np.ndarray:
     return (fovs > 0) * (1 - images[..., 1].astype(np.float32) / 255)
 
 
+class _EventLog:
+    """As nets.event_log.EventLog, of text."""
+
+    def __init__(self, folder: Path):
+        self._file = (folder / "events").open("a")
+
+    def add(self, rows: list[dict[str, float]]) -> None:
+        self._file.writelines(f"{row}\n" for row in rows)
+        self._file.flush()
+
+
 def _batches(
     frames, sizes, order, first_step: int, batch: int, augment, seed, jobs, share
 ) -> Iterator[int]:
@@ -113,6 +125,7 @@ _MODULES: dict[str, dict] = {
     },
     "training": {"Trainer": _Trainer, "learning_rate": lambda step, steps, config: 0.1},
     "prediction": {"Predictor": _Predictor},
+    "event_log": {"EventLog": _EventLog},
     "pipeline": {
         "stacked": _stacked,
         "training_batches": _batches,

@@ -40,3 +40,9 @@ class Job:
         # The order of the data sets is that of the frames, and so of the draws.
         order = [folder.header.data_set for folder in self.folders]
         return config_hash({**self.settings(), "inputs": inputs, "order": order})
+
+    @property
+    def event_folder(self) -> Path | None:
+        """Where event files go (--tensorboard): each training of an adaptation has its own."""
+        folder = self.options.tensorboard
+        return folder / self.out.name if folder and self.adapting_part else folder

@@ -20,6 +20,7 @@ from fundusseg.files.history import History
 from fundusseg.files.lock import locked
 
 if TYPE_CHECKING:
+    from fundusseg.nets.event_log import EventLog
     from fundusseg.nets.one_replica import OneReplica
 
 Numbers = TypeVar("Numbers", float, np.ndarray)
@@ -87,6 +88,8 @@ class Training:
         self.trainer = Trainer(self.preset, self.steps, self.precision, self.replicas, sets)
         self.history = History(self.out / models.HISTORY)
         self.pictures = Pictures(self.out, self.data.held_out)
+        self._events: EventLog | None = None
+        self._logged_rows = 0
         self.best: float | None = None
         self.chosen: outputs.Generator | None = None
         self._written: outputs.Generator | None = None
@@ -130,6 +133,8 @@ class Training:
         """Make the folder this training's own until `lock` is closed."""
         output_folder(self.out)
         lock.enter_context(locked(self.out))
+        if (folder := self.job.event_folder) is not None:
+            output_folder(folder)
 
     def hash_inputs(self) -> dict[str, str]:
         """SHA-256 of every shard file."""
@@ -203,6 +208,7 @@ class Training:
         """Write where the training stands; the state last, since a resume believes it."""
         state = self._finite(self.trainer.state()) | self.pictures.arrays()
         self._write_files()
+        self._log_events()
         notes = {
             "config": self.config_sha256,
             "batch": self.preset.train.batch,
@@ -231,6 +237,17 @@ class Training:
             if self.trainer.discriminator:
                 weights = self.trainer.discriminator_weights()
                 models.write_weights(self.out / models.DISCRIMINATOR, weights)
+
+    def _log_events(self) -> None:
+        """Write the history since the last state for TensorBoard, if that is asked for."""
+        if (folder := self.job.event_folder) is None:
+            return
+        if self._events is None:
+            from fundusseg.nets.event_log import EventLog
+
+            self._events = EventLog(folder)
+        self._events.add(self.history.rows[self._logged_rows :])
+        self._logged_rows = len(self.history.rows)
 
     def stop(self) -> None:
         """End before the last step; Stopped naming the signal."""
@@ -308,6 +325,7 @@ class Training:
             self.pictures.take(state)
             self.trainer.restore(state)
             self.best, self.history.rows = notes["best"], notes["history"]
+            self._logged_rows = len(self.history.rows)
             if not 0 <= self.trainer.step <= self.steps:
                 raise ValueError(f"step {self.trainer.step} of {self.steps}")
         except (KeyError, TypeError, ValueError) as error:
