@@ -5,7 +5,6 @@ calls it.
 """
 
 import argparse
-import csv
 import math
 import sys
 from collections.abc import Mapping
@@ -33,6 +32,7 @@ from fundusseg.datasets.shards import ShardFolder
 from fundusseg.errors import InputError
 from fundusseg.files import models
 from fundusseg.files.atomic import output_folder, write_bytes, write_text
+from fundusseg.files.history import read_history
 from fundusseg.files.manifest import NAME as MANIFEST
 from fundusseg.files.manifest import package_versions, read_manifest
 from fundusseg.files.text import read_json, read_text
@@ -64,7 +64,7 @@ def run_notebook_report(run: Path, out: Path) -> None:
         InputError: if something that the report needs is missing or damaged.
     """
     history = run / "model" / models.HISTORY
-    points = loss_points(_history(history))
+    points = loss_points(read_history(history))
     if not points:
         raise InputError(history, "holds no generator loss")
     sets = [_set_scores(run, folder) for folder in _folders(run / "score")]
@@ -235,22 +235,6 @@ def _seconds_per_image(folder: Path) -> float:
 def _count(folder: Path) -> int:
     (path,) = folder.glob("manifest-*.json")
     return read_manifest(path)["counts"]["photographs"]
-
-
-def _history(path: Path) -> list[dict[str, float]]:
-    """The rows of a history.csv, without the figures that a row has not.
-
-    Raises:
-        InputError: if it is no such table.
-    """
-    try:
-        rows = csv.DictReader(read_text(path).splitlines())
-        figures = [{key: float(cell) for key, cell in row.items() if cell != ""} for row in rows]
-    except (csv.Error, TypeError, ValueError) as error:
-        raise InputError(path, f"cannot be read as a history ({error})") from error
-    if any("step" not in row for row in figures):
-        raise InputError(path, "has rows without a step")
-    return figures
 
 
 def _loss_plot(points: list[LossPoint]) -> bytes:

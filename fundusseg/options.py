@@ -217,6 +217,13 @@ class TrainOptions(WorkOptions):
         "the validation part; all, every photograph, and none validates.",
         INPUT,
     )
+    tensorboard: Path | None = option(
+        None,
+        "Write the figures of history.csv as event files for TensorBoard, too.",
+        OUTPUT,
+        metavar="DIR",
+        is_noted=False,
+    )
     summary: bool = option(
         False, "Print the layers of the network, and train nothing.", OUTPUT, is_noted=False
     )

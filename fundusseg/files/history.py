@@ -1,8 +1,11 @@
 """history.csv: how a training went, a row every so many steps."""
 
+import csv
 from pathlib import Path
 
+from fundusseg.errors import InputError
 from fundusseg.files.atomic import write_text
+from fundusseg.files.text import read_text
 
 COLUMNS = tuple(
     "step epoch generator_loss adversarial_loss segmentation_loss l1_loss discriminator_loss"
@@ -31,6 +34,22 @@ class History:
         for row in self.rows:
             lines.append(",".join(_cell(row.get(column)) for column in COLUMNS))
         write_text(self.path, "\n".join(lines) + "\n")
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """The rows of a history.csv, without the figures that a row has not.
+
+    Raises:
+        InputError: if it is no such table.
+    """
+    try:
+        rows = csv.DictReader(read_text(path).splitlines())
+        figures = [{key: float(cell) for key, cell in row.items() if cell != ""} for row in rows]
+    except (csv.Error, TypeError, ValueError) as error:
+        raise InputError(path, f"cannot be read as a history ({error})") from error
+    if any("step" not in row for row in figures):
+        raise InputError(path, "has rows without a step")
+    return figures
 
 
 def _cell(figure: float | None) -> str:

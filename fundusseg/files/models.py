@@ -35,10 +35,11 @@ DISCRIMINATOR = "discriminator.weights.h5"
 STATE = "state.h5"
 EARLIER_STATE = f"{STATE_FOLDER}/{STATE}"
 HISTORY = "history.csv"
+CURVES, SAMPLES = "curves.png", "samples.png"
 CARD = "MODEL_CARD.md"
 KERAS_GENERATOR = "pix2pix_best_generator.h5"
 WRITTEN = (
-    *(STATE, GENERATOR, CONFIG, HISTORY),
+    *(STATE, GENERATOR, CONFIG, HISTORY, CURVES, SAMPLES),
     *(GENERATOR_LAST, DISCRIMINATOR, KERAS_GENERATOR),
 )
 _NOTES = "notes"

@@ -145,6 +145,7 @@ def test_all_photographs_train_and_the_last_weights_count(train, tiny_shards, tm
     assert values["training"]["train_photographs"] == labelled
     assert values["training"]["validation_photographs"] == 0
     assert (values["threshold"], values["calibration"]) == (0.5, None)
+    assert (out / models.CURVES).exists() and not (out / models.SAMPLES).exists()
     kept, last = (read_arrays(out / name)[0] for name in (models.GENERATOR, models.GENERATOR_LAST))
     assert all(np.array_equal(kept[name], last[name]) for name in last)
 

@@ -81,12 +81,13 @@ def test_a_shard_folder_given_twice_is_refused(tiny_shards, tmp_path, capsys, no
     assert "is given twice" in one_line(capsys)
 
 
-def test_a_strangers_config_is_not_written_over(tiny_shards, tmp_path, capsys, no_training):
+@pytest.mark.parametrize("name", ["config.json", "curves.png", "samples.png"])
+def test_a_strangers_file_is_not_written_over(name, tiny_shards, tmp_path, capsys, no_training):
     """Exit 1, naming the file."""
-    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / name).write_text("{}")
     assert run("train", tiny_shards, tmp_path) == 1
-    assert f"{tmp_path / 'config.json'}: is there, and train did not" in one_line(capsys)
-    assert (tmp_path / "config.json").read_text() == "{}"
+    assert f"{tmp_path / name}: is there, and train did not" in one_line(capsys)
+    assert (tmp_path / name).read_text() == "{}"
 
 
 def test_without_split_the_train_part_trains(tiny_shards, tiny_settings, tmp_path):

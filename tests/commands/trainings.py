@@ -32,11 +32,11 @@ def signal_at(monkeypatch, step: int, number: int) -> None:
 
 
 def require_equal_trainings(first: Path, second: Path) -> None:
-    """Weights array for array; history, configuration and manifest byte for byte."""
+    """Weights array for array; history, pictures, configuration, manifest byte for byte."""
     for name in WEIGHTS:
         expected, found = read_arrays(first / name)[0], read_arrays(second / name)[0]
         assert set(expected) == set(found)
         for key, values in expected.items():
             np.testing.assert_array_equal(found[key], values, err_msg=f"{name} {key}")
-    for name in ("history.csv", "config.json", "manifest.json"):
-        assert (first / name).read_text() == (second / name).read_text()
+    for name in ("history.csv", "curves.png", "samples.png", "config.json", "manifest.json"):
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name

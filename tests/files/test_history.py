@@ -2,7 +2,10 @@
 
 import csv
 
-from fundusseg.files.history import COLUMNS, History
+import pytest
+
+from fundusseg.errors import InputError
+from fundusseg.files.history import COLUMNS, History, read_history
 
 
 def test_rows_have_all_columns_and_empty_cells(tmp_path):
@@ -38,3 +41,18 @@ def test_the_last_step_that_had_a_figure(tmp_path):
     history.add(8, 1.6, {"validation_dice": 0.5})
     assert history.last_step_with("generator_loss") == 5
     assert history.last_step_with("validation_dice") == 8
+
+
+def test_rows_come_back_without_the_figures_that_they_have_not(tmp_path):
+    history = History(tmp_path / "history.csv")
+    history.add(5, 1.0, {"generator_loss": 0.25})
+    history.add(8, 2.0, {"validation_dice": 0.75})
+    history.write()
+    assert read_history(history.path) == history.rows
+
+
+@pytest.mark.parametrize("text", ["step\nx\n", "epoch\n1\n", "step\n1,2\n"])
+def test_what_is_no_history_is_refused(text, tmp_path):
+    (tmp_path / "history.csv").write_text(text)
+    with pytest.raises(InputError, match="history"):
+        read_history(tmp_path / "history.csv")

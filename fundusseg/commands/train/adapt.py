@@ -22,7 +22,8 @@ from fundusseg.commands.train.inputs import (
     input_hashes,
     photographs_seen,
 )
-from fundusseg.commands.train.training import Job, Training
+from fundusseg.commands.train.job import Job
+from fundusseg.commands.train.training import Training
 from fundusseg.commands.train.validation import held_out_scores
 from fundusseg.config import Preset
 from fundusseg.datasets.samples import Sample

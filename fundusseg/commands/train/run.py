@@ -10,7 +10,8 @@ from fundusseg.commands.train.inputs import (
     require_distinct,
     with_batch_of_all,
 )
-from fundusseg.commands.train.training import Job, Training
+from fundusseg.commands.train.job import Job
+from fundusseg.commands.train.training import Training
 from fundusseg.datasets.shards import ShardFolder, standing_header
 from fundusseg.distributed.joining import joined
 from fundusseg.errors import EXIT_OK

@@ -5,7 +5,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from fundusseg.commands.train.training import Job, Training
+from fundusseg.commands.train.job import Job
+from fundusseg.commands.train.training import Training
 from fundusseg.distributed.workers import Workers
 from fundusseg.errors import Stopped
 from fundusseg.files.arrays import crc32_of

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -11,53 +9,21 @@ import numpy as np
 from fundusseg import stop, ui
 from fundusseg.commands.train import outputs
 from fundusseg.commands.train.inputs import TrainingData, input_hashes, training_data
+from fundusseg.commands.train.job import Job
+from fundusseg.commands.train.pictures import Pictures
 from fundusseg.commands.train.validation import held_out_scores
-from fundusseg.config import DEFAULT_THRESHOLD, Preset
-from fundusseg.datasets.shards import ShardFolder
+from fundusseg.config import DEFAULT_THRESHOLD
 from fundusseg.errors import LACK_OF_MEMORY, InputError
 from fundusseg.files import models
 from fundusseg.files.atomic import output_folder
 from fundusseg.files.history import History
 from fundusseg.files.lock import locked
-from fundusseg.options import TrainOptions
-from fundusseg.serial import config_hash, to_dict
 
 if TYPE_CHECKING:
+    from fundusseg.nets.event_log import EventLog
     from fundusseg.nets.one_replica import OneReplica
 
 Numbers = TypeVar("Numbers", float, np.ndarray)
-
-
-@dataclass(frozen=True)
-class Job:
-    """What is asked for.
-
-    preset: with the batch of all replicas. initial: weights to begin with. adapting_part: which
-    of the trainings of an adaptation it is; empty if of none.
-    """
-
-    preset: Preset
-    folders: list[ShardFolder]
-    initial: models.Model | None
-    out: Path
-    options: TrainOptions
-    adapting_part: str = ""
-
-    def settings(self) -> dict:
-        """What determines the training beside its samples, for the manifest."""
-        return {
-            "preset": to_dict(self.preset),
-            "split": self.options.trained_part,
-            **({} if self.initial is None else {"start_from": self.initial.sha256}),
-            **({"adapt": True} if self.options.adapt else {}),
-            **({"part": self.adapting_part} if self.adapting_part else {}),
-        }
-
-    def sha256(self, inputs: dict[str, str]) -> str:
-        """The hash of the settings and of the samples, whose shards' SHA-256 are given."""
-        # The order of the data sets is that of the frames, and so of the draws.
-        order = [folder.header.data_set for folder in self.folders]
-        return config_hash({**self.settings(), "inputs": inputs, "order": order})
 
 
 class Training:
@@ -121,6 +87,9 @@ class Training:
         sets = len(self.data.set_sizes)
         self.trainer = Trainer(self.preset, self.steps, self.precision, self.replicas, sets)
         self.history = History(self.out / models.HISTORY)
+        self.pictures = Pictures(self.out, self.data.held_out)
+        self._events: EventLog | None = None
+        self._logged_rows = 0
         self.best: float | None = None
         self.chosen: outputs.Generator | None = None
         self._written: outputs.Generator | None = None
@@ -164,6 +133,8 @@ class Training:
         """Make the folder this training's own until `lock` is closed."""
         output_folder(self.out)
         lock.enter_context(locked(self.out))
+        if (folder := self.job.event_folder) is not None:
+            output_folder(folder)
 
     def hash_inputs(self) -> dict[str, str]:
         """SHA-256 of every shard file."""
@@ -199,6 +170,7 @@ class Training:
         weights = self._finite(self.trainer.saved_weights())
         scores = held_out_scores(self.preset, weights, self.precision, self.data.held_out)
         figures = scores.figures
+        self.pictures.add(self.trainer.step, scores.panels)
         score = figures.dice if self.preset.train.select == "dice" else -scores.l1
         if self.best is None or score > self.best:
             self.best = score
@@ -234,8 +206,9 @@ class Training:
 
     def save(self) -> None:
         """Write where the training stands; the state last, since a resume believes it."""
-        state = self._finite(self.trainer.state())
+        state = self._finite(self.trainer.state()) | self.pictures.arrays()
         self._write_files()
+        self._log_events()
         notes = {
             "config": self.config_sha256,
             "batch": self.preset.train.batch,
@@ -255,6 +228,7 @@ class Training:
 
     def _write_files(self) -> None:
         self.history.write()
+        self.pictures.write()
         if self.chosen is not None and self.chosen is not self._written:
             self.chosen.write(self.out, self.preset)
             self._written = self.chosen
@@ -264,6 +238,17 @@ class Training:
                 weights = self.trainer.discriminator_weights()
                 models.write_weights(self.out / models.DISCRIMINATOR, weights)
 
+    def _log_events(self) -> None:
+        """Write the history since the last state for TensorBoard, if that is asked for."""
+        if (folder := self.job.event_folder) is None:
+            return
+        if self._events is None:
+            from fundusseg.nets.event_log import EventLog
+
+            self._events = EventLog(folder)
+        self._events.add(self.history.rows[self._logged_rows :])
+        self._logged_rows = len(self.history.rows)
+
     def stop(self) -> None:
         """End before the last step; Stopped naming the signal."""
         stop.check()
@@ -271,7 +256,7 @@ class Training:
     def conclude(self) -> None:
         """Write the manifest."""
         config = {**self.config, "sha256": self.config_sha256}
-        names = outputs.written(self.preset)
+        names = outputs.written(self.preset, bool(self.data.held_out))
         seen = self.data.photographs
         outputs.conclude(self.out, names, config, self.inputs, seen, self.options)
 
@@ -337,8 +322,10 @@ class Training:
     def _restore(self, state: dict[str, np.ndarray], notes: dict) -> None:
         try:
             self.chosen = outputs.taken_generator(state, notes, self.out / models.STATE)
+            self.pictures.take(state)
             self.trainer.restore(state)
             self.best, self.history.rows = notes["best"], notes["history"]
+            self._logged_rows = len(self.history.rows)
             if not 0 <= self.trainer.step <= self.steps:
                 raise ValueError(f"step {self.trainer.step} of {self.steps}")
         except (KeyError, TypeError, ValueError) as error:
