@@ -48,12 +48,13 @@ def _fov() -> Any:
 
 
 def _include() -> Any:
-    help = "Take only photographs whose path below the folder fits; * fits / too; may be repeated."
+    help = "Take only what fits: photographs by their path below the folder, maps and masks by "
+    help += "their id, which has no suffix; * fits / too; may be repeated."
     return option((), help, INPUT, metavar="GLOB")
 
 
 def _exclude() -> Any:
-    help = "Leave out photographs whose path below the folder fits; may be repeated."
+    help = "Leave out what fits, likewise; may be repeated."
     return option((), help, INPUT, metavar="GLOB")
 
 
@@ -366,6 +367,8 @@ class ScoreOptions(WorkOptions):
 
     layout: Layout = option("auto", "Layout of TRUTH; auto recognises it.", INPUT)
     split: TruthSplit = _truth_split("scored")
+    include: tuple[str, ...] = _include()
+    exclude: tuple[str, ...] = _exclude()
     subjects: Path | None = _subjects()
     fov: Path | None = _fov()
     groups: Path | None = option(
@@ -397,6 +400,8 @@ class ScoreOptions(WorkOptions):
 class MeasureOptions(PartOptions):
     """What `measure` can be told. pixel_um: a number, or the path of a table."""
 
+    include: tuple[str, ...] = _include()
+    exclude: tuple[str, ...] = _exclude()
     fov: Path | None = _fov()
     pixel_um: str | None = option(
         None,

@@ -220,6 +220,48 @@ def test_the_measures_of_other_maps_are_not_written_over(maps, tmp_path, capsys)
     assert list(rows(out)) == ["z"]
 
 
+def test_patterns_choose_maps_by_id_and_right_rows_of_others_stay(
+    maps, tmp_path, measured_anew, capsys
+):
+    """A narrower run after a wider one: the failed row stays too, that of a map that changed goes."""
+    out, segments, fresh = (tmp_path / name for name in ("out.csv", "segments.csv", "fresh.csv"))
+    assert run("measure", maps, fresh, "--include", "b", "--include", "a/*") == 0
+    assert list(rows(fresh)) == ["a/soft", "b"]
+    told = "fresh.csv: 2 rows, 0 failed, 2 left out by --include and --exclude"
+    assert told in capsys.readouterr().err
+    words = ("measure", maps, out, "--segments", segments)
+    assert run(*words) == 3
+    whole, before = rows(out), segments.read_bytes()
+    del measured_anew[:]
+    assert run(*words, "--include", "b") == 0
+    assert rows(out) == whole and segments.read_bytes() == before and not measured_anew
+    (maps / "a" / "soft.png").write_bytes(map_png(bar(60, 5, 0.3, SHAPE)))
+    assert run(*words, "--include", "b") == 0
+    assert list(rows(out)) == ["b", "damaged, \\n", "empty"] and not measured_anew
+    assert b"a/soft" not in segments.read_bytes()
+    assert run(*words, "--exclude", "a/*", "--min-confidence", "0.7") == 3
+    assert rows(out).keys() == {"b", "damaged, \\n", "empty"} and len(measured_anew) == 2
+    assert run(*words) == 3
+    assert rows(out).keys() == whole.keys()
+
+
+def test_parts_of_a_choice_are_the_whole_whatever_stood_there(maps, tmp_path):
+    whole, parted = tmp_path / "whole.csv", tmp_path / "parted.csv"
+    run("measure", maps, whole, "--exclude", "b")
+    for words in ((), ("--exclude", "b")):
+        for part in range(2):
+            run("measure", maps, parted, *words, "--shard", part, "--num-shards", 2)
+    assert run("merge", parted) == 3
+    assert parted.read_bytes() == whole.read_bytes()
+
+
+def test_patterns_that_no_map_fits_are_refused(maps, tmp_path, capsys):
+    assert run("measure", maps, tmp_path / "out.csv", "--include", "b.png") == 1
+    said = "has 4 maps, and none that --include and --exclude take; quote patterns, and give them"
+    assert f"{said} as for a/soft" in one_line(capsys)
+    assert not (tmp_path / "out.csv").exists()
+
+
 def test_describe_is_the_text_of_the_docs_and_names_every_column(capsys):
     assert run("measure", "--describe") == 0
     said = capsys.readouterr().out
