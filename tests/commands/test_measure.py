@@ -223,7 +223,7 @@ def test_the_measures_of_other_maps_are_not_written_over(maps, tmp_path, capsys)
 def test_patterns_choose_maps_by_id_and_right_rows_of_others_stay(
     maps, tmp_path, measured_anew, capsys
 ):
-    """A narrower run after a wider one: the failed row stays too, that of a map that changed goes."""
+    """A narrower run after a wider one: the failed row stays too, a changed map's goes."""
     out, segments, fresh = (tmp_path / name for name in ("out.csv", "segments.csv", "fresh.csv"))
     assert run("measure", maps, fresh, "--include", "b", "--include", "a/*") == 0
     assert list(rows(fresh)) == ["a/soft", "b"]
