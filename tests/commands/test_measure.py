@@ -1,6 +1,7 @@
 """measure: a row for each map, whatever becomes of it; kept, parted and merged."""
 
 import csv
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -186,6 +187,14 @@ def test_check_names_what_is_wrong_with_a_table(maps, tmp_path, capsys, change, 
     out.write_bytes(change(out.read_bytes()))
     assert run("check", out) == 1
     assert fault in capsys.readouterr().out
+
+
+def test_what_a_killed_one_left_is_swept(maps, tmp_path):
+    dead = tmp_path / ".tmp-host.1.00000000.csv"
+    dead.touch()
+    os.utime(dead, (0, 0))
+    run("measure", maps, tmp_path / "out.csv")
+    assert not dead.exists()
 
 
 def test_check_of_a_table_that_a_kill_cut_short(maps, tmp_path, capsys):
