@@ -38,7 +38,7 @@ def _seed(default: int | None, panel: str) -> Any:
 
 
 def _threshold(panel: str) -> Any:
-    help = "Probability from which on a pixel is vessel, in place of the model's own."
+    help = "Lowest probability of a pixel that counts as vessel, in place of the model's own."
     return option(None, help, panel, metavar="P", minimum=0, maximum=1)
 
 
@@ -54,7 +54,7 @@ def _include() -> Any:
 
 
 def _exclude() -> Any:
-    help = "Leave out what fits, likewise; may be repeated."
+    help = "Leave out what fits, likewise, also of what --include takes; may be repeated."
     return option((), help, INPUT, metavar="GLOB")
 
 
@@ -69,7 +69,7 @@ def _truth_split(done: str) -> Any:
 
 
 def _dry_run() -> Any:
-    help = "Print what would be done, and with what, and write nothing."
+    help = "Print what would be done with which files, and write nothing."
     return option(False, help, OUTPUT, is_noted=False)
 
 
@@ -89,11 +89,11 @@ class SettingsOptions:
     config: Path | None = option(
         None,
         "File of options, TOML as --print-config prints it, or the manifest.json of an earlier "
-        "run; the command line counts over it.",
+        "run; an option on the command line counts in place of the file's.",
         SETTINGS,
     )
     print_config: bool = option(
-        False, "Print the options that would count as TOML, and do nothing.", SETTINGS
+        False, "Print all options with the values they would have, as TOML, and do nothing.", SETTINGS
     )
 
 
@@ -182,8 +182,8 @@ class PrepOptions(ArrayOptions):
     layout: Layout = option("auto", "Layout of SRC; auto recognises it.", INPUT)
     split: Literal["auto", "train", "test"] = option(
         "auto",
-        "Part of the data set that a photograph belongs to: auto, as the set itself has it; "
-        "else one part for all.",
+        "Part of the data set that photographs go to: auto, as the set itself has it, else dealt "
+        "out by subject; train or test, all of them.",
         INPUT,
     )
     include: tuple[str, ...] = _include()
@@ -193,7 +193,7 @@ class PrepOptions(ArrayOptions):
         DEFAULT_PRESET, "Frame of the photographs, and network that they are for.", MODEL
     )
     format: Literal["h5", "npz"] = option(
-        "h5", "Kind of shard: h5 holds many samples a file, npz one.", OUTPUT
+        "h5", "Kind of shard: an h5 file holds many samples, an npz file one.", OUTPUT
     )
     dry_run: bool = _dry_run()
     num_shards: int = option(
@@ -281,7 +281,7 @@ class InferOptions(ArrayOptions):
     fov: Path | None = _fov()
     null_separated: bool = option(
         False,
-        "Names in the list on stdin end in NUL, as find -print0 writes them.",
+        "Names in the list on stdin end in NUL, as find -print0 writes them (IN is -).",
         INPUT,
         spelling="--null",
     )
@@ -295,7 +295,7 @@ class InferOptions(ArrayOptions):
     )
     allow_empty: bool = option(
         False,
-        "Take it for done where IN is empty, as an inbox may be.",
+        "Exit with 0 where IN is empty, as an inbox may be.",
         INPUT,
         is_noted=False,
     )
@@ -376,7 +376,7 @@ class ScoreOptions(WorkOptions):
     )
     out: Path | None = option(
         None,
-        "Folder for tables, plots and the report, which is also one page of HTML to mail.",
+        "Folder for tables, plots and the report, which is also one HTML page to mail.",
         OUTPUT,
         metavar="DIR",
         is_noted=False,
@@ -425,7 +425,7 @@ class MeasureOptions(PartOptions):
     describe: bool = option(False, "Print what each column is, and measure nothing.", OUTPUT)
     min_confidence: float | None = option(
         None,
-        "Mark the maps whose expected Dice is less; their rows stay.",
+        "Mark maps whose expected Dice is less as of low confidence; their rows stay.",
         MEASURING,
         metavar="D",
         minimum=0,
