@@ -93,7 +93,9 @@ class SettingsOptions:
         SETTINGS,
     )
     print_config: bool = option(
-        False, "Print all options with the values they would have, as TOML, and do nothing.", SETTINGS
+        False,
+        "Print all options with the values they would have, as TOML, and do nothing.",
+        SETTINGS,
     )
 
 

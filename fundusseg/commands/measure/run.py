@@ -33,6 +33,7 @@ def run_measure(maps: Path, out: Path, options: MeasureOptions) -> int:
     Raises:
         FundussegError: if a folder, table or option is wrong, or a stop is asked for.
     """
+    _require_names_of_tables(out, options.segments)
     job = MapRows(MapFolder(maps), options)
     part = Part(*options.part)
     tables = [
@@ -93,6 +94,16 @@ def _measured(
             bar.advance(failed=bool(made.reason))
             stop.check()
     return failed
+
+
+def _require_names_of_tables(*paths: Path | None) -> None:
+    """Raise UsageError where a folder stands, or the name promises what is no text."""
+    for path in paths:
+        if path is not None and path.is_dir():
+            raise UsageError(f"{path}: is a folder; give the table a name, such as vessels.csv")
+        if path is not None and path.suffix.lower() in (".xlsx", ".xls", ".ods"):
+            name = path.with_suffix(".csv").name
+            raise UsageError(f"{path}: is written as CSV; name it {name}, which Excel opens too")
 
 
 def _require_common_maps(table: RowTable, ids: list[str]) -> None:
