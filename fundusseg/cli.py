@@ -168,7 +168,7 @@ def check(
         list[Path], path("PATH...", "Shards, model folders, output folders or tables to check.")
     ],
 ) -> int:
-    """Print a line for every fault in shards, models, output folders or tables.
+    """Tell whether shards, models, maps and tables are whole.
 
     Example: fundusseg check shards/ model/ maps/
     """
@@ -182,7 +182,7 @@ def status(
     out: Annotated[Path, path("OUT", "Folder that infer writes its maps to.")],
     options: StatusOptions,
 ) -> int:
-    """Tell how far infer is in a folder, part by part, also while it is at work.
+    """Tell how far infer is in a folder, also while it is at work.
 
     Example: fundusseg status maps/
     """

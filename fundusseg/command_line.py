@@ -227,7 +227,16 @@ def require_existing(*paths: Path | None) -> None:
     """Raise UsageError if a path does not exist."""
     for path in paths:
         if path is not None and not path.exists():
-            raise errors.UsageError(f"{path}: does not exist; check the spelling")
+            raise errors.UsageError(f"{path}: does not exist; {_remedy(path)}")
+
+
+def _remedy(path: Path) -> str:
+    """What to do about a path that does not exist."""
+    if path.parts[:1] == ("~",):
+        return "quotes keep the shell from reading ~; write $HOME in its place"
+    if path.parts[:1] in (("http:",), ("https:",)):
+        return "download it first, and give the file or its folder"
+    return "check the spelling"
 
 
 def _what_is_wrong(error: typer.TyperException) -> str:
@@ -238,6 +247,10 @@ def _what_is_wrong(error: typer.TyperException) -> str:
         return f"{said}; see fundusseg --help"
     if hasattr(error, "possibilities") and hasattr(error, "option_name"):  # there is no such option
         said = _no_such_option(error.option_name, context)
+    elif ": Input should be a valid integer" in said:
+        said = f"{said.partition(': ')[0]}: it is no whole number; write it in digits alone"
+    elif ": Input should be a valid number" in said:
+        said = f"{said.partition(': ')[0]}: it is no number; write it in digits, as 0.5"
     elif said.startswith("Missing argument"):
         said += f" of {_usage(context)}"
     return f"{said}; see {context.command_path} --help"

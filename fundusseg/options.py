@@ -38,7 +38,7 @@ def _seed(default: int | None, panel: str) -> Any:
 
 
 def _threshold(panel: str) -> Any:
-    help = "Probability from which on a pixel is vessel, in place of the model's own."
+    help = "Lowest probability of a pixel that counts as vessel, in place of the model's own."
     return option(None, help, panel, metavar="P", minimum=0, maximum=1)
 
 
@@ -48,12 +48,13 @@ def _fov() -> Any:
 
 
 def _include() -> Any:
-    help = "Take only photographs whose path below the folder fits; * fits / too; may be repeated."
+    help = "Take only what fits: photographs by their path below the folder, maps and masks by "
+    help += "their id, which has no suffix; * fits / too; may be repeated."
     return option((), help, INPUT, metavar="GLOB")
 
 
 def _exclude() -> Any:
-    help = "Leave out photographs whose path below the folder fits; may be repeated."
+    help = "Leave out what fits, likewise, also of what --include takes; may be repeated."
     return option((), help, INPUT, metavar="GLOB")
 
 
@@ -68,7 +69,7 @@ def _truth_split(done: str) -> Any:
 
 
 def _dry_run() -> Any:
-    help = "Print what would be done, and with what, and write nothing."
+    help = "Print what would be done with which files, and write nothing."
     return option(False, help, OUTPUT, is_noted=False)
 
 
@@ -88,11 +89,13 @@ class SettingsOptions:
     config: Path | None = option(
         None,
         "File of options, TOML as --print-config prints it, or the manifest.json of an earlier "
-        "run; the command line counts over it.",
+        "run; an option on the command line counts in place of the file's.",
         SETTINGS,
     )
     print_config: bool = option(
-        False, "Print the options that would count as TOML, and do nothing.", SETTINGS
+        False,
+        "Print all options with the values they would have, as TOML, and do nothing.",
+        SETTINGS,
     )
 
 
@@ -181,8 +184,8 @@ class PrepOptions(ArrayOptions):
     layout: Layout = option("auto", "Layout of SRC; auto recognises it.", INPUT)
     split: Literal["auto", "train", "test"] = option(
         "auto",
-        "Part of the data set that a photograph belongs to: auto, as the set itself has it; "
-        "else one part for all.",
+        "Part of the data set that photographs go to: auto, as the set itself has it, else dealt "
+        "out by subject; train or test, all of them.",
         INPUT,
     )
     include: tuple[str, ...] = _include()
@@ -192,7 +195,7 @@ class PrepOptions(ArrayOptions):
         DEFAULT_PRESET, "Frame of the photographs, and network that they are for.", MODEL
     )
     format: Literal["h5", "npz"] = option(
-        "h5", "Kind of shard: h5 holds many samples a file, npz one.", OUTPUT
+        "h5", "Kind of shard: an h5 file holds many samples, an npz file one.", OUTPUT
     )
     dry_run: bool = _dry_run()
     num_shards: int = option(
@@ -287,7 +290,7 @@ class InferOptions(ArrayOptions):
     fov: Path | None = _fov()
     null_separated: bool = option(
         False,
-        "Names in the list on stdin end in NUL, as find -print0 writes them.",
+        "Names in the list on stdin end in NUL, as find -print0 writes them (IN is -).",
         INPUT,
         spelling="--null",
     )
@@ -301,7 +304,7 @@ class InferOptions(ArrayOptions):
     )
     allow_empty: bool = option(
         False,
-        "Take it for done where IN is empty, as an inbox may be.",
+        "Exit with 0 where IN is empty, as an inbox may be.",
         INPUT,
         is_noted=False,
     )
@@ -373,6 +376,8 @@ class ScoreOptions(WorkOptions):
 
     layout: Layout = option("auto", "Layout of TRUTH; auto recognises it.", INPUT)
     split: TruthSplit = _truth_split("scored")
+    include: tuple[str, ...] = _include()
+    exclude: tuple[str, ...] = _exclude()
     subjects: Path | None = _subjects()
     fov: Path | None = _fov()
     groups: Path | None = option(
@@ -380,7 +385,7 @@ class ScoreOptions(WorkOptions):
     )
     out: Path | None = option(
         None,
-        "Folder for tables, plots and the report, which is also one page of HTML to mail.",
+        "Folder for tables, plots and the report, which is also one HTML page to mail.",
         OUTPUT,
         metavar="DIR",
         is_noted=False,
@@ -404,6 +409,8 @@ class ScoreOptions(WorkOptions):
 class MeasureOptions(PartOptions):
     """What `measure` can be told. pixel_um: a number, or the path of a table."""
 
+    include: tuple[str, ...] = _include()
+    exclude: tuple[str, ...] = _exclude()
     fov: Path | None = _fov()
     pixel_um: str | None = option(
         None,
@@ -427,7 +434,7 @@ class MeasureOptions(PartOptions):
     describe: bool = option(False, "Print what each column is, and measure nothing.", OUTPUT)
     min_confidence: float | None = option(
         None,
-        "Mark the maps whose expected Dice is less; their rows stay.",
+        "Mark maps whose expected Dice is less as of low confidence; their rows stay.",
         MEASURING,
         metavar="D",
         minimum=0,

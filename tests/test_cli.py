@@ -87,6 +87,10 @@ def test_help_is_a_word_too(words, capsys):
     assert capsys.readouterr().out == help_of(*words[1:])
 
 
+def test_what_a_command_does_is_not_cut_short_in_the_list():
+    assert "..." not in help_of(COLUMNS="80").partition("Commands:")[2]
+
+
 def test_help_lists_every_command_and_the_exit_codes():
     text = " ".join(help_of().split())
     for command in COMMANDS:

@@ -107,6 +107,11 @@ def test_every_page_that_a_page_names_exists(page):
         assert (ROOT / name).is_file(), name
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_has_the_marks_of_a_merge(page):
+    assert not re.search(r"^(<{7}|={7}|>{7})( |$)", PAGES[page], re.MULTILINE)
+
+
 def test_what_contributing_says_of_the_code_is_there():
     named = re.findall(r"`([\w/]+\.py)`:\s`([\w.]+)`", PAGES["CONTRIBUTING.md"])
     assert len(named) > 10

@@ -44,6 +44,12 @@ MISTAKES = {
     "infer - out": (1, "-: holds no photograph; give PNG, JPEG,"),
     "infer photos out --null": (2, "photos: --null is for a list on stdin; give - as IN"),
     "infer  out": (2, "an argument is empty; is a variable of the shell not set?"),
+    "infer https://example.org/a.jpg out": (2, "a.jpg: does not exist; download it first, and"),
+    "infer ~/photos out": (2, "~/photos: does not exist; quotes keep the shell from reading ~;"),
+    "infer photos out --threshold 0,4": (2, "'--threshold': it is no number; write it in digits,"),
+    "infer photos out --tile 64.5": (2, "'--tile': it is no whole number; write it in digits"),
+    "infer photos out --include *.jpg": (1, "quote patterns, and give them as for p1 left.png"),
+    "infer photos out --config note.txt": (1, "give what --print-config prints, or a manifest.js"),
     # score and measure
     "score maps": (2, "score needs at least one folder of maps, and the truth; see"),
     "score masks maps": (1, "give the maps first and the truth last: PRED... TRUTH"),
@@ -56,6 +62,10 @@ MISTAKES = {
     "score maps data --groups note.txt": (1, "note.txt: has no column id; its first line must"),
     "measure maps": (2, "measure needs a folder of maps, and the name of the table; see"),
     "measure maps v.csv --pixel-um big": (2, "big: is neither a number above 0 nor a file"),
+    "measure maps maps": (2, "maps: is a folder; give the table a name, such as vessels.csv"),
+    "measure maps v.xlsx": (2, "v.xlsx: is written as CSV; name it v.csv, which Excel opens too"),
+    "measure maps v.csv --include *.png": (1, "quote patterns, and give them as for p1 left"),
+    "score maps data --include x*": (1, "masks, and none that --include and --exclude take; quot"),
     # prep and train
     "prep photos out": (1, NO_LAYOUT),
     "prep data out --layout chase": (1, f"holds no photograph in the layout chase; {NO_LAYOUT}"),

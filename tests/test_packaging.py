@@ -1,6 +1,7 @@
 """What is installed: the package and the model that ships, at versions that are known."""
 
 import configparser
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from fundusseg import __version__, commit
+from tests.batch import write_photographs
 
 requirements = pytest.importorskip("packaging.requirements")
 
@@ -59,6 +61,36 @@ def test_what_is_built_notes_its_commit(tmp_path):
     built = commit.commit(tmp_path / "x" / "fundusseg")
     assert built == commit.commit() and not (ROOT / "fundusseg" / "COMMIT").exists()
     assert commit.commit(tmp_path) == ""
+
+
+def test_what_is_installed_runs_alone(tmp_path):
+    """Version, model and a map, without the repository; the manual pages lie where man looks."""
+    library, data = tmp_path / "library", tmp_path / "data"
+    words = ("build", "--build-base", str(tmp_path / "build"), "--build-lib", str(library))
+    set_up(
+        "egg_info", "--egg-base", str(tmp_path), *words, "install_data", "--install-dir", str(data)
+    )
+    pages = {path.name for path in (ROOT / "docs" / "man").iterdir()}
+    assert {path.name for path in (data / "share" / "man" / "man1").iterdir()} == pages
+    write_photographs(tmp_path / "photographs", "a.png")
+    program = (
+        "from fundusseg import cli\n"
+        "print(cli.main(['--version']), cli.main(['info', 'default']),"
+        " cli.main(['infer', 'photographs', 'maps', '--jobs', '1']), cli.__file__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(library)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said = done.stdout.splitlines()
+    assert said[-1] == f"0 0 0 {library / 'fundusseg' / 'cli.py'}", done.stderr
+    assert commit.commit() in said[0]
+    assert f"model\t{library / 'fundusseg' / 'weights' / 'default'}" in said
+    assert (tmp_path / "maps" / "a.png").is_file()
 
 
 def test_conda_needs_what_pip_needs():

@@ -107,9 +107,11 @@ def test_a_terminal_that_draws_nothing_gets_lines(monkeypatch):
         "fundusseg: infer maps: 2 photographs\nfundusseg: infer ma"
     )
     coloured = re.compile(r"\x1b\[[0-9;]*3[0-9]")
+    monkeypatch.delenv("NO_COLOR", raising=False)
     for no_color in ("", "1"):
         terminal = watched(monkeypatch)
-        monkeypatch.setenv("NO_COLOR", no_color)
+        if no_color:
+            monkeypatch.setenv("NO_COLOR", no_color)
         with ui.progress("infer maps", 2, "photographs") as bar:
             bar.advance()
         assert bool(coloured.search(terminal.getvalue())) is not bool(no_color)

@@ -1,4 +1,4 @@
-"""Which photographs of a folder are taken: --include and --exclude."""
+"""Which photographs of a folder, maps or masks are taken: --include and --exclude."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -19,18 +19,23 @@ class Choice:
     exclude: tuple[str, ...] = ()
 
     def takes(self, path: str) -> bool:
-        """Whether a photograph is taken.
+        """Whether a photograph, a map or a mask is taken.
 
-        path: as seen from the folder that is walked. A folder that cannot be listed, with / at its
-        end, may hold what is included.
+        path: of a photograph, as seen from the folder that is walked; of a map or a mask, its id.
+        A folder that cannot be listed, with / at its end, may hold what is included.
         """
         is_included = not self.include or path.endswith("/") or _fits(path, self.include)
         return is_included and not _fits(path, self.exclude)
 
-    def none_of(self, count: int, first: str) -> tuple[str, str]:
-        """What is wrong where no photograph is taken, and what to do."""
-        problem = f"has {count} photographs, and none that --include and --exclude take"
+    def none_of(self, count: int, first: str, what: str = "photographs") -> tuple[str, str]:
+        """What is wrong where nothing is taken, and what to do."""
+        problem = f"has {count} {what}, and none that --include and --exclude take"
         return problem, f"quote patterns, and give them as for {escaped(first)}"
+
+
+def told_of_left_out(count: int) -> str:
+    """What the last line of a command says of them; nothing where there are none."""
+    return f", {count} left out by --include and --exclude" if count else ""
 
 
 def _fits(path: str, patterns: tuple[str, ...]) -> bool:

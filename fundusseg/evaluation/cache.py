@@ -99,7 +99,9 @@ def require_own_ledger(out: Path) -> None:
 
 def _asked(options: ScoreOptions) -> dict[str, str]:
     shaping = (field.name for field in fields_of(ScoreOptions) if field.is_noted)
-    return {name: str(getattr(options, name)) for name in shaping}
+    asked = {name: str(getattr(options, name)) for name in shaping}
+    # Two options that came later: without them the hash of a report made before stays its hash.
+    return {name: value for name, value in asked.items() if value != str(())}
 
 
 def _stamps(path: Path, names: list[str] | None) -> list:

@@ -24,6 +24,7 @@ class Pairing:
         label: the shortest end of PRED's path that distinguishes it from the others.
         maps: the map of each item, by the item's id.
         faults: why an item has no map, by the item's id.
+        ids: of the map, or of the photograph that infer failed on, by the item's id.
         without_truth: ids of maps that belong to no item of the whole truth.
     """
 
@@ -31,6 +32,7 @@ class Pairing:
     folder: MapFolder
     maps: dict[str, MapFile]
     faults: dict[str, str]
+    ids: dict[str, str]
     without_truth: tuple[str, ...]
 
 
@@ -57,7 +59,7 @@ def paired(folder: MapFolder, label: str, truth: Truth, items: list[TruthItem]) 
         problem = f"holds no map of any of the {len(items)} images scored"
         raise InputError(folder.root, problem, f"their ids are like {items[0].id}")
     maps, faults = _maps_and_faults(folder, items, matched)
-    return Pairing(label, folder, maps, faults, _without_truth(folder, truth, matched))
+    return Pairing(label, folder, maps, faults, matched, _without_truth(folder, truth, matched))
 
 
 def labels_of(preds: list[Path]) -> list[str]:

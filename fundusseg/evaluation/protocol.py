@@ -11,6 +11,7 @@ from fundusseg.evaluation.systems import BASELINE, ORACLE, Cohort, System
 from fundusseg.files.manifest import package_versions
 from fundusseg.files.names import escaped
 from fundusseg.metrics.intervals import LEAST_RESAMPLED, LEAST_SUBJECTS, N_RESAMPLES
+from fundusseg.options import ScoreOptions
 from fundusseg.report.markdown import plain
 
 MOST_SIZES = 3
@@ -56,9 +57,17 @@ def _images(evaluation: Evaluation) -> str:
     statement = f"{sum(cohort.counted)} of {n_subjects} subjects, {split}"
     if n_excluded:
         statement += f"; {n_excluded} more excluded from all means: a map is missing or failed"
+    if evaluation.left_out:
+        statement += f"; {evaluation.left_out} left out, {_patterns(evaluation.options)}"
     if evaluation.truth.unlabelled:
         statement += f"; {evaluation.truth.unlabelled} photographs of the truth have no mask"
     return statement
+
+
+def _patterns(options: ScoreOptions) -> str:
+    """--include and --exclude as they were given."""
+    given = (("--include", options.include), ("--exclude", options.exclude))
+    return ", ".join(f"{word} {plain(escaped(glob))}" for word, globs in given for glob in globs)
 
 
 def _size(evaluation: Evaluation) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 
 from fundusseg import ui
 from fundusseg.config import DEFAULT_THRESHOLD
+from fundusseg.datasets.choice import Choice, told_of_left_out
 from fundusseg.datasets.fov_folder import GivenFields
 from fundusseg.datasets.maps import MapFolder, VesselMap, is_written_by_infer
 from fundusseg.datasets.truth import MaskTruth, Truth, TruthImage, TruthItem, open_truth
@@ -27,6 +28,7 @@ class Study:
 
     Attributes:
         split: "train", "validation", "test" or "all".
+        left_out: how many items of it --include and --exclude do not take.
         items: those of `truth` that are scored.
         pairings: one for each PRED.
         strata: the stratum of each item, by the name of the grouping.
@@ -36,6 +38,7 @@ class Study:
 
     truth: Truth
     split: str
+    left_out: int
     items: tuple[TruthItem, ...]
     pairings: tuple[Pairing, ...]
     strata: dict[str, list[str]]
@@ -119,6 +122,10 @@ def open_study(
     if options.split == "auto" and len(items) < len(truth.items):
         counts = (root, len(items), len(truth.items))
         ui.log.info("%s: the test part, %d of %d images; --split all scores all", *counts)
+    count = len(items)
+    items = taken_items(truth, items, Choice(options.include, options.exclude))
+    if left_out := count - len(items):
+        ui.log.info("%s: %d images%s", root, len(items), told_of_left_out(left_out))
     pairings = tuple(
         paired(MapFolder(pred, paths.get(pred)), label, truth, items)
         for pred, label in zip(preds, labels_of(preds), strict=True)
@@ -129,7 +136,9 @@ def open_study(
     baseline = None
     if options.baseline:
         baseline = trained_baseline(truth, items, options.threads)
-    return Study(truth, split, tuple(items), pairings, groups, given_fields, baseline, options)
+    return Study(
+        truth, split, left_out, tuple(items), pairings, groups, given_fields, baseline, options
+    )
 
 
 def chosen_items(truth: Truth, split: str) -> tuple[str, list[TruthItem]]:
@@ -146,6 +155,14 @@ def chosen_items(truth: Truth, split: str) -> tuple[str, list[TruthItem]]:
         return split, items
     problem = f"has no image with a mask in the split {split}" if has_splits else "has no splits"
     raise InputError(truth.root, problem, "choose another --split, such as all")
+
+
+def taken_items(truth: Truth, items: list[TruthItem], choice: Choice) -> list[TruthItem]:
+    """Those of the items that --include and --exclude take; InputError if none is."""
+    taken = [item for item in items if choice.takes(item.id)]
+    if not taken:
+        raise InputError(truth.root, *choice.none_of(len(items), items[0].id, "masks"))
+    return taken
 
 
 def _require_upright(

@@ -75,7 +75,8 @@ def _values(path: Path, command: str) -> dict[str, Any]:
         try:
             return tomllib.loads(read_text(path))
         except tomllib.TOMLDecodeError as error:
-            raise InputError(path, f"is not TOML ({error})") from error
+            remedy = "give what --print-config prints, or a manifest.json"
+            raise InputError(path, f"is not TOML ({error})", remedy) from error
     values = read_json(path)
     if values.get("format") != manifest.FORMAT:
         return values

@@ -61,7 +61,8 @@ def gallery(rows: Sequence[GalleryRow]) -> bytes:
     height = sum(TITLE_PX + row.truth.shape[0] + GAP_PX for row in rows)
     width = GAP_PX + (panel_px + GAP_PX) * max(map(len, panels))
     canvas = np.full((height, width, 3), 255, np.uint8)
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+    # Some versions cut the product of inches and DPI, which may lie just below the whole number.
+    figure = Figure(figsize=((width + 0.01) / DPI, (height + 0.01) / DPI), dpi=DPI)
     top = 0
     for row, shown in zip(rows, panels, strict=True):
         top += TITLE_PX

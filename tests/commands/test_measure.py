@@ -1,6 +1,7 @@
 """measure: a row for each map, whatever becomes of it; kept, parted and merged."""
 
 import csv
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -188,6 +189,14 @@ def test_check_names_what_is_wrong_with_a_table(maps, tmp_path, capsys, change, 
     assert fault in capsys.readouterr().out
 
 
+def test_what_a_killed_one_left_is_swept(maps, tmp_path):
+    dead = tmp_path / ".tmp-host.1.00000000.csv"
+    dead.touch()
+    os.utime(dead, (0, 0))
+    run("measure", maps, tmp_path / "out.csv")
+    assert not dead.exists()
+
+
 def test_check_of_a_table_that_a_kill_cut_short(maps, tmp_path, capsys):
     out = tmp_path / "out.csv"
     run("measure", maps, out)
@@ -218,6 +227,48 @@ def test_the_measures_of_other_maps_are_not_written_over(maps, tmp_path, capsys)
     assert out.read_bytes() == before
     assert run("measure", others, out, "--force") == 0
     assert list(rows(out)) == ["z"]
+
+
+def test_patterns_choose_maps_by_id_and_right_rows_of_others_stay(
+    maps, tmp_path, measured_anew, capsys
+):
+    """A narrower run after a wider one: the failed row stays too, a changed map's goes."""
+    out, segments, fresh = (tmp_path / name for name in ("out.csv", "segments.csv", "fresh.csv"))
+    assert run("measure", maps, fresh, "--include", "b", "--include", "a/*") == 0
+    assert list(rows(fresh)) == ["a/soft", "b"]
+    told = "fresh.csv: 2 rows, 0 failed, 2 left out by --include and --exclude"
+    assert told in capsys.readouterr().err
+    words = ("measure", maps, out, "--segments", segments)
+    assert run(*words) == 3
+    whole, before = rows(out), segments.read_bytes()
+    del measured_anew[:]
+    assert run(*words, "--include", "b") == 0
+    assert rows(out) == whole and segments.read_bytes() == before and not measured_anew
+    (maps / "a" / "soft.png").write_bytes(map_png(bar(60, 5, 0.3, SHAPE)))
+    assert run(*words, "--include", "b") == 0
+    assert list(rows(out)) == ["b", "damaged, \\n", "empty"] and not measured_anew
+    assert b"a/soft" not in segments.read_bytes()
+    assert run(*words, "--exclude", "a/*", "--min-confidence", "0.7") == 3
+    assert rows(out).keys() == {"b", "damaged, \\n", "empty"} and len(measured_anew) == 2
+    assert run(*words) == 3
+    assert rows(out).keys() == whole.keys()
+
+
+def test_parts_of_a_choice_are_the_whole_whatever_stood_there(maps, tmp_path):
+    whole, parted = tmp_path / "whole.csv", tmp_path / "parted.csv"
+    run("measure", maps, whole, "--exclude", "b")
+    for words in ((), ("--exclude", "b")):
+        for part in range(2):
+            run("measure", maps, parted, *words, "--shard", part, "--num-shards", 2)
+    assert run("merge", parted) == 3
+    assert parted.read_bytes() == whole.read_bytes()
+
+
+def test_patterns_that_no_map_fits_are_refused(maps, tmp_path, capsys):
+    assert run("measure", maps, tmp_path / "out.csv", "--include", "b.png") == 1
+    said = "has 4 maps, and none that --include and --exclude take; quote patterns, and give them"
+    assert f"{said} as for a/soft" in one_line(capsys)
+    assert not (tmp_path / "out.csv").exists()
 
 
 def test_describe_is_the_text_of_the_docs_and_names_every_column(capsys):

@@ -79,6 +79,27 @@ def test_masks_without_a_map_and_masks_that_are_none_are_failures(maps, own_set,
     assert "--compare needs all maps" in one_line(capsys)
 
 
+def test_masks_of_maps_that_are_left_out_are_neither_compared_nor_missed(
+    maps, own_set, tmp_path, capsys
+):
+    truth = own_set("chase-flat")
+    first, second, *others = [item.id for item in items_of(truth)[1]]
+    (maps / f"{second}.png").unlink()
+    words = ("measure", maps, tmp_path / "out.csv", "--compare", truth, "--split", "all")
+    assert run(*words, "--exclude", second, "--exclude", first) == 0
+    printed = capsys.readouterr().out
+    left_out = f"{len(others)} maps against masks, 1 left out by --include and --exclude, each"
+    assert printed.startswith(left_out)
+    assert agreements(tmp_path)["area_density_ratio", "maps"]["n"] == str(len(others))
+    assert run(*words, "--exclude", second) == 0
+    assert agreements(tmp_path)["area_density_ratio", "maps"]["n"] == str(len(others) + 1)
+    assert run(*words) == 3
+    (truth / f"{first}_1stHO.png").unlink()
+    capsys.readouterr()
+    assert run(*words, "--include", first) == 1
+    assert "holds no mask of the maps that --include and --exclude take" in one_line(capsys)
+
+
 def test_a_folder_of_others_is_not_written_into(maps, truth, tmp_path, capsys):
     folder = tmp_path / "out-agreement"
     folder.mkdir()

@@ -125,6 +125,24 @@ def test_the_default_split_is_test_where_there_are_splits(capsys, root, maps):
         scored(capsys, maps, root / "test/masks", split="train")
 
 
+def test_patterns_choose_masks_by_id_and_the_protocol_tells_of_it(capsys, root, maps, tmp_path):
+    ids = [item.id for item in items_of(root)[1]]
+    own = write_maps(tmp_path / "own", guesses(root))
+    (own / f"{ids[0]}.png").unlink()
+    out = tmp_path / "report"
+    code, found = scored(capsys, own, root, exclude=(ids[0],), out=out)
+    assert code == EXIT_OK  # the map that is missing is not asked for
+    assert figure(found, "dice")["n_images"] == len(ids) - 1
+    assert found["protocol"]["images"].endswith(f"; 1 left out, --exclude {ids[0]}")
+    _, one = scored(capsys, maps, root, include=(f"*{ids[0][-4:]}",))
+    assert figure(one, "dice")["n_images"] == 1
+    assert scored(capsys, own, root, exclude=(ids[0],), out=out)[1] == found
+    with pytest.raises(InputError, match="of other maps, another truth or other settings"):
+        scored(capsys, own, root, out=out)
+    with pytest.raises(InputError, match=f"has {len(ids)} masks, and none .*as for {ids[0]}"):
+        scored(capsys, maps, root, include=("x*",))
+
+
 def test_the_models_threshold_is_told_and_the_option_overrides_it(capsys, root, maps, tmp_path):
     own = write_maps(tmp_path / "own", guesses(root))
     more = {"threshold": 0.5, "threshold_source": "the model", "model_sha256": "c0ffee" * 6}

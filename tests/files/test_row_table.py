@@ -1,6 +1,5 @@
 """A table that a killed command goes on with, and that parts are joined to."""
 
-import os
 import zlib
 
 import pytest
@@ -132,16 +131,6 @@ def test_a_part_with_a_damaged_line_is_refused(tmp_path):
     flip_byte(tmp_path / "t-1-of-2.csv", -20)
     with pytest.raises(InputError, match="t-1-of-2.csv: has a damaged line"):
         merge_tables(tmp_path / "t.csv")
-
-
-def test_what_a_killed_one_left_is_swept(tmp_path):
-    dead = tmp_path / ".tmp-host.1.00000000.csv"
-    dead.touch()
-    os.utime(dead, (0, 0))
-    table = RowTable(tmp_path / "out.csv", ("id", "n"))
-    table.append("a", [["1"]], "s", "m")
-    table.conclude(["a"])
-    assert not dead.exists()
 
 
 def test_an_id_that_has_no_rows_any_more_loses_those_of_before(tmp_path):

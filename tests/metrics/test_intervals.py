@@ -143,7 +143,7 @@ def test_agrees_with_scipy_when_every_image_is_a_subject():
     values = np.random.default_rng(0).normal(0.8, 0.05, size=40)
     interval = mean_interval(values, np.arange(40), seed=0, n_resamples=20_000)
     expected = stats.bootstrap(
-        (values,), np.mean, n_resamples=20_000, method="percentile", rng=1
+        (values,), np.mean, n_resamples=20_000, method="percentile", random_state=1
     ).confidence_interval
     # Two seeds of 20,000 draws: the bounds' own spread is about 0.0002.
     assert [interval.low, interval.high] == pytest.approx([expected.low, expected.high], abs=1e-3)

@@ -30,6 +30,7 @@ from fundusseg.commands.infer.output_folder import OutputFolder
 from fundusseg.commands.infer.outputs import OutputKinds, require_free_names
 from fundusseg.commands.infer.sheet import require_own_sheet, write_sheets
 from fundusseg.commands.infer.told import plan, summary
+from fundusseg.datasets.choice import told_of_left_out
 from fundusseg.datasets.fov_folder import FovFolder
 from fundusseg.datasets.sources import Source, sources
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, LACK_OF_MEMORY, InputError
@@ -114,8 +115,7 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
             write_sheets(options.contact_sheet, mine, folder, segmenter.jobs)
     n_failed, n_known = len(folder.failures), len(folder.known)
     known = f", {n_known} of them known (--retry-failed tries them again)" if n_known else ""
-    n_left_out = len(inputs.not_chosen)
-    left_out = f", {n_left_out} left out by --include and --exclude" if n_left_out else ""
+    left_out = told_of_left_out(len(inputs.not_chosen))
     ui.log.info("%s: %d maps, %d failed%s%s", out, len(mine) - n_failed, n_failed, known, left_out)
     if options.json:
         sys.stdout.writelines(summary(mine, inputs, folder))

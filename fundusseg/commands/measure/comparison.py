@@ -9,6 +9,7 @@ import numpy as np
 
 from fundusseg import ui
 from fundusseg.commands.measure.rows import MapRows, MeasuredRows, cells_of, failed_row, is_made
+from fundusseg.datasets.choice import told_of_left_out
 from fundusseg.datasets.truth import open_truth
 from fundusseg.errors import FAULTS, InputError, UsageError, reason_of
 from fundusseg.evaluation.matching import paired
@@ -58,10 +59,11 @@ class Comparison:
 
     Attributes:
         masks: the table of their measures, a row for each observer.
-        missing: how many masks have no map.
+        missing: how many masks of maps that are measured have none.
 
     Raises:
-        InputError: if the truth, or the folder, cannot be used, or no map belongs to a mask.
+        InputError: if the truth, or the folder, cannot be used, or no map that is measured
+            belongs to a mask.
         UsageError: if only a part of the maps is measured.
     """
 
@@ -76,7 +78,16 @@ class Comparison:
         self._pairing = paired(job.folder, str(job.folder.root), self._truth, items)
         by_map = {file.id: item for item in items if (file := self._pairing.maps.get(item.id))}
         self._items = {id: by_map[id] for id in job.ids if id in by_map}
-        self.missing = len(self._pairing.faults)
+        ids = self._pairing.ids
+        self._faults = {
+            id: reason
+            for id, reason in self._pairing.faults.items()
+            if job.choice.takes(ids.get(id, id))
+        }
+        self.missing = len(self._faults)
+        if not self._items and not self._faults:
+            problem = "holds no mask of the maps that --include and --exclude take"
+            raise InputError(self._truth.root, problem, "choose others, or leave --compare out")
         self._folder = out.with_name(f"{out.stem}-agreement")
         self.masks = RowTable(
             self._folder / "masks.csv", ("id", "observer", *COLUMNS[1:]), options.force
@@ -90,7 +101,7 @@ class Comparison:
 
     def begin(self) -> list[str]:
         """Make the folder; the maps whose masks are still to be measured."""
-        for fault in sorted(set(self._pairing.faults.values()))[:1]:
+        for fault in sorted(set(self._faults.values()))[:1]:
             ui.log.warning("%s: %d masks have no map, as %s", self._truth.root, self.missing, fault)
         if self._others:
             said = "%s: %d masks of other parts are left out; --split all takes them too"
@@ -148,6 +159,7 @@ class Comparison:
 
     def _printed(self, compared: list[_Compared]) -> str:
         part = "" if self._split == "all" else f", {self._split} part"
+        part += told_of_left_out(len(self._job.left_out))
         said = (
             f"{len(self._items)} maps against masks{part}, each measured in the map's field of "
             f"view. To be trusted: yes if the interval of the ICC is above {GOOD_ICC}, no if the "

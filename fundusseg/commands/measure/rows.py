@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fundusseg import ui
+from fundusseg.datasets.choice import Choice
 from fundusseg.datasets.fov_folder import FovFolder
 from fundusseg.datasets.maps import MapFile, MapFolder
 from fundusseg.errors import FAULTS, InputError, UsageError, reason_of
@@ -39,15 +40,25 @@ class MeasuredRows:
 
 
 class MapRows:
-    """What is measured, and how: the maps by id with all that their rows follow from."""
+    """What is measured, and how: the maps by id with all that their rows follow from.
+
+    Attributes:
+        ids: of the maps that are measured, in byte order.
+        left_out: of those that --include and --exclude do not take.
+    """
 
     def __init__(self, folder: MapFolder, options: MeasureOptions):
         self.folder, self.options = folder, options
         known = {*folder.files, *(row.id for row in folder.status)}
         if not known:
             raise InputError(folder.root, "holds no maps", "give the folder that infer wrote")
-        self.ids = sorted(known, key=name_bytes)
-        self._fovs = FovFolder(options.fov, self.ids) if options.fov else None
+        everything = sorted(known, key=name_bytes)
+        self.choice = Choice(options.include, options.exclude)
+        self.ids = [id for id in everything if self.choice.takes(id)]
+        if not self.ids:
+            raise InputError(folder.root, *self.choice.none_of(len(known), everything[0], "maps"))
+        self.left_out = [id for id in everything if not self.choice.takes(id)]
+        self._fovs = FovFolder(options.fov, everything) if options.fov else None
         self._pixels_um = _pixel_sizes(options.pixel_um)
         if isinstance(self._pixels_um, dict):
             self._tell_unsized(str(options.pixel_um), self._pixels_um)
@@ -82,6 +93,10 @@ class MapRows:
             for table in others
             if not without or id in table.ids
         )
+
+    def stays(self, table: RowTable, id: str) -> bool:
+        """Whether an earlier run's rows of a map that is left out are right, or say it failed."""
+        return self.is_made(table, id) or table.has(id, self.settings, "")
 
     def rows(self, id: str) -> MeasuredRows:
         """Measure a map; in a thread of its own."""

@@ -7,11 +7,12 @@ from pathlib import Path
 from fundusseg import stop, ui
 from fundusseg.commands.measure.comparison import Comparison
 from fundusseg.commands.measure.rows import MapRows, MeasuredRows
+from fundusseg.datasets.choice import told_of_left_out
 from fundusseg.datasets.maps import MapFolder
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError, UsageError
 from fundusseg.files.atomic import output_folder
 from fundusseg.files.manifest import Part
-from fundusseg.files.names import escaped
+from fundusseg.files.names import escaped, name_bytes
 from fundusseg.files.row_table import RowTable
 from fundusseg.morphometry import definitions
 from fundusseg.options import MeasureOptions
@@ -21,9 +22,10 @@ from fundusseg.parallel import ordered_map
 def run_measure(maps: Path, out: Path, options: MeasureOptions) -> int:
     """Write a row for each map in the folder `maps` to the table `out`.
 
-    Rows of an earlier run are kept where the map and all else they follow from are the same. With
-    `compare`, the masks of the same photographs are measured too, and how far both agree is printed
-    and written beside the table.
+    Rows of an earlier run are kept where the map and all else they follow from are the same, also
+    those of maps that are left out now; a part of an array has its own rows only, so that `merge`
+    finds parts that fit. With `compare`, the masks of the same photographs are measured too, and
+    how far both agree is printed and written beside the table.
 
     Returns:
         The exit code: 3 if some maps (or masks) failed, or a mask has no map.
@@ -31,6 +33,7 @@ def run_measure(maps: Path, out: Path, options: MeasureOptions) -> int:
     Raises:
         FundussegError: if a folder, table or option is wrong, or a stop is asked for.
     """
+    _require_names_of_tables(out, options.segments)
     job = MapRows(MapFolder(maps), options)
     part = Part(*options.part)
     tables = [
@@ -49,15 +52,18 @@ def run_measure(maps: Path, out: Path, options: MeasureOptions) -> int:
         output_folder(folder)
     for table in tables:
         table.read()
-    _require_common_maps(tables[0], job.ids)
+    _require_common_maps(tables[0], [*job.ids, *job.left_out])
     comparison = None if options.compare is None else Comparison(job, out, options)
     mine = job.ids[part.number :: part.total]
     todo = [id for id in mine if not job.is_made(tables, id)]
     ui.log.info("%s: %d maps, %d of them measured before", maps, len(mine), len(mine) - len(todo))
     failed = _measured(tables, todo, job.rows, job.settings, options.threads, f"measure {maps}")
+    others = job.left_out if part.total == 1 else []
     for table in tables:
-        table.conclude(mine)
-    ui.log.info("%s: %d rows, %d failed", tables[0].path, len(mine), failed)
+        earlier = [id for id in others if id in table.ids and job.stays(table, id)]
+        table.conclude(sorted([*mine, *earlier], key=name_bytes))
+    said = (tables[0].path, len(mine), failed, told_of_left_out(len(job.left_out)))
+    ui.log.info("%s: %d rows, %d failed%s", *said)
     if comparison is not None:
         todo = comparison.begin()
         what = f"measure {options.compare}"
@@ -88,6 +94,16 @@ def _measured(
             bar.advance(failed=bool(made.reason))
             stop.check()
     return failed
+
+
+def _require_names_of_tables(*paths: Path | None) -> None:
+    """Raise UsageError where a folder stands, or the name promises what is no text."""
+    for path in paths:
+        if path is not None and path.is_dir():
+            raise UsageError(f"{path}: is a folder; give the table a name, such as vessels.csv")
+        if path is not None and path.suffix.lower() in (".xlsx", ".xls", ".ods"):
+            name = path.with_suffix(".csv").name
+            raise UsageError(f"{path}: is written as CSV; name it {name}, which Excel opens too")
 
 
 def _require_common_maps(table: RowTable, ids: list[str]) -> None:

@@ -3,6 +3,7 @@
 from fundusseg import ui
 from fundusseg.commands.prep.plan import Plan
 from fundusseg.datasets import splits
+from fundusseg.datasets.choice import told_of_left_out
 from fundusseg.datasets.folder_names import lists_parts
 from fundusseg.datasets.layouts import Entry
 from fundusseg.files.images import image_suffix
@@ -58,7 +59,6 @@ def report(plan: Plan, entries: list[Entry], failed: int) -> None:
     """Say how many photographs, subjects and parts there are."""
     members = [plan.members[entry.id] for entry in entries]
     of_splits = [member.split for member in members]
-    n_left_out = len(plan.source.not_chosen)
     ui.log.info(
         "%s (%s): %d photographs of %d subjects (%s), %d without a mask, %d failed%s",
         plan.source.root,
@@ -68,5 +68,5 @@ def report(plan: Plan, entries: list[Entry], failed: int) -> None:
         ", ".join(f"{of_splits.count(split)} {split}" for split in splits.SPLITS),
         sum(entry.mask is None for entry in entries),
         failed,
-        f", {n_left_out} left out by --include and --exclude" if n_left_out else "",
+        told_of_left_out(len(plan.source.not_chosen)),
     )
