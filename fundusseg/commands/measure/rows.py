@@ -96,7 +96,7 @@ class MapRows:
 
     def stays(self, table: RowTable, id: str) -> bool:
         """Whether an earlier run's rows of a map that is left out are right, or say it failed."""
-        return self.is_made(table, id) or table.has(id, self.settings, "")
+        return self.is_made([table], id) or table.has(id, self.settings, "")
 
     def rows(self, id: str) -> MeasuredRows:
         """Measure a map; in a thread of its own."""

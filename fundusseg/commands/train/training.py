@@ -228,7 +228,8 @@ class Training:
 
     def _write_files(self) -> None:
         self.history.write()
-        self.pictures.write()
+        if not self.job.adapting_part:  # whose folder is removed in the end
+            self.pictures.write()
         if self.chosen is not None and self.chosen is not self._written:
             self.chosen.write(self.out, self.preset)
             self._written = self.chosen
