@@ -99,9 +99,7 @@ def require_own_ledger(out: Path) -> None:
 
 def _asked(options: ScoreOptions) -> dict[str, str]:
     shaping = (field.name for field in fields_of(ScoreOptions) if field.is_noted)
-    asked = {name: str(getattr(options, name)) for name in shaping}
-    # Two options that came later: without them the hash of a report made before stays its hash.
-    return {name: value for name, value in asked.items() if value != str(())}
+    return {name: str(getattr(options, name)) for name in shaping}
 
 
 def _stamps(path: Path, names: list[str] | None) -> list:
