@@ -33,7 +33,7 @@ settings.load_profile("same")
 
 @pytest.fixture(autouse=True)
 def log_of_an_earlier_command() -> None:
-    """A command run in this process before keeps its messages from `caplog`; no more."""
+    """A command run in this process before keeps messages from the `caplog` of pytest 8.0."""
     ui.log.propagate = True
 
 
