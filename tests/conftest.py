@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from fundusseg import presets, serial
+from fundusseg import presets, serial, ui
 from tests.batch import run, write_photographs, write_tiny_model
 from tests.nets.tiny import tiny_preset
 from tests.phantom_sets import FORMS, draw
@@ -29,6 +29,12 @@ settings.register_profile(
     "same", derandomize=True, deadline=None, max_examples=60, suppress_health_check=[*HealthCheck]
 )
 settings.load_profile("same")
+
+
+@pytest.fixture(autouse=True)
+def log_of_an_earlier_command() -> None:
+    """A command run in this process before keeps messages from the `caplog` of pytest 8.0."""
+    ui.log.propagate = True
 
 
 @pytest.fixture(scope="session")
