@@ -122,10 +122,10 @@ def taken_generator(state: dict[str, np.ndarray], notes: dict, path: Path) -> Ge
     return Generator(weights, float(told["threshold"]), calibration, dict(told["training"]))
 
 
-def written(preset: Preset, validated: bool) -> list[str]:
-    """The files of a finished training, and whether photographs were held out for validation."""
+def written(preset: Preset, pictures: Sequence[str]) -> list[str]:
+    """The files of a finished training, these `pictures` among them."""
     names = [models.CONFIG, models.GENERATOR, models.GENERATOR_LAST, models.HISTORY, models.STATE]
-    names += [models.CURVES, models.SAMPLES] if validated else [models.CURVES]
+    names += pictures
     names += [models.DISCRIMINATOR] if preset.loss.adversarial else []
     return names + ([models.KERAS_GENERATOR] if preset.name == "pix2pix" else [])
 

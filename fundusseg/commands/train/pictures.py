@@ -21,10 +21,15 @@ _KEPT = "pictured/"  # before step and row: the names of the maps that a state h
 
 
 class Pictures:
-    """curves.png and samples.png in the folder `out`; no samples where nothing is held out."""
+    """curves.png and samples.png in the folder `out`; no samples where nothing is held out.
 
-    def __init__(self, out: Path, held_out: Sequence[Sample]):
+    is_drawn: not in the pieces of an adaptation, whose folders are removed in the end.
+    """
+
+    def __init__(self, out: Path, held_out: Sequence[Sample], is_drawn: bool = True):
         self.out = out
+        drawn = (models.CURVES, *([models.SAMPLES] if held_out else []))
+        self.names = drawn if is_drawn else ()
         count = min(MOST_ROWS, len(held_out))
         self.shown = [number * len(held_out) // count for number in range(count)]
         self._begun = [
@@ -67,6 +72,8 @@ class Pictures:
 
     def write(self) -> None:
         """Draw both anew, from the history as it is written."""
+        if not self.names:
+            return
         from fundusseg.report import training_plots  # matplotlib
 
         rows = read_history(self.out / models.HISTORY)

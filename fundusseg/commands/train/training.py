@@ -87,7 +87,7 @@ class Training:
         sets = len(self.data.set_sizes)
         self.trainer = Trainer(self.preset, self.steps, self.precision, self.replicas, sets)
         self.history = History(self.out / models.HISTORY)
-        self.pictures = Pictures(self.out, self.data.held_out)
+        self.pictures = Pictures(self.out, self.data.held_out, not self.job.adapting_part)
         self._events: EventLog | None = None
         self._logged_rows = 0
         self.best: float | None = None
@@ -228,8 +228,7 @@ class Training:
 
     def _write_files(self) -> None:
         self.history.write()
-        if not self.job.adapting_part:  # whose folder is removed in the end
-            self.pictures.write()
+        self.pictures.write()
         if self.chosen is not None and self.chosen is not self._written:
             self.chosen.write(self.out, self.preset)
             self._written = self.chosen
@@ -257,7 +256,7 @@ class Training:
     def conclude(self) -> None:
         """Write the manifest."""
         config = {**self.config, "sha256": self.config_sha256}
-        names = outputs.written(self.preset, bool(self.data.held_out))
+        names = outputs.written(self.preset, self.pictures.names)
         seen = self.data.photographs
         outputs.conclude(self.out, names, config, self.inputs, seen, self.options)
 
