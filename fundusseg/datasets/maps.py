@@ -8,6 +8,7 @@ Of a folder that infer wrote only the maps that its status table lists count: ot
 photographs that are gone. Where it holds one map in two formats, the file of arrays is read.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -18,7 +19,7 @@ from fundusseg.datasets.folders import parted, walk
 from fundusseg.errors import InputError
 from fundusseg.files import arrays, encoders, images, masks
 from fundusseg.files.checksums import NAME as CHECKSUMS
-from fundusseg.files.checksums import read_checksums
+from fundusseg.files.checksums import read_checksums, sha256_of
 from fundusseg.files.manifest import NAME, read_manifest, require_tables, whole_or_parts
 from fundusseg.files.models import calibration_from
 from fundusseg.files.names import nfc
@@ -84,7 +85,8 @@ class MapFolder:
             raise InputError(root, "is no folder", "give the folder that infer wrote")
         is_infers = is_written_by_infer(root)
         paths, _ = parted(root, walk(root) if paths is None else paths, with_maps=True)
-        self.files = _map_files(root, paths, is_infers)
+        listed = _listed(root) if is_infers else {}
+        self.files = _map_files(root, paths, is_infers, listed)
         names = {nfc(id): id for id in self.files}
         self.status: list[StatusRow] = []
         for path in whole_or_parts(root, STATUS):
@@ -97,6 +99,7 @@ class MapFolder:
         manifests = [read_manifest(path) for path in whole_or_parts(root, NAME)]
         for values in manifests:
             require_tables(root, values)
+        self._sha256 = listed if manifests else {}  # beside unfinished work the list is older
         manifest = manifests[0] if manifests else {}
         threshold = manifest.get("threshold")
         self.threshold = None if threshold is None else float(threshold)
@@ -150,8 +153,11 @@ class MapFolder:
 
         Raises:
             InputError: if a file cannot be read, is a label image, has values that are no
-                probabilities, or the map and its probabilities differ in size.
+                probabilities, the map and its probabilities differ in size, or a file is not what
+                infer wrote.
         """
+        for path in filter(None, (file.path, file.probability)):
+            self._require_as_written(path)
         vessels, probability = _stored(file)
         if probability is not None and (vessels is None or threshold is not None):
             fallback = DEFAULT_THRESHOLD if self.threshold is None else self.threshold
@@ -159,6 +165,13 @@ class MapFolder:
             vessels = self._cut(file.id, probability, cut_at)
         assert vessels is not None  # there is a map, or it was cut from the probabilities
         return VesselMap(vessels, probability)
+
+    def _require_as_written(self, path: Path) -> None:
+        written = self._sha256.get(str(path.relative_to(self.root)))
+        if written is not None and bytes.fromhex(sha256_of(path)) != written:
+            problem = "has been changed since infer wrote it"
+            remedy = "run the same infer with --verify, or move maps of your own to another folder"
+            raise InputError(path, problem, remedy)
 
     def _cut(self, id: str, probability: np.ndarray, threshold: float) -> np.ndarray:
         """The map that infer makes of these probabilities; only cut where it tells too little."""
@@ -184,9 +197,11 @@ def is_written_by_infer(root: Path) -> bool:
     return root.is_dir() and bool(whole_or_parts(root, STATUS))
 
 
-def _map_files(root: Path, paths: list[str], is_infers: bool) -> dict[str, MapFile]:
+def _map_files(
+    root: Path, paths: list[str], is_infers: bool, listed: Container[str]
+) -> dict[str, MapFile]:
     files: dict[str, MapFile] = {}
-    known, listed = set(paths), _listed(root) if is_infers else set()
+    known = set(paths)
     for name in sorted(paths, key=lambda path: path not in listed):  # what the last run wrote first
         id = _map_id(name)
         if id is None:
@@ -202,10 +217,11 @@ def _map_files(root: Path, paths: list[str], is_infers: bool) -> dict[str, MapFi
     return files
 
 
-def _listed(root: Path) -> set[str]:
-    """The files that SHA256SUMS, or those of a job array's parts, name."""
-    paths = whole_or_parts(root, CHECKSUMS)
-    return {name for path in paths if path.is_file() for name, _ in read_checksums(path)}
+def _listed(root: Path) -> dict[str, bytes]:
+    """The files that SHA256SUMS, or those of a job array's parts, name, and their SHA-256."""
+    paths = [path for path in whole_or_parts(root, CHECKSUMS) if path.is_file()]
+    pairs = (pair for path in paths for pair in read_checksums(path))
+    return {name: bytes.fromhex(sha256) for name, sha256 in pairs}
 
 
 def _map_id(name: str) -> str | None:

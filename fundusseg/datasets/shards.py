@@ -184,7 +184,7 @@ class ShardFolder:
         told = {sha256 for values in manifests for sha256 in values.get("inputs", {}).values()}
         for ref in self.refs:
             if told and ref.source_sha256 and ref.source_sha256 not in told:
-                problem = f"holds another {ref.id} than prep wrote last"
+                problem = f"holds another {ref.id} than the manifest says"
                 raise InputError(ref.path, problem, "run the same prep again with --verify")
 
     def _require_listed(self, paths: list[Path], parts: list[Part]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from fundusseg import stop, ui
 from fundusseg.errors import InputError
 from fundusseg.files.atomic import sweep, unwritable
 from fundusseg.files.manifest import STATE_FOLDER
@@ -54,6 +55,50 @@ def shared(folder: Path, settings: str) -> Iterator[None]:
             remedy = "wait for it, stop it, or choose another output folder"
             raise InputError(folder, "is in use by a run with other settings", remedy)
         yield
+
+
+@contextmanager
+def waited_for(path: Path) -> Iterator[None]:
+    """Hold a file, by a hidden one beside it, for this process alone; wait where another holds it.
+
+    A file system that cannot lock lets all in.
+
+    Raises:
+        InputError: if the hidden file cannot be written.
+        Stopped: if a stop is asked for while it waits.
+    """
+    hidden = path.with_name(f".{path.name}.lock")
+    descriptor = _own_lock(hidden)
+    try:
+        yield
+    finally:
+        hidden.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _own_lock(path: Path) -> int:
+    """The descriptor of a lock file that is held, and that still stands under its name."""
+    is_told = False
+    while True:
+        try:
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR, 0o666)
+        except OSError as error:
+            raise unwritable(path, error) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                return descriptor
+        except BlockingIOError:
+            if not is_told:
+                ui.log.info("%s: another run works on it; waiting for its end", path.parent)
+            is_told = True
+        except FileNotFoundError:  # the one who held it has removed it
+            pass
+        except OSError:
+            return descriptor
+        os.close(descriptor)
+        stop.check()
+        time.sleep(_WAIT_S)
 
 
 def in_use(folder: Path) -> bool:

@@ -239,7 +239,10 @@ def merge_manifests(folder: Path, total: int, tables: Sequence[str] = ()) -> dic
     manifests = [read_manifest(folder / part.named(NAME)) for part in parts]
     require_alike(folder, parts, manifests)
     whole: dict = {key: value for key, value in manifests[0].items() if key not in _OF_A_PART}
-    keys = manifests[0]["counts"]
+    keys = manifests[0]["counts"].keys()
+    for part, values in zip(parts, manifests, strict=True):
+        if values["counts"].keys() != keys or not keys >= {"photographs", "failed"}:
+            raise InputError(folder / part.named(NAME), "is damaged (its counts)", _REMEDY)
     counts = {key: sum(values["counts"][key] for values in manifests) for key in keys}
     joined: dict[str, Any] = {
         key: {name: text for values in manifests for name, text in values[key].items()}

@@ -3,8 +3,8 @@
 The table is its own ledger: at the end of a row stand hashes of the settings and of all that it was
 made from, so a row is kept as long as they are as they were, and a checksum of the row before it.
 While a command works, rows go to a hidden file beside the table (`.NAME.rows`), those of one id in
-one write; at the end the table is written in one piece, and the hidden file goes. A line that was
-cut short, or whose checksum does not hold, is passed over.
+one write that begins with an empty line; at the end the table is written in one piece, and the
+hidden file goes. A line that was cut short, or whose checksum does not hold, is passed over.
 
 A part of a job array writes a table of its own, `NAME-K-of-N.csv`.
 """
@@ -21,7 +21,6 @@ from typing import BinaryIO
 
 from fundusseg.errors import InputError
 from fundusseg.files.atomic import append_line, sweep, write_pieces
-from fundusseg.files.ledger import is_torn
 from fundusseg.files.manifest import Part, part_totals
 from fundusseg.files.names import escaped, name_bytes, unescaped
 from fundusseg.files.status import FAILED
@@ -49,12 +48,13 @@ class RowTable:
         self._places: dict[str, _Place] = {}
         self._hashes: dict[str, tuple[str, str]] = {}
         self._emptied: set[str] = set()  # what has no rows now, whatever an earlier table says
+        self._is_forced = force
         self._read = (self._work,) if force else (path, self._work)
-        if force:
-            self._work.unlink(missing_ok=True)
 
     def read(self) -> None:
         """Note the rows of earlier runs; InputError if another file stands there."""
+        if self._is_forced:
+            self._work.unlink(missing_ok=True)
         with self._open_files():
             pass
 
@@ -81,9 +81,7 @@ class RowTable:
         if not lines:
             self._emptied.add(id)
         else:
-            if is_torn(self._work):
-                append_line(self._work, "")
-            append_line(self._work, "\n".join(lines))
+            append_line(self._work, "\n".join(["", *lines]))
 
     def conclude(self, ids: Iterable[str]) -> None:
         """Write the table: the rows of these ids, in this order. What is right stays."""
@@ -122,6 +120,9 @@ class RowTable:
             start, stop = stop, stop + len(line)
             if path == self.path and number == 0:
                 self._require_header(line)
+                continue
+            if line == b"\n":
+                first, before = "", ""
                 continue
             cells = _row_cells(line)
             if len(cells) != len(self.columns):  # it may be of either neighbour: both are made anew

@@ -7,6 +7,7 @@ import pytest
 from fundusseg.commands.infer.outputs import OutputKinds
 from fundusseg.datasets.maps import MapFolder
 from fundusseg.errors import InputError
+from fundusseg.files.checksums import sha256_of
 from fundusseg.files.encoders import map_png, probability_png
 from fundusseg.files.manifest import write_manifest
 from fundusseg.files.status import StatusRow
@@ -54,6 +55,25 @@ def test_a_given_threshold_replaces_the_stored_map(tmp_path):
     folder = _write(tmp_path, OutputKinds("npz"))
     found = folder.read(folder.files["a/x"], threshold=0.75)
     np.testing.assert_array_equal(found.vessels, PROBABILITY >= 0.75)
+
+
+@pytest.mark.parametrize("changed", ["a.png", "a.prob.png"])
+def test_a_map_that_was_changed_since_infer_wrote_it_is_refused(tmp_path, changed):
+    contents = {"a.png": map_png(PROBABILITY >= 0.5), "a.prob.png": probability_png(PROBABILITY)}
+    for name, data in contents.items():
+        (tmp_path / name).write_bytes(data)
+    write_status(tmp_path / "status.tsv", [StatusRow("a", "ok")])
+    write_manifest(tmp_path, "infer", {}, {name: sha256_of(tmp_path / name) for name in contents})
+    folder = MapFolder(tmp_path)
+    folder.read(folder.files["a"])
+    other = PROBABILITY[::-1]
+    data = map_png(other >= 0.5) if changed == "a.png" else probability_png(other)
+    (tmp_path / changed).write_bytes(data)
+    with pytest.raises(InputError, match=f"{changed}: has been changed since infer wrote it"):
+        folder.read(folder.files["a"])
+    (tmp_path / "manifest.json").unlink()  # infer is at work again
+    folder = MapFolder(tmp_path)
+    folder.read(folder.files["a"])
 
 
 def test_the_manifest_tells_the_threshold_of_bare_probabilities(tmp_path):

@@ -375,7 +375,7 @@ def test_a_shard_of_another_run_of_the_same_name_is_refused(tmp_path, format):
     """Its photographs are not those that the manifest tells of."""
     write(tmp_path, format)
     names = {f"{one.id}.npz": "0" * 64 for one in SAMPLES}
-    for told, refusal in (("0", None), ("1", "holds another .* than prep wrote last")):
+    for told, refusal in (("0", None), ("1", "holds another .* than the manifest says")):
         write_manifest(tmp_path, "prep", {}, names, inputs={"a.png": told * 64})
         if refusal is None:
             assert len(ShardFolder(tmp_path).refs) == len(SAMPLES)

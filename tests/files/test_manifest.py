@@ -23,7 +23,7 @@ from fundusseg.files.manifest import (
     whole_or_parts,
     write_manifest,
 )
-from tests.batch import flip_byte
+from tests.batch import flip_byte, write_sealed
 
 NAMES = ["a", "b/c", "é", "line\nbreak", "back\\slash", os.fsdecode(b"\xff"), "Z"]
 
@@ -149,9 +149,22 @@ def test_parts_merge_to_the_whole(tmp_path):
 def test_what_parts_list_in_their_manifests_is_joined(tmp_path):
     for number in range(2):
         own = {"inputs": {f"in {number}": "3" * 64}, "failures": {f"x {number}": "why"}}
-        write_manifest(tmp_path, "prep", {}, {}, part=Part(number, 2), **own)
-    assert merge_manifests(tmp_path, 2) == {"inputs": 2, "failed": 2}
+        counts = {"photographs": 2, "failed": 1}
+        write_manifest(tmp_path, "prep", {}, {}, part=Part(number, 2), counts=counts, **own)
+    assert merge_manifests(tmp_path, 2) == {"photographs": 4, "failed": 2}
     assert read_manifest(tmp_path / "manifest.json")["failures"] == {"x 0": "why", "x 1": "why"}
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_parts_that_do_not_tell_their_counts_do_not_merge(tmp_path, number):
+    write(tmp_path, ["a"], Part(0, 2))
+    write(tmp_path, ["b"], Part(1, 2))
+    path = tmp_path / Part(number, 2).named("manifest.json")
+    values = read_manifest(path)
+    del values["counts"]["photographs"]
+    write_sealed(path, values)
+    with pytest.raises(InputError, match="is damaged .its counts"):
+        merge_manifests(tmp_path, 2)
 
 
 def test_parts_of_other_settings_do_not_merge(tmp_path):

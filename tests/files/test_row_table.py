@@ -66,6 +66,25 @@ def test_rows_of_one_id_stay_together_and_take_the_place_of_earlier_ones(tmp_pat
     assert [line[:3] for line in path.read_text().splitlines()[1:]] == ["a,1", "a,2", "b,1"]
 
 
+@pytest.mark.parametrize("number", ["1", "2", "3"])
+def test_a_row_that_was_changed_while_the_table_was_made_is_made_anew(tmp_path, number):
+    path = tmp_path / "t.csv"
+    killed = RowTable(path, ("id", "number"))
+    for id in ("a", "b"):
+        killed.append(id, [["1"], ["2"], ["3"]], "s", "h")
+    work = tmp_path / ".t.csv.rows"
+    work.write_bytes(work.read_bytes().replace(f"a,{number}".encode(), b"a,7"))
+    table = RowTable(path, ("id", "number"))
+    table.read()
+    assert not table.has("a", "s", "h")
+    table.append("a", [["1"], ["2"], ["3"]], "s", "h")
+    if not table.has("b", "s", "h"):
+        table.append("b", [["1"], ["2"], ["3"]], "s", "h")
+    table.conclude(["a", "b"])
+    rows = [line[:3] for line in path.read_text().splitlines()[1:]]
+    assert rows == ["a,1", "a,2", "a,3", "b,1", "b,2", "b,3"]
+
+
 @pytest.mark.parametrize("ids", [["a", "b", "c"], ["a", "c"], ["c"]])
 def test_a_row_that_was_changed_is_made_anew(tmp_path, ids):
     path = tmp_path / "t.csv"

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from fundusseg import stop, ui
@@ -11,6 +12,7 @@ from fundusseg.datasets.choice import told_of_left_out
 from fundusseg.datasets.maps import MapFolder
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError, UsageError
 from fundusseg.files.atomic import output_folder
+from fundusseg.files.lock import waited_for
 from fundusseg.files.manifest import Part
 from fundusseg.files.names import escaped, name_bytes
 from fundusseg.files.row_table import RowTable
@@ -50,6 +52,17 @@ def run_measure(maps: Path, out: Path, options: MeasureOptions) -> int:
             raise UsageError(f"{folder}: is no folder; make it first")
     for folder in folders:
         output_folder(folder)
+    with ExitStack() as held:
+        for path in sorted({table.path for table in tables}):
+            held.enter_context(waited_for(path))
+        return _written(job, tables, maps, out, options)
+
+
+def _written(
+    job: MapRows, tables: list[RowTable], maps: Path, out: Path, options: MeasureOptions
+) -> int:
+    """Measure what is left, and write the tables; the exit code."""
+    part = Part(*options.part)
     for table in tables:
         table.read()
     _require_common_maps(tables[0], [*job.ids, *job.left_out])

@@ -118,7 +118,8 @@ class _Prep:
             and record.get("members") == self.plan.members_of(part)
             and self._has_same_sources(part, record)
             and all(
-                output_stands(self.out / name, sha256, record["sizes"].get(name), verify)
+                isinstance(sha256, str)
+                and output_stands(self.out / name, sha256, record["sizes"].get(name), verify)
                 for name, sha256 in record["outputs"].items()
             )
         )
