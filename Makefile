@@ -44,6 +44,7 @@ help: ## this list
 
 all: $(RUN)/report.md ## from photographs to RUN/report.md
 	@if ls $(RUN)/*.failed >/dev/null 2>&1; then cat $(RUN)/*.failed >&2; exit 1; fi
+	@echo 'the report: $(RUN)/report.md'
 
 prep: $(RUN)/shards/manifest.json ## the data set as shards
 train: $(RUN)/model/manifest.json ## a model from the shards

@@ -247,6 +247,8 @@ def _what_is_wrong(error: typer.TyperException) -> str:
         return f"{said}; see fundusseg --help"
     if hasattr(error, "possibilities") and hasattr(error, "option_name"):  # there is no such option
         said = _no_such_option(error.option_name, context)
+    elif ": Value error, " in said:
+        said = said.replace(": Value error, ", ": ")
     elif ": Input should be a valid integer" in said:
         said = f"{said.partition(': ')[0]}: it is no whole number; write it in digits alone"
     elif ": Input should be a valid number" in said:

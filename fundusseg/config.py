@@ -15,6 +15,7 @@ DEFAULT_MODEL = "default"
 DEFAULT_THRESHOLD = 0.5  # where neither a validation nor a manifest tells a better one
 LARGEST_SEED = 2**31 - 1  # tensorflow's stateless random numbers take an int32
 SHARD_SAMPLES = 32  # samples in one shard, unless the number of shards is given
+LARGEST_CROP_PX = 4096
 # A frame up to this size goes through the network whole, a larger one in tiles of this size.
 WHOLE_FRAME_MAX_PX = 1536
 TILE_OVERLAP_PX = 64
@@ -35,7 +36,7 @@ def _require(section: str, config: object, low: float, high: float, *keys: str) 
     for key in keys:
         value = getattr(config, key)
         for number in value if isinstance(value, tuple) else (value,):
-            if not low <= number <= high:
+            if not low <= number <= high or math.isinf(number):
                 raise OutOfRangeError(f"{section}.{key} is {number}; give {span}")
 
 
@@ -170,8 +171,8 @@ class AugmentConfig:
     rim_probability: float = 0.3
 
     def __post_init__(self) -> None:
-        strengths = ("crop_px", "log_scale", "log_gamma", "channel_gain", "noise")
-        _require("augment", self, 0, _NO_BOUND, *strengths)
+        _require("augment", self, 0, LARGEST_CROP_PX, "crop_px")
+        _require("augment", self, 0, _NO_BOUND, "log_scale", "log_gamma", "channel_gain", "noise")
         chances = ("grey", "shrink", "blur", "jpeg", "rim")
         _require("augment", self, 0, 1, *(f"{name}_probability" for name in chances), "shrink_min")
 

@@ -243,7 +243,12 @@ class TrainOptions(WorkOptions):
         MODEL,
     )
     preset_keys: dict[str, Any] = field(default_factory=dict)
-    steps: int | None = option(None, "Length of the training in steps.", TRAINING, minimum=1)
+    steps: int | None = option(
+        None,
+        "Length of the training in steps; without it the preset's or, with --adapt, 1200.",
+        TRAINING,
+        minimum=1,
+    )
     epochs: int | None = option(
         None, "Length of the training in epochs, rounds over all photographs.", TRAINING, minimum=1
     )

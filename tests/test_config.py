@@ -177,6 +177,8 @@ def test_a_retired_key_that_asks_for_more_is_refused(section, key, value):
         ({"generator": {"encoder_filters": [4, -4]}}, "generator.encoder_filters is -4; give 1"),
         ({"generator": {"dropout": [0.5, 1]}}, "generator.dropout is 1.0; give 0 to below 1"),
         ({"loss": {"adversarial": -1}}, "loss.adversarial is -1.0; give 0 or more"),
+        ({"augment": {"crop_px": 100_000}}, "augment.crop_px is 100000; give 0 to 4096"),
+        ({"train": {"learning_rate": float("inf")}}, "train.learning_rate is inf; give 0 or more"),
         ({"augment": {"blur_probability": 1.2}}, "augment.blur_probability is 1.2; give 0 to 1"),
         ({"train": {"learning_rate": float("nan")}}, "train.learning_rate is nan; give 0 or more"),
         ({"train": {"ema_decay": 1.0}}, "train.ema_decay is 1.0; give 0 to below 1"),

@@ -20,7 +20,7 @@ from fundusseg.files.row_table import count_rows, table_faults
 from fundusseg.parallel import ordered_map
 from fundusseg.processor import free_cores
 
-_VERIFY = "run the same command again with --verify"
+_VERIFY = "run the command that made it again, with --verify"
 _REMEDIES = {
     "prep": _VERIFY,
     "infer": _VERIFY,
@@ -90,7 +90,8 @@ def _unfinished(folder: Path) -> str:
         return f"{folder}: is in parts; fundusseg merge joins them, or names those that are missing"
     if has_ledger(folder) or any((folder / name).exists() for name in models.WRITTEN):
         return f"{folder}: is not finished; run the same command again"
-    return f"{folder / MANIFEST}: is missing; give what prep, train, infer or phantom wrote"
+    given = "prep, train, infer, score, phantom or (a table) measure"
+    return f"{folder / MANIFEST}: is missing; give what {given} wrote"
 
 
 def _stale_maps(folder: Path, unlisted: set[str]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from fundusseg.errors import EXIT_OK
 from fundusseg.files import models
 from fundusseg.files.manifest import package_versions
-from fundusseg.files.text import read_text
+from fundusseg.files.text import read_json, read_text
 from fundusseg.processor import free_cores
 
 
@@ -45,6 +45,11 @@ def _description(folder: Path) -> str:
         f"threshold\t{threshold:g}",
         f"calibrated\t{'yes' if calibration else 'no, probabilities are raw scores'}",
     ]
+    training = read_json(folder / models.CONFIG).get("training", {})
+    numbers = {name: value for name, value in training.items() if isinstance(value, int)}
+    if numbers:
+        said = (f"{name.replace('_', ' ')} {value}" for name, value in numbers.items())
+        lines.append(f"training\t{', '.join(said)}")
     if masks := models.thresholds_by_masks(folder):
         told = ", ".join(f"{threshold:g} {name}" for name, threshold in masks)
         lines.append(f"thresholds for masks drawn as in\t{told}")

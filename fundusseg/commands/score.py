@@ -60,6 +60,7 @@ def run_score(preds: list[Path], truth: Path, options: ScoreOptions) -> int:
     code = _concluded(report.evaluation)
     if out is not None:
         cache.store(out, of_inputs, write_report(report, out), code, of_settings)
+        ui.log.info("%s: report.md, and report.html to mail", out)
     return code
 
 

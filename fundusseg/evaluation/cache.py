@@ -105,15 +105,15 @@ def _asked(options: ScoreOptions) -> dict[str, str]:
 def _stamps(path: Path, names: list[str] | None) -> list:
     """Of a file, or of all files of a folder, by name."""
     if names is None:
-        return stamp(path)
+        return _stamp(path)
     return [[ascii(name), *_stamp(path / name)] for name in names]
 
 
 def _stamp(path: Path) -> list:
-    """Size and time; the hash of a file that every run rewrites, whose time tells nothing."""
+    """Size and times, that of a rename too; the hash of a file that every run rewrites."""
     try:
         if path.name in (NAME, CHECKSUMS, STATUS):
             return [sha256_of(path)]
-        return stamp(path)
+        return [*stamp(path), os.stat(path).st_ctime_ns]
     except (OSError, InputError):  # such as a dangling link, which may not even be a map
         return []

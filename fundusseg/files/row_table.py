@@ -44,9 +44,10 @@ class RowTable:
     def __init__(self, path: Path, columns: Sequence[str], force: bool = False):
         self.path = path
         self.columns = (*columns, *HASHES)
-        self._work = path.with_name(f".{path.name}.rows")
+        self._work = _work_file(path)
         self._places: dict[str, _Place] = {}
         self._hashes: dict[str, tuple[str, str]] = {}
+        self._counts: dict[str, int] = {}
         self._emptied: set[str] = set()  # what has no rows now, whatever an earlier table says
         self._is_forced = force
         self._read = (self._work,) if force else (path, self._work)
@@ -67,6 +68,10 @@ class RowTable:
         """Whether the rows of an id were made from this."""
         return self._hashes.get(id) == (settings, made_from)
 
+    def count(self, id: str) -> int:
+        """How many rows of an id `read` found."""
+        return self._counts.get(id, 0)
+
     def cells(self, id: str) -> dict[str, str]:
         """The first row of an id that `read` found, by column."""
         which, start, stop = self._places[id]
@@ -83,10 +88,18 @@ class RowTable:
         else:
             append_line(self._work, "\n".join(["", *lines]))
 
-    def conclude(self, ids: Iterable[str]) -> None:
-        """Write the table: the rows of these ids, in this order. What is right stays."""
+    def conclude(self, ids: Iterable[str], has_all: bool = False) -> None:
+        """Write the table: the rows of these ids, in this order. What is right stays.
+
+        Raises:
+            InputError: if the file system refuses or, with `has_all`, an id has no row any more.
+        """
         ids = [id for id in ids if id not in self._emptied]
+        self._places.clear()
         with self._open_files() as files:
+            if has_all and (lost := [id for id in ids if id not in self._places]):
+                problem = f"has lost {len(lost)} rows, the first that of {escaped(lost[0])}"
+                raise InputError(self.path, problem, "run the same command again")
             is_as_due = self.path.exists() and [*self._places] == ids
             if self.path in self._read and not self._work.exists() and is_as_due:
                 return
@@ -134,6 +147,8 @@ class RowTable:
                 first, before = cells[1], id
                 self._places[id] = which, start, stop
                 self._hashes[id] = cells[-3], cells[-2]
+                self._counts[id] = 0
+            self._counts[id] += 1
             self._places[id] = (*self._places[id][:2], stop)
             if follows_damage:
                 self._hashes.pop(id, None)
@@ -145,10 +160,15 @@ class RowTable:
             raise InputError(self.path, problem, "choose another name, or give --force")
 
 
+def _work_file(path: Path) -> Path:
+    """The hidden file in which the rows of a table stand until it is written."""
+    return path.with_name(f".{path.name}.rows")
+
+
 def table_faults(path: Path) -> Iterator[str]:
     """What is wrong with a table: no such, not finished, or a line of it changed or damaged."""
     remedy = "run the same command again"
-    if path.with_name(f".{path.name}.rows").exists():
+    if _work_file(path).exists():
         yield f"{path}: is not finished; {remedy}"
         return
     with path.open("rb") as file:
@@ -194,8 +214,8 @@ def merge_tables(path: Path) -> tuple[int, int]:
         raise InputError(path, problem, remedy)
     (total,) = totals
     parts = [path.with_name(Part(number, total).named(path.name)) for number in range(total)]
-    if missing := [part.name for part in parts if not part.is_file()]:
-        problem = f"{', '.join(missing)} missing of {total} parts"
+    if missing := [part.name for part in parts if not part.is_file() or _work_file(part).exists()]:
+        problem = f"{', '.join(missing)} missing or unfinished of {total} parts"
         raise InputError(path, problem, "run those parts again, then merge")
     counts = [0, 0]
     write_pieces(path, _merged(parts, counts))

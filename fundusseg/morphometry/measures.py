@@ -11,7 +11,11 @@ from scipy.spatial import cKDTree
 from skimage.morphology import skeletonize
 
 from fundusseg.fundus.field_of_view import FieldOfView
-from fundusseg.fundus.small_objects import without_small_objects
+from fundusseg.fundus.small_objects import (
+    FOUR_NEIGHBOURS,
+    large_components,
+    without_small_objects,
+)
 from fundusseg.morphometry import fractal
 from fundusseg.morphometry.bifurcations import BIFURCATION, Bifurcations, bifurcations
 from fundusseg.morphometry.centrelines import Curves, centrelines, edges, is_near_branch
@@ -101,7 +105,7 @@ def map_measures(
 def _cleaned(inside: np.ndarray, smallest_px: float) -> np.ndarray:
     """A map without its small objects and small holes, bool (Y, X)."""
     solid = without_small_objects(inside, smallest_px)
-    return ~without_small_objects(~solid, smallest_px)
+    return large_components(~solid, smallest_px, FOUR_NEIGHBOURS) == 0
 
 
 def graph_of(cleaned: np.ndarray) -> VesselGraph:

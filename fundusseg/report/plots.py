@@ -109,14 +109,14 @@ def agreement_plot(
     Args:
         series: labels, each with two measures of the same objects, float (N,), and their agreement.
     """
-    figure = Figure(figsize=(5.5, 3.8), dpi=_SMALL_DPI)
+    figure = Figure(figsize=(5.5, 3.8), dpi=_SMALL_DPI, layout="constrained")
     axes = figure.add_subplot()
     for number, (label, first, second, agreed) in enumerate(series):
         look: dict = {"color": COLOURS[number], "label": label, "markersize": 4}
         axes.plot((first + second) / 2, first - second, _MARKERS[number], **look)
         for level, style in ((agreed.bias, "-"), (agreed.low, "--"), (agreed.high, "--")):
             axes.axhline(level, color=COLOURS[number], linestyle=style, linewidth=0.8)
-    axes.set(xlabel="mean of both", ylabel="less the first observer", title=measure)
+    axes.set(xlabel="mean of both", ylabel="difference from the first observer", title=measure)
     axes.grid(color="0.92")
     axes.legend(fontsize=8)
     return png(figure)

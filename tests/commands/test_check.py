@@ -17,7 +17,7 @@ from fundusseg.files import manifest, models
 from fundusseg.files.status import read_status
 from tests.batch import flip_byte, run, write_status, write_tiny_model
 
-VERIFY = "run the same command again with --verify"
+VERIFY = "run the command that made it again, with --verify"
 
 
 @pytest.fixture

@@ -277,3 +277,83 @@ def test_describe_is_the_text_of_the_docs_and_names_every_column(capsys):
     assert said in DOCS.read_text()
     columns = {*definitions.COLUMNS, *definitions.SEGMENT_COLUMNS, *HASHES}
     assert columns <= set(re.findall(r"\w+", said))
+
+
+def test_a_segments_table_of_other_maps_is_not_written_over(maps, tmp_path, capsys):
+    segments = tmp_path / "segments.csv"
+    assert run("measure", maps, tmp_path / "out.csv", "--segments", segments) == 3
+    before = segments.read_bytes()
+    others = write_maps(tmp_path / "others", {"c": bar(80, 5, 0.3, SHAPE)})
+    capsys.readouterr()
+    assert run("measure", others, tmp_path / "others.csv", "--segments", segments) == 1
+    assert "segments.csv: holds the measures of other maps" in one_line(capsys)
+    assert segments.read_bytes() == before
+
+
+def test_segments_that_are_gone_from_the_table_are_measured_anew(maps, tmp_path, measured_anew):
+    out, segments = tmp_path / "out.csv", tmp_path / "segments.csv"
+    words = ("measure", maps, out, "--segments", segments)
+    run(*words)
+    whole = segments.read_bytes()
+    segments.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
+    del measured_anew[:]
+    assert run(*words) == 3
+    assert segments.read_bytes() == whole and len(measured_anew) == 1
+
+
+PARTS = [("--shard", number, "--num-shards", 2) for number in range(2)]
+
+
+def test_a_whole_run_takes_the_place_of_earlier_parts(maps, tmp_path, capsys):
+    out = tmp_path / "out.csv"
+    for part in PARTS:
+        run("measure", maps, out, *part)
+    assert run("merge", out) == 3
+    (maps / "b.png").write_bytes(map_png(bar(60, 5, 0.3, SHAPE)))
+    assert run("measure", maps, out) == 3
+    whole = out.read_bytes()
+    assert run("merge", out) == 3
+    assert out.read_bytes() == whole
+    assert [path.name for path in tmp_path.glob("out*.csv")] == ["out.csv"]
+
+
+def test_parts_with_other_pixels_do_not_merge(maps, tmp_path, capsys):
+    for part, size in zip(PARTS, (50, 60), strict=True):
+        run("measure", maps, tmp_path / "out.csv", *part, "--pixel-um", size)
+    capsys.readouterr()
+    assert run("merge", tmp_path / "out.csv") == 1
+    assert "out-1-of-2.csv: was made with other settings" in one_line(capsys)
+
+
+def test_a_part_that_is_at_work_again_does_not_merge(maps, tmp_path, capsys):
+    for part in PARTS:
+        run("measure", maps, tmp_path / "out.csv", *part)
+    (tmp_path / ".out-0-of-2.csv.rows").write_text("\n")
+    capsys.readouterr()
+    assert run("merge", tmp_path / "out.csv") == 1
+    assert "out-0-of-2.csv missing or unfinished" in one_line(capsys)
+
+
+def test_maps_of_some_parts_alone_are_refused(maps, tmp_path, capsys):
+    os.rename(maps / "status.tsv", maps / "status-0-of-2.tsv")
+    assert run("measure", maps, tmp_path / "out.csv") == 1
+    assert "maps: has the maps of 1 of 2 parts; run the others first" in one_line(capsys)
+
+
+def test_rows_that_are_gone_are_told(maps, tmp_path, capsys, monkeypatch):
+    from fundusseg.commands.measure import run as stage
+
+    out = tmp_path / "out.csv"
+    measured = stage._measured
+
+    def then_removed(*given) -> int:
+        failed = measured(*given)
+        (tmp_path / ".out.csv.rows").unlink()
+        return failed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "_measured", then_removed)
+        assert run("measure", maps, out) == 1
+    assert "out.csv: has lost 4 rows, the first that of a/soft" in one_line(capsys)
+    assert run("measure", maps, out) == 3
+    assert len(rows(out)) == 4

@@ -73,6 +73,19 @@ def test_a_report_is_stored_while_all_its_files_are_whole(tmp_path):
     require_own_ledger(tmp_path)
 
 
+def test_files_of_one_size_and_time_that_were_swapped_change_it(folders):
+    first, second = sorted(folders[0].rglob("*.png"))[:2]
+    data = max(first.read_bytes(), second.read_bytes(), key=len)
+    for path in (first, second):
+        path.write_bytes(data)
+        os.utime(path, (0, 0))
+    before = _fingerprint(folders)
+    third = first.with_name("third")
+    for old, new in ((first, third), (second, first), (third, second)):
+        os.rename(old, new)
+    assert _fingerprint(folders) != before
+
+
 def test_pictures_of_an_earlier_report_go(tmp_path):
     for name in ("report.md", "old.png", "stranger.png"):
         (tmp_path / name).write_text(name)

@@ -132,7 +132,7 @@ def test_parts_become_one_table(tmp_path):
     [
         (["b", "d"], "s", "other settings, maps or versions"),  # b of a and c: three maps in all
         (["b"], "t", "other settings, maps or versions"),
-        (None, "s", "t-1-of-2.csv missing of 2 parts"),
+        (None, "s", "t-1-of-2.csv missing or unfinished of 2 parts"),
     ],
 )
 def test_parts_that_do_not_fit_are_refused(tmp_path, ids, settings, said):

@@ -92,6 +92,29 @@ def test_branch_points_crossings_ends_and_loops_of_known_trees(name, width_px):
     assert found["components"] == 1
 
 
+def test_a_pixel_that_is_enclosed_but_for_a_corner_is_no_loop():
+    """Where two daughters leave, pixels between them may touch the background at a corner only."""
+    drawn = tree(Y, 6, 200)
+    drawn[84:96, 94:106] = True
+    drawn[[90, 89], [100, 101]] = False
+    drawn[84:90, 102:106] = drawn[84:89, 101:106] = False
+    found = measured(drawn, 200)
+    assert (found["branch_points"], found["crossings"], found["loops"]) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("turn_deg", range(0, 180, 15))
+@pytest.mark.parametrize("half_deg", [20, 35, 50])
+def test_a_fork_has_no_loop_at_any_angle(turn_deg, half_deg):
+    def towards(angle_deg: float) -> tuple[float, float]:
+        angle = np.deg2rad(turn_deg + angle_deg)
+        return 0.5 + 0.38 * np.sin(angle), 0.5 + 0.38 * np.cos(angle)
+
+    ways = [[towards(180), (0.5, 0.5), towards(half_deg)], [(0.5, 0.5), towards(-half_deg)]]
+    found = measured(tree(ways, 5, 200), 200)
+    names = ("segments", "branch_points", "crossings", "loops")
+    assert [found[name] for name in names] == [3, 1, 0, 0]
+
+
 def test_a_vessel_on_the_frame_has_its_width_and_length():
     drawn = np.zeros((100, 200), bool)
     drawn[:3] = True

@@ -31,6 +31,7 @@ from fundusseg.files.status import FAILED, StatusRow, status_line
 from fundusseg.option_fields import settings_of
 from fundusseg.options import InferOptions
 from fundusseg.report.markdown import named_in_a_line
+from fundusseg.serial import config_hash
 
 _NAMED = 5  # of what a warning counts
 
@@ -92,7 +93,8 @@ class OutputFolder:
             yield
             return
         output_folder(self.root)
-        with shared(self.root, self.config_sha256):
+        chosen = {"include": self.options.include, "exclude": self.options.exclude}
+        with shared(self.root, config_hash({"config": self.config_sha256, **chosen})):
             yield
 
     def open(self, asked: Sequence[Source], files: InputFiles, scope: Scope) -> list[Source]:

@@ -33,8 +33,9 @@ from fundusseg.commands.infer.told import plan, summary
 from fundusseg.datasets.choice import told_of_left_out
 from fundusseg.datasets.fov_folder import FovFolder
 from fundusseg.datasets.sources import Source, sources
-from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, LACK_OF_MEMORY, InputError
+from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, LACK_OF_MEMORY, InputError, UsageError
 from fundusseg.files import models
+from fundusseg.files.images import image_suffix
 from fundusseg.files.manifest import Part, StrangersFile
 from fundusseg.files.names import escaped
 from fundusseg.files.status import FAILED, OK, StatusRow, status_line
@@ -71,6 +72,8 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
     Raises:
         FundussegError: if inputs, model or output folder are wrong, or a stop is asked for.
     """
+    if image_suffix(out.name) and not out.exists():
+        raise UsageError(f"{out}: is named like a picture; OUT is the folder that maps go to")
     if options.contact_sheet is not None:
         require_own_sheet(options.contact_sheet, out)
     model = models.read_model(models.model_folder(options.model))

@@ -27,6 +27,7 @@ from fundusseg.report.plots import agreement_plot
 
 MAPS, SECOND = "maps", "second observer"  # each against the first observer
 GOOD_ICC, POOR_ICC = 0.75, 0.5  # Koo and Li, J Chiropr Med 15:155, 2016
+LEAST_PERSONS = 3  # as of an interval in score
 _TSV = "agreement.tsv"
 _MD = "agreement.md"
 _HEADER = (
@@ -155,6 +156,7 @@ class Comparison:
         title = f"Measures of {self._job.folder.root.name} and {self._truth.root.resolve().name}"
         write_text(self._folder / _TSV, _tsv(compared))
         write_text(self._folder / _MD, markdown.document(title, sections))
+        ui.log.info("%s: the table, and a plot of each measure", self._folder / _MD)
         return text
 
     def _printed(self, compared: list[_Compared]) -> str:
@@ -163,9 +165,14 @@ class Comparison:
         said = (
             f"{len(self._items)} maps against masks{part}, each measured in the map's field of "
             f"view. To be trusted: yes if the interval of the ICC is above {GOOD_ICC}, no if the "
-            f"ICC is below {POOR_ICC}.\n\n"
+            f"ICC is below {POOR_ICC}, else with care; n/a for fewer than {LEAST_PERSONS} persons."
         )
-        return said + markdown.table(_HEADER, map(_row, compared))
+        if seen := training_overlap(self._pairing):
+            said += f"\n\n{seen}: agreement is better there than on new photographs."
+        persons = {self._items[id].subject for id in self._items}
+        are_few = len(persons) < LEAST_PERSONS
+        rows = [_row(each, are_few) for each in compared]
+        return f"{said}\n\n{markdown.table(_HEADER, rows)}"
 
 
 def _compared(ids: list[str], maps: Path, masks: Path) -> list[_Compared]:
@@ -206,15 +213,15 @@ def _columns(path: Path, ids: list[str], names: list[str], observer: str = "") -
     return dict(zip(names, np.array(cells, float).reshape(len(names), -1), strict=True))
 
 
-def _trust(agreed: Agreement) -> str:
-    if np.isnan(agreed.icc):
+def _trust(agreed: Agreement, are_few: bool) -> str:
+    if np.isnan(agreed.icc) or are_few:
         return markdown.UNDEFINED
     if agreed.icc < POOR_ICC:
         return "no"
     return "yes" if agreed.icc_low >= GOOD_ICC or agreed.icc == 1 else "with care"
 
 
-def _row(each: _Compared) -> list[str]:
+def _row(each: _Compared, are_few: bool) -> list[str]:
     agreed, second = each.agreements[MAPS], each.agreements.get(SECOND)
     means = [_mean(values) for values in each.values[MAPS]]
     has_limits = np.isfinite(agreed.low)
@@ -229,7 +236,7 @@ def _row(each: _Compared) -> list[str]:
         markdown.interval(agreed.icc_low, agreed.icc_high, 2),
         markdown.number(agreed.spearman, 2),
         "" if second is None else markdown.number(second.icc, 2),
-        _trust(agreed),
+        _trust(agreed, are_few),
     ]
 
 

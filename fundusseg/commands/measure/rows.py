@@ -65,6 +65,8 @@ class MapRows:
         settings = {
             "columns": [*definitions.COLUMNS, *definitions.SEGMENT_COLUMNS],
             "min_confidence": options.min_confidence,
+            "fov": options.fov is not None,
+            "pixel_um": _noted_pixel_sizes(options.pixel_um),
             "versions": package_versions(),
         }
         self.settings = config_hash(settings)[:_HASH_DIGITS]
@@ -87,11 +89,11 @@ class MapRows:
         measures, *others = tables
         if id not in measures.ids or not is_made(measures, id, self.settings, self._made_from):
             return False
-        without = others and measures.cells(id)["segments_count"] == "0"
+        count = int(measures.cells(id)["segments_count"] or 0) if others else 0
         return all(
-            is_made(table, id, self.settings, self._made_from)
+            table.count(id) == count
+            and (not count or is_made(table, id, self.settings, self._made_from))
             for table in others
-            if not without or id in table.ids
         )
 
     def stays(self, table: RowTable, id: str) -> bool:
@@ -216,6 +218,11 @@ def cells_of(row: dict[str, str]) -> list[str]:
 def failed_row(reason: str) -> list[str]:
     """The row of a map that could not be measured, without the id."""
     return cells_of({"status": FAILED, "reason": escaped(reason)})
+
+
+def _noted_pixel_sizes(given: str | None) -> str | None:
+    """What --pixel-um gives, in a few characters: the number, or the hash of the table."""
+    return sha256_of(Path(given)) if given is not None and Path(given).is_file() else given
 
 
 def _pixel_sizes(given: str | None) -> NameDict[float] | float | None:

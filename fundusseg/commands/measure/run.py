@@ -13,9 +13,10 @@ from fundusseg.datasets.maps import MapFolder
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError, UsageError
 from fundusseg.files.atomic import output_folder
 from fundusseg.files.lock import waited_for
-from fundusseg.files.manifest import Part
+from fundusseg.files.manifest import Part, part_totals, parts_of
 from fundusseg.files.names import escaped, name_bytes
 from fundusseg.files.row_table import RowTable
+from fundusseg.files.status import NAME as STATUS
 from fundusseg.morphometry import definitions
 from fundusseg.options import MeasureOptions
 from fundusseg.parallel import ordered_map
@@ -36,6 +37,8 @@ def run_measure(maps: Path, out: Path, options: MeasureOptions) -> int:
         FundussegError: if a folder, table or option is wrong, or a stop is asked for.
     """
     _require_names_of_tables(out, options.segments)
+    if maps.is_dir():
+        _require_all_parts(maps)
     job = MapRows(MapFolder(maps), options)
     part = Part(*options.part)
     tables = [
@@ -65,7 +68,9 @@ def _written(
     part = Part(*options.part)
     for table in tables:
         table.read()
-    _require_common_maps(tables[0], [*job.ids, *job.left_out])
+    for table in tables:
+        _require_common_maps(table, [*job.ids, *job.left_out])
+        _remove_other_parts(table.path, out if table is tables[0] else options.segments, part)
     comparison = None if options.compare is None else Comparison(job, out, options)
     mine = job.ids[part.number :: part.total]
     todo = [id for id in mine if not job.is_made(tables, id)]
@@ -74,7 +79,7 @@ def _written(
     others = job.left_out if part.total == 1 else []
     for table in tables:
         earlier = [id for id in others if id in table.ids and job.stays(table, id)]
-        table.conclude(sorted([*mine, *earlier], key=name_bytes))
+        table.conclude(sorted([*mine, *earlier], key=name_bytes), has_all=table is tables[0])
     said = (tables[0].path, len(mine), failed, told_of_left_out(len(job.left_out)))
     ui.log.info("%s: %d rows, %d failed%s", *said)
     if comparison is not None:
@@ -117,6 +122,25 @@ def _require_names_of_tables(*paths: Path | None) -> None:
         if path is not None and path.suffix.lower() in (".xlsx", ".xls", ".ods"):
             name = path.with_suffix(".csv").name
             raise UsageError(f"{path}: is written as CSV; name it {name}, which Excel opens too")
+
+
+def _require_all_parts(maps: Path) -> None:
+    """Raise InputError where infer has not finished all parts, so that maps would be missing."""
+    if (maps / STATUS).exists():
+        return
+    for total in part_totals(maps, STATUS):
+        done = sum(part.total == total for part in parts_of(maps, STATUS).values())
+        if done < total:
+            problem = f"has the maps of {done} of {total} parts"
+            raise InputError(maps, problem, "run the others first, then fundusseg merge")
+
+
+def _remove_other_parts(path: Path, whole: Path | None, part: Part) -> None:
+    """Remove the tables of other numbers of parts, which merge would take for this run's."""
+    assert whole is not None
+    for other, of in parts_of(whole.parent, whole.name).items():
+        if of.total != part.total and other != path:
+            other.unlink(missing_ok=True)
 
 
 def _require_common_maps(table: RowTable, ids: list[str]) -> None:

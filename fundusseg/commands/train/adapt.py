@@ -32,7 +32,7 @@ from fundusseg.files.atomic import output_folder
 from fundusseg.files.lock import locked
 from fundusseg.files.manifest import STATE_FOLDER
 from fundusseg.metrics.curves import ScoreHistogram
-from fundusseg.metrics.validation import Validation, validation
+from fundusseg.metrics.validation import THRESHOLDS, Validation, mean_dice, validation
 from fundusseg.nets import runtime
 
 FOLDS = 2
@@ -40,7 +40,9 @@ LEAST_PERSONS = 3
 FOLD_STEPS = 3  # a fold's training is this many times shorter than the last one
 # The threshold known before weighs as much as that of this many photographs.
 PRIOR_PHOTOGRAPHS = 5
-TRAINED_SCORE = 0.5  # where a training by cross-entropy puts the border of a vessel
+# The lowest threshold counts whose mean Dice is within this of the best: clDice is higher there.
+DICE_TOLERANCE = 0.003
+TRAINED_SCORE = 0.43  # as far below the 0.5 of cross-entropy as that comes to (docs/adapt.md)
 Weights = dict[str, np.ndarray]
 
 
@@ -84,17 +86,18 @@ class Adaptation:
     def _fitted(self, samples: list[Sample]) -> tuple[Weights, Validation, str]:
         """Weights; figures with their threshold and calibration; what was fitted."""
         initial = self.initial
-        as_it_was = validation(self._scores(initial.weights, samples))
+        as_it_was = fitted(self._scores(initial.weights, samples))
         before = initial.threshold
         if initial.calibration:
             before = float(initial.calibration.inverse(np.array(before)))
         as_it_was = with_prior(as_it_was, before, len(samples))
         persons = sorted({sample.subject for sample in samples})
         if len(persons) < LEAST_PERSONS:
-            how = f"threshold alone: training takes photographs of {LEAST_PERSONS} persons"
+            how = f"threshold alone: training takes photographs of {LEAST_PERSONS} persons, "
+            how += f"and these are of {len(persons)}"
             return initial.weights, as_it_was, how
         folds = [self._fold_scores(fold, persons[fold::FOLDS], samples) for fold in range(FOLDS)]
-        held_out = validation([histogram for fold in folds for histogram in fold])
+        held_out = fitted([histogram for fold in folds for histogram in fold])
         if not helped(as_it_was, held_out):
             return initial.weights, as_it_was, "threshold alone: training did not help"
         weights = self._trained("all", samples, self.job.preset)
@@ -146,6 +149,14 @@ class _PartTraining(Training):
 
     def read_data(self) -> TrainingData:
         return self._data
+
+
+def fitted(histograms: list[ScoreHistogram]) -> Validation:
+    """Calibration and figures as of a validation, with the lowest threshold that is nearly best."""
+    figures = validation(histograms)
+    mean = mean_dice(histograms, figures.calibration)
+    lowest = THRESHOLDS[np.flatnonzero(mean >= mean.max() - DICE_TOLERANCE)[0]]
+    return dataclasses.replace(figures, threshold=float(lowest))
 
 
 def with_prior(figures: Validation, score: float, photographs: int) -> Validation:
