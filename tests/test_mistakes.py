@@ -20,7 +20,7 @@ MISTAKES = {
         2,
         "'out' is one too many for fundusseg infer [OPTIONS] IN OUT; put quotes",
     ),
-    "infer photos/a.png map.png": (2, "map.png: is named like a picture; OUT is the folder"),
+    "infer photos map.png": (2, "map.png: is named like a picture; OUT is the folder"),
     "infer photos -o out": (2, "OUT stands last, after no option"),
     "infer photos out --overlya": (2, "no such option: --overlya (--overlay?); see"),
     "infer photos out --model modle": (2, f"modle: {NO_SUCH_MODEL}"),
