@@ -38,6 +38,11 @@ def write_checksums(path: Path, hashes: Iterable[tuple[str, str]]) -> None:
     write_pieces(path, sorted(map(_line, hashes), key=_line_name))
 
 
+def is_sha256(value: object) -> bool:
+    """Whether this is a SHA-256 as `sha256_of` gives it."""
+    return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None
+
+
 def read_checksums(path: Path) -> Iterator[tuple[str, str]]:
     """Names and their SHA-256, one at a time.
 

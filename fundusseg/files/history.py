@@ -24,6 +24,22 @@ class History:
         """Add a row."""
         self.rows.append({"step": step, "epoch": round(epoch, 4), **figures})
 
+    def take(self, rows: object) -> None:
+        """Take the rows that a state held.
+
+        Raises:
+            TypeError: if they are no rows of numbers.
+        """
+        if not isinstance(rows, list) or not all(
+            isinstance(row, dict)
+            and "step" in row
+            and row.keys() <= {*COLUMNS}
+            and all(map(_is_number, row.values()))
+            for row in rows
+        ):
+            raise TypeError("its history is none")
+        self.rows = rows
+
     def last_step_with(self, column: str) -> int:
         """The last step whose row has a figure in `column`; 0 if there is none."""
         return max((int(row["step"]) for row in self.rows if column in row), default=0)
@@ -50,6 +66,10 @@ def read_history(path: Path) -> list[dict[str, float]]:
     if any("step" not in row for row in figures):
         raise InputError(path, "has rows without a step")
     return figures
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _cell(figure: float | None) -> str:

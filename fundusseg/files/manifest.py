@@ -181,7 +181,7 @@ def read_manifest(path: Path) -> dict:
     version = values.get("version")
     if not isinstance(version, int) or version > VERSION:
         raise InputError(
-            path, f"has version {version}, newer than {VERSION}", "use a newer fundusseg"
+            path, f"has version {ascii(version)}, newer than {VERSION}", "use a newer fundusseg"
         )
     needed = ("stage", "config", "counts", *(("tables",) if version > 1 else ()))
     missing = [key for key in needed if key not in values]
@@ -243,6 +243,9 @@ def merge_manifests(folder: Path, total: int, tables: Sequence[str] = ()) -> dic
     for part, values in zip(parts, manifests, strict=True):
         if values["counts"].keys() != keys or not keys >= {"photographs", "failed"}:
             raise InputError(folder / part.named(NAME), "is damaged (its counts)", _REMEDY)
+        if lacking := sorted(manifests[0].keys() ^ values.keys()):
+            problem = f"is damaged ({ascii(lacking[0])} is there, or not, unlike in part 0)"
+            raise InputError(folder / part.named(NAME), problem, _REMEDY)
     counts = {key: sum(values["counts"][key] for values in manifests) for key in keys}
     joined: dict[str, Any] = {
         key: {name: text for values in manifests for name, text in values[key].items()}

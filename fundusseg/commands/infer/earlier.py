@@ -20,6 +20,7 @@ from fundusseg.commands.infer.outputs import OutputKinds
 from fundusseg.datasets.sources import Source, Sources
 from fundusseg.errors import InputError
 from fundusseg.files import status
+from fundusseg.files.checksums import is_sha256
 from fundusseg.files.ledger import LedgerFiles, output_stands
 
 
@@ -43,8 +44,10 @@ class MapRecord:
         """The record in a line of the ledger; None if the line has another form."""
         try:
             outputs = {
-                name: (str(sha256), int(size)) for name, (sha256, size) in record["outputs"].items()
+                name: (sha256, int(size)) for name, (sha256, size) in record["outputs"].items()
             }
+            if not all(is_sha256(sha256) for sha256, _ in outputs.values()):
+                return None
             row, inputs, stamps = record["row"], record["inputs"], record["stamps"]
             row = status.whole_row(row)
         except (KeyError, TypeError, ValueError, AttributeError):

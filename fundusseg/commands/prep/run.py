@@ -24,7 +24,7 @@ from fundusseg.errors import (
 )
 from fundusseg.files import checksums, images, manifest, masks
 from fundusseg.files.atomic import output_folder, sweep
-from fundusseg.files.checksums import sha256_of
+from fundusseg.files.checksums import is_sha256, sha256_of
 from fundusseg.files.ledger import Ledger, output_stands, stamp
 from fundusseg.files.lock import shared
 from fundusseg.files.manifest import Part
@@ -118,7 +118,7 @@ class _Prep:
             and record.get("members") == self.plan.members_of(part)
             and self._has_same_sources(part, record)
             and all(
-                isinstance(sha256, str)
+                is_sha256(sha256)
                 and output_stands(self.out / name, sha256, record["sizes"].get(name), verify)
                 for name, sha256 in record["outputs"].items()
             )

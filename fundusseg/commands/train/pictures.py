@@ -70,6 +70,11 @@ class Pictures:
         if kept or any(values.ndim != 2 or values.dtype != np.uint8 for values in maps):
             raise ValueError("its maps for samples.png are of other photographs")
 
+    def require_steps_of(self, rows: Sequence[dict[str, float]]) -> None:
+        """Raise ValueError unless the rows of a history have a Dice for each map that is kept."""
+        if not self._maps.keys() <= {row["step"] for row in rows if "validation_dice" in row}:
+            raise ValueError("its maps for samples.png are of other steps than its history")
+
     def write(self) -> None:
         """Draw both anew, from the history as it is written."""
         if not self.names:

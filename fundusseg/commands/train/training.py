@@ -324,8 +324,10 @@ class Training:
             self.chosen = outputs.taken_generator(state, notes, self.out / models.STATE)
             self.pictures.take(state)
             self.trainer.restore(state)
-            self.best, self.history.rows = notes["best"], notes["history"]
+            self.history.take(notes["history"])
+            self.best = None if notes["best"] is None else float(notes["best"])
             self._logged_rows = len(self.history.rows)
+            self.pictures.require_steps_of(self.history.rows)
             if not 0 <= self.trainer.step <= self.steps:
                 raise ValueError(f"step {self.trainer.step} of {self.steps}")
         except (KeyError, TypeError, ValueError) as error:
