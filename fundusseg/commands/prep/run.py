@@ -115,6 +115,8 @@ class _Prep:
         return (
             record is not None
             and all(isinstance(record.get(name), dict) for name in _BY_NAME)
+            and all(map(is_sha256, record["inputs"].values()))
+            and all(isinstance(reason, str) for reason in record["failures"].values())
             and record.get("members") == self.plan.members_of(part)
             and self._has_same_sources(part, record)
             and all(
