@@ -70,7 +70,8 @@ def _written(
         table.read()
     for table in tables:
         _require_common_maps(table, [*job.ids, *job.left_out])
-        _remove_other_parts(table.path, out if table is tables[0] else options.segments, part)
+    for whole in filter(None, (out, options.segments)):
+        _remove_other_parts(whole, part)
     comparison = None if options.compare is None else Comparison(job, out, options)
     mine = job.ids[part.number :: part.total]
     todo = [id for id in mine if not job.is_made(tables, id)]
@@ -135,12 +136,11 @@ def _require_all_parts(maps: Path) -> None:
             raise InputError(maps, problem, "run the others first, then fundusseg merge")
 
 
-def _remove_other_parts(path: Path, whole: Path | None, part: Part) -> None:
-    """Remove the tables of other numbers of parts, which merge would take for this run's."""
-    assert whole is not None
-    for other, of in parts_of(whole.parent, whole.name).items():
-        if of.total != part.total and other != path:
-            other.unlink(missing_ok=True)
+def _remove_other_parts(whole: Path, part: Part) -> None:
+    """Remove a table's parts of other numbers, which merge would take for this run's."""
+    for path, of in parts_of(whole.parent, whole.name).items():
+        if of.total != part.total:
+            path.unlink(missing_ok=True)
 
 
 def _require_common_maps(table: RowTable, ids: list[str]) -> None:
