@@ -135,7 +135,7 @@ def _changed_files(folder: Path, values: dict, unlisted: set[str]) -> Iterator[s
             yield entry
 
     are_listed = True
-    for entry in values.get("tables", {}).items():
+    for entry in values["tables"].items():
         if changed := fault(entry):
             yield changed
             are_listed = are_listed and entry[0] != CHECKSUMS

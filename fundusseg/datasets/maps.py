@@ -176,11 +176,10 @@ class MapFolder:
     def _cut(self, id: str, probability: np.ndarray, threshold: float) -> np.ndarray:
         """The map that infer makes of these probabilities; only cut where it tells too little."""
         field_of_view, config = self.field_of_view(id), self._config
-        smallest = config.get("smallest_object_px", config.get("smallest_part_px"))  # the old name
-        if field_of_view is None or smallest is None:
+        if field_of_view is None or not config:
             return probability >= threshold
         try:
-            cleaning = MapConfig(config.get("longest_gap_px", 0), smallest)
+            cleaning = MapConfig(config["longest_gap_px"], config["smallest_object_px"])
             frame = FrameConfig(config["frame"], tuple(config["frame_sizes_px"]))
             size_px = frame.size_px(field_of_view.diameter_px)
             shape = probability.shape

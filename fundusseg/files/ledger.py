@@ -213,15 +213,8 @@ def _line(values: dict) -> str:
 
 
 def _values(line: bytes) -> dict:
-    """What a line holds; lines of before have no checksum.
-
-    Raises:
-        ValueError: if it is no JSON, or the checksum does not hold.
-        TypeError: if it is no object.
-    """
-    text, seal, found = line.rpartition(_SEAL.encode())
-    if not seal:
-        return {**json.loads(line.decode())}
+    """What a line holds; ValueError if its checksum does not hold, or it has none."""
+    text, _, found = line.rpartition(_SEAL.encode())
     if found.removesuffix(b"\n") != b"%d}" % zlib.crc32(text + b"}"):
         raise ValueError("its checksum does not hold")
     return json.loads((text + b"}").decode())

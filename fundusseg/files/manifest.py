@@ -20,12 +20,13 @@ from fundusseg.errors import InputError
 from fundusseg.files import checksums, status
 from fundusseg.files.atomic import write_json
 from fundusseg.files.checksums import sha256_of
-from fundusseg.files.names import is_inside, unescaped
+from fundusseg.files.names import is_inside
 from fundusseg.files.text import read_json
 from fundusseg.serial import config_hash
 
 FORMAT = "fundusseg-manifest"
-VERSION = 3  # 1 held all hashes itself, 2 none of its own; models that ship have them
+VERSION = 3
+OLDEST = 2  # has no hash of its own; models that ship have such
 NAME = "manifest.json"
 STATE_FOLDER = ".fundusseg"  # beside the outputs: ledger and locks; it marks a folder as ours
 _SEAL = "sha256"  # of all else in a manifest
@@ -48,7 +49,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "counts": partial(_are_named, int),
     "tables": lambda value: _are_named(str, value) and all(map(is_inside, value)),
     "threshold": lambda value: isinstance(value, int | float) and 0 <= value <= 1,
-    **dict.fromkeys(("inputs", "failures", "outputs"), partial(_are_named, str)),
+    **dict.fromkeys(("inputs", "failures"), partial(_are_named, str)),
     **dict.fromkeys(("photographs", "trained_on"), partial(_are_named, list)),
 }
 _OF_A_PART = ("counts", "tables", "inputs", "failures")  # what differs between the parts of one run
@@ -183,13 +184,14 @@ def read_manifest(path: Path) -> dict:
         raise InputError(
             path, f"has version {ascii(version)}, newer than {VERSION}", "use a newer fundusseg"
         )
-    needed = ("stage", "config", "counts", *(("tables",) if version > 1 else ()))
-    missing = [key for key in needed if key not in values]
+    if version < OLDEST:
+        raise InputError(path, f"has version {version}, older than {OLDEST}", "make all anew")
+    missing = [key for key in ("stage", "config", "counts", "tables") if key not in values]
     missing += [key for key in values.keys() & _KINDS.keys() if not _KINDS[key](values[key])]
     if missing:
         raise InputError(path, f"is damaged (no {', '.join(sorted(missing))})", _REMEDY)
     seal = values.pop(_SEAL, None)
-    if seal != config_hash(values) and (version > 2 or seal is not None):
+    if seal != config_hash(values) and (version > OLDEST or seal is not None):
         raise InputError(path, "has been changed since it was written, or is damaged", _REMEDY)
     return values
 
@@ -200,7 +202,7 @@ def require_tables(folder: Path, values: dict, names: Iterable[str] | None = Non
     Args:
         values: of the manifest. names: of its tables; None: all.
     """
-    tables: dict[str, str] = values.get("tables", {})
+    tables: dict[str, str] = values["tables"]
     for name in tables if names is None else names:
         if sha256_of(folder / name) != tables.get(name):
             problem = "is not what the manifest says; one of the two was changed or is damaged"
@@ -213,16 +215,8 @@ def outputs_of(folder: Path, part: Part = WHOLE) -> Iterator[tuple[str, str]]:
     InputError if manifest or checksums are missing or damaged.
     """
     values = read_manifest(folder / part.named(NAME))
-    if values["version"] > 1:
-        require_tables(folder, values, [part.named(checksums.NAME)])
-        yield from checksums.read_checksums(folder / part.named(checksums.NAME))
-    else:
-        for shown, sha256 in values.get("outputs", {}).items():
-            name = unescaped(shown)
-            if not is_inside(name):
-                problem = f"names {shown}, which is not inside its folder"
-                raise InputError(folder / part.named(NAME), problem, _REMEDY)
-            yield name, sha256
+    require_tables(folder, values, [part.named(checksums.NAME)])
+    yield from checksums.read_checksums(folder / part.named(checksums.NAME))
 
 
 def merge_manifests(folder: Path, total: int, tables: Sequence[str] = ()) -> dict:
@@ -285,7 +279,10 @@ def require_own_folder(folder: Path, stage: str, written: Iterable[str] = ()) ->
         StrangersFile: as `require_no_stranger`.
     """
     if (folder / NAME).is_file():
-        wrote = read_manifest(folder / NAME)["stage"]
+        values = read_manifest(folder / NAME)
+        wrote = values["stage"]
+        if values["version"] < VERSION and stage != "train":  # of its ledger no line counts
+            wrote = f"an earlier version of {wrote}"
         if wrote != stage:
             raise InputError(folder, f"is what {wrote} wrote", "choose another output folder")
         return

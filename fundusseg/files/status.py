@@ -42,7 +42,6 @@ class StatusRow:
 
 COLUMNS = tuple(column.name for column in fields(StatusRow))
 _HEADER = "\t".join(COLUMNS)
-_LEAST_COLUMNS = COLUMNS.index("expected_dice") + 1  # tables of before have no more
 
 
 def status_line(row: StatusRow) -> str:
@@ -50,15 +49,9 @@ def status_line(row: StatusRow) -> str:
     return "\t".join(map(escaped, astuple(row)))
 
 
-def whole_row(line: object) -> str | None:
-    """A line of the table, or of one with fewer columns; None if it is none.
-
-    Cells that are missing are added, empty.
-    """
-    if not isinstance(line, str) or "\n" in line:
-        return None
-    missing = len(COLUMNS) - 1 - line.count("\t")
-    return line + "\t" * missing if 0 <= missing <= len(COLUMNS) - _LEAST_COLUMNS else None
+def is_row(line: object) -> bool:
+    """Whether this is a line of the table, without its end."""
+    return isinstance(line, str) and "\n" not in line and line.count("\t") == len(COLUMNS) - 1
 
 
 def named(line: str, source: str, map: str) -> str:
@@ -94,26 +87,22 @@ def read_lines(path: Path) -> Iterator[str]:
 
     Errors as of `read_status`.
     """
-    number, header = 0, ""
+    number = 0
     try:
         with path.open(encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
-                row = _required_row(path, number, line, header)
-                header = header or row
+                _require_row(path, number, line)
                 if number > 1:
-                    yield row + "\t" * (len(COLUMNS) - 1 - row.count("\t"))
+                    yield line[:-1]
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(path, f"cannot be read ({error})", "run infer again") from error
     if number == 0:
-        _required_row(path, 1, "", "")
+        _require_row(path, 1, "")
 
 
-def _required_row(path: Path, number: int, line: str, header: str) -> str:
-    """A line without its end; a table of before has the first columns only."""
-    is_header = number == 1 and f"{_HEADER}\t".startswith(f"{line[:-1]}\t")
-    if not line.endswith("\n") or (number == 1 and not (is_header and whole_row(line[:-1]))):
+def _require_row(path: Path, number: int, line: str) -> None:
+    if not line.endswith("\n") or (number == 1 and line[:-1] != _HEADER):
         raise InputError(path, "is no status table, or cut off", "run the same command again")
-    cells, expected = line.count("\t"), (header or line).count("\t")
-    if cells != expected:
-        raise InputError(path, f"line {number} has {cells + 1} cells, not {expected + 1}")
-    return line[:-1]
+    if not is_row(line[:-1]):
+        cells = line.count("\t") + 1
+        raise InputError(path, f"line {number} has {cells} cells, not {len(COLUMNS)}")

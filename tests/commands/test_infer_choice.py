@@ -2,7 +2,6 @@
 
 import json
 
-from fundusseg.files.status import read_lines, status_line
 from tests.batch import contents, run, write_photographs
 from tests.commands.map_folders import IDS, rows
 
@@ -87,17 +86,3 @@ def test_a_renamed_photograph_has_its_new_name(infer, maps, photographs, tmp_pat
     assert done_anew == [] and rows(maps)["a"].source == "a.PNG"
     assert infer(afresh) == 0
     assert rows(maps)["a"].source == "a.PNG"
-
-
-def test_a_table_of_before_gets_its_names(infer, maps, photographs, done_anew):
-    """As of a version that had no such columns: nothing is made anew for them."""
-    (ledger,) = (maps / ".fundusseg").glob("ledger*.jsonl")
-    lines = list(map(json.loads, ledger.read_text().splitlines()))
-    for line in lines:
-        if "row" in line:
-            line["row"] = line["row"].rsplit("\t", 2)[0]
-        del line["crc32"]
-    ledger.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    before = list(read_lines(maps / "status.tsv"))
-    assert infer(photographs) == 0
-    assert done_anew == [] and list(map(status_line, rows(maps).values())) == before

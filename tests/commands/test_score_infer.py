@@ -113,16 +113,13 @@ def test_the_oracles_maps_have_no_small_objects(capsys, tmp_path):
     probability = np.where(BAR, 0.6, 0.1)
     probability[40:43, 40:43] = 0.9
     maps = _infers(tmp_path / "maps", {"x": probability})
-    config = {"frame": "field-of-view", "frame_sizes_px": [40]}
+    config = {"frame": "field-of-view", "frame_sizes_px": [40], "longest_gap_px": 0}
     masks = write_maps(tmp_path / "masks", {"x": BAR})
-    for key in ("smallest_part_px", "smallest_object_px"):  # the first is an earlier version's
-        write_manifest(maps, "infer", {**config, key: 15}, {}, threshold=0.5)
+    for smallest_px, best in ((15, 1), (0, 480 / 489)):
+        whole = {**config, "smallest_object_px": smallest_px}
+        write_manifest(maps, "infer", whole, {}, threshold=0.5)
         _, found = scored(capsys, maps, masks, whole_frame=True)
-        assert figure(found, "dice", role="oracle")["mean"] == 1
-    config["smallest_object_px"] = 0
-    write_manifest(maps, "infer", config, {}, threshold=0.5)
-    _, found = scored(capsys, maps, masks, whole_frame=True)
-    assert figure(found, "dice", role="oracle")["mean"] == pytest.approx(480 / 489)
+        assert figure(found, "dice", role="oracle")["mean"] == pytest.approx(best)
 
 
 def test_an_inverted_map_is_a_failed_row_that_says_so(capsys, tmp_path):

@@ -59,16 +59,6 @@ def test_further_tables_are_hashed(tmp_path):
     assert tables["status.tsv"] == sha256_of(tmp_path / "status.tsv")
 
 
-@pytest.mark.parametrize("name", ["../victim.png", "/victim.png"])
-def test_a_version_1_manifest_names_nothing_outside_its_folder(tmp_path, name):
-    """phantom --force removes what a manifest names."""
-    values = {"format": "fundusseg-manifest", "version": 1, "stage": "phantom"}
-    values |= {"config": {}, "counts": {}, "outputs": {name: "0" * 64}}
-    (tmp_path / "manifest.json").write_text(json.dumps(values))
-    with pytest.raises(InputError, match="which is not inside its folder"):
-        list(outputs_of(tmp_path))
-
-
 def test_a_strangers_file_is_refused_where_nothing_marks_the_folder_as_ours(tmp_path):
     (tmp_path / "status.tsv").write_text("mine")
     with pytest.raises(InputError, match="status.tsv: is there, and infer did not write it"):
@@ -78,18 +68,21 @@ def test_a_strangers_file_is_refused_where_nothing_marks_the_folder_as_ours(tmp_
     require_own_folder(tmp_path, "infer", ["status.tsv"])
 
 
-def test_the_manifests_of_version_1_are_read(tmp_path):
-    """The models that ship have them, names escaped as in the status table."""
-    values = {
-        "format": "fundusseg-manifest",
-        "version": 1,
-        "stage": "train",
-        "config": {},
-        "counts": {},
-        "outputs": {"line\\nbreak": "1" * 64},
-    }
-    (tmp_path / "manifest.json").write_text(json.dumps(values))
-    assert list(outputs_of(tmp_path)) == [("line\nbreak", "1" * 64)]
+def test_an_earlier_versions_folder_is_read_and_not_written_to(tmp_path):
+    """Models that ship have such manifests; of the ledgers of that time no line has a checksum."""
+    write(tmp_path, ["a"])
+    path = tmp_path / "manifest.json"
+    values = {**json.loads(path.read_text()), "version": 2}
+    del values["sha256"]
+    path.write_text(json.dumps(values))
+    assert [name for name, _ in outputs_of(tmp_path)] == ["a"]
+    with pytest.raises(InputError, match="is what an earlier version of infer wrote; choose"):
+        require_own_folder(tmp_path, "infer")
+    path.write_text(json.dumps({**values, "stage": "train"}))
+    require_own_folder(tmp_path, "train")
+    path.write_text(json.dumps({**values, "version": 1}))
+    with pytest.raises(InputError, match="has version 1, older than 2; make all anew"):
+        read_manifest(path)
 
 
 @pytest.mark.parametrize("part", [0.3, 0.5, 0.9])

@@ -49,11 +49,10 @@ class MapRecord:
             if not all(is_sha256(sha256) for sha256, _ in outputs.values()):
                 return None
             row, inputs, stamps = record["row"], record["inputs"], record["stamps"]
-            row = status.whole_row(row)
         except (KeyError, TypeError, ValueError, AttributeError):
             return None
         folder = str(record.get("folder", ""))
-        return MapRecord(row, outputs, inputs, stamps, folder) if row else None
+        return MapRecord(row, outputs, inputs, stamps, folder) if status.is_row(row) else None
 
     def condensed(self, names: Iterable[str]) -> str:
         """The row and the SHA-256 of these files, joined by tabs."""
@@ -217,9 +216,10 @@ class EarlierRuns:
             (name, str(told[0]) if isinstance(told, list) and told else "")
             for name, told in record["outputs"].items()
         )
-        made, row = MapRecord.of(record), status.whole_row(record.get("failed"))
-        if not row and made is not None and record.get("config") == self.config_sha256:
-            row = made.row
+        made, row = MapRecord.of(record), record.get("failed")
+        if not status.is_row(row):
+            is_own = record.get("config") == self.config_sha256
+            row = made.row if made is not None and is_own else None
         is_gone = self.scope.speaks_for(id, record.get("folder", ""))
         (self.withdrawn.add if is_gone and row else self.withdrawn.discard)(id)
         (self.missing.add if record.get("missing") is True else self.missing.discard)(id)
@@ -304,8 +304,7 @@ class EarlierRuns:
 
     def _with_names(self, id: str, row: str) -> str:
         """A row of the ledger with the names that photograph and map have now."""
-        whole = status.whole_row(row) or row
-        return status.named(whole, self.asked[id].name, self.kinds.names(id)[0])
+        return status.named(row, self.asked[id].name, self.kinds.names(id)[0])
 
     def _stand(
         self, names: Iterable[str], outputs: Mapping[str, tuple[str, int]], verify: bool = False
