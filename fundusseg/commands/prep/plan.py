@@ -1,4 +1,4 @@
-"""What prep is to do: which photographs, in which split and part. Nothing is decoded for it."""
+"""What prep is to do: which photographs, in which split and shard. Nothing is decoded for it."""
 
 import hashlib
 from dataclasses import astuple, dataclass
@@ -21,22 +21,22 @@ from fundusseg.serial import config_hash
 class Plan:
     """All that is known before the first photograph is decoded.
 
-    members: split, subject and group by id. parts: the photographs of each shard, or of each
-    part where every photograph has its file. format: "h5" or "npz". standing: of the shards that
+    members: split, subject and group by id. shards: the photographs of each; of NPZ, each of which
+    holds one, as many at a time. format: "h5" or "npz". standing: the header of the shards that
     stand in the output folder; None without, or with --force.
     """
 
     source: layouts.DataSet
     members: dict[str, splits.Membership]
     header: ShardHeader
-    parts: tuple[tuple[layouts.Entry, ...], ...]
+    shards: tuple[tuple[layouts.Entry, ...], ...]
     format: str
     standing: ShardHeader | None
 
     @property
     def key(self) -> str:
-        """What finished parts must have in common: the settings, and how many parts there are."""
-        return config_hash({"config": self.header.config_sha256, "num_shards": len(self.parts)})
+        """What finished shards must have in common: the settings, and how many there are."""
+        return config_hash({"config": self.header.config_sha256, "num_shards": len(self.shards)})
 
     @property
     def ids_sha256(self) -> str:
@@ -45,21 +45,21 @@ class Plan:
         cells = (cell for id, member in members for cell in (id, member.split, member.subject))
         return hashlib.sha256(b"\0".join(map(name_bytes, cells))).hexdigest()
 
-    def members_of(self, part: int) -> dict[str, list[str]]:
+    def members_of(self, shard: int) -> dict[str, list[str]]:
         """Subject, split and group by id: a photograph more in the set can move the others."""
-        return {entry.id: list(astuple(self.members[entry.id])) for entry in self.parts[part]}
+        return {entry.id: list(astuple(self.members[entry.id])) for entry in self.shards[shard]}
 
-    def output_names(self, part: int) -> list[str]:
-        """The files of one part if no photograph fails."""
+    def output_names(self, shard: int) -> list[str]:
+        """The files of one shard if no photograph fails."""
         if self.format == "h5":
-            return [shards.shard_name(part, len(self.parts))]
-        return [f"{entry.id}.npz" for entry in self.parts[part]]
+            return [shards.shard_name(shard, len(self.shards))]
+        return [f"{entry.id}.npz" for entry in self.shards[shard]]
 
     @cached_property
     def owners(self) -> dict[str, int]:
-        """Which part writes each file."""
-        parts = range(len(self.parts))
-        return {name: part for part in parts for name in self.output_names(part)}
+        """Which shard each file is of."""
+        numbers = range(len(self.shards))
+        return {name: shard for shard in numbers for name in self.output_names(shard)}
 
     def table(self) -> str:
         """What matched what, as `--dry-run` prints it: a TSV line per photograph."""
@@ -73,13 +73,13 @@ class Plan:
 
 
 def _standing_count(out: Path, standing: ShardHeader) -> int:
-    """The number of parts that the shards were made in; NPZ do not tell, the ledger does."""
+    """How many shards there were to be; NPZ do not tell, the ledger does."""
     noted = (record["num_shards"] for record in LedgerFiles(out) if "num_shards" in record)
     return next(noted, standing.num_shards)
 
 
 def planned(src: Path, out: Path, options: PrepOptions) -> Plan:
-    """Read the layout, deal out the splits, and cut the sorted samples into parts [K::N]."""
+    """Read the layout, deal out the splits, and cut the sorted samples into shards [K::N]."""
     choice = Choice(options.include, options.exclude)
     source = layouts.data_set(src, options.layout, leave_out=out).chosen(choice)
     subjects = read_subjects(options.subjects) if options.subjects else None
@@ -92,5 +92,5 @@ def planned(src: Path, out: Path, options: PrepOptions) -> Plan:
     choices = {**own, "subjects": subjects}
     frame = PRESETS[options.preset].frame
     header = ShardHeader.of(options.preset, frame, src.resolve().name, count, choices)
-    parts = tuple(source.entries[part::count] for part in range(count))
-    return Plan(source, members, header, parts, options.format, standing)
+    dealt = tuple(source.entries[shard::count] for shard in range(count))
+    return Plan(source, members, header, dealt, options.format, standing)

@@ -50,52 +50,52 @@ def run_prep(src: Path, out: Path, options: PrepOptions) -> int:
     if os.path.realpath(src) == os.path.realpath(out):
         raise UsageError(f"{src}: is SRC and OUT; choose another output folder")
     plan = planned(src, out, options)
-    task = Part(*options.part)
-    written = () if options.force else (task.named(checksums.NAME), *plan.owners)
+    part = Part(*options.part)
+    written = () if options.force else (part.named(checksums.NAME), *plan.owners)
     manifest.require_own_folder(out, "prep", written)
     output_folder(out)
     with shared(out, plan.key):
-        return _Prep(plan, out, task, options).run()
+        return _Prep(plan, out, part, options).run()
 
 
 class _Prep:
-    """The way from a plan to shards, part by part; the ledger knows which are finished."""
+    """The way from a plan to shards, shard by shard; the ledger knows which are finished."""
 
-    def __init__(self, plan: Plan, out: Path, task: Part, options: PrepOptions):
-        self.plan, self.out, self.task, self.options = plan, out, task, options
-        self.ledger = Ledger(out, task)
+    def __init__(self, plan: Plan, out: Path, part: Part, options: PrepOptions):
+        self.plan, self.out, self.part, self.options = plan, out, part, options
+        self.ledger = Ledger(out, part)
 
     def run(self) -> int:
         """Write what is not finished, and the manifest; the exit code."""
         plan, out, ledger = self.plan, self.out, self.ledger
         if self.options.force:
-            manifest.begin_anew(out, self.task)
+            manifest.begin_anew(out, self.part)
             for record in ledger.records.values():  # shards that will not be written again
                 self._remove(record["outputs"].keys() - plan.owners.keys())
             ledger.clear()
-        shard = self.options.shard
-        mine = [shard] if shard is not None else list(range(len(plan.parts)))
+        only = self.options.shard
+        mine = [only] if only is not None else list(range(len(plan.shards)))
         ledger.require_config(plan.key)
-        photographs = sum(len(plan.parts[part]) for part in mine)
+        photographs = sum(len(plan.shards[shard]) for shard in mine)
         with ui.progress(f"prep {plan.source.root}", photographs, "photographs") as bar:
             unfinished = []
-            for part in mine:
+            for shard in mine:
                 stop.check()
-                if self._is_finished(part):
-                    for id, reason in ledger.records[str(part)]["failures"].items():
+                if self._is_finished(shard):
+                    for id, reason in ledger.records[str(shard)]["failures"].items():
                         ui.log.warning("%s: failed before, and has not changed (%s)", id, reason)
-                    bar.passed(len(plan.parts[part]))
+                    bar.passed(len(plan.shards[shard]))
                 else:
-                    unfinished.append(part)
+                    unfinished.append(shard)
             if unfinished:
                 self._require_same_set()
-                manifest.begin_anew(out, self.task)
+                manifest.begin_anew(out, self.part)
                 ledger.begin()
-            manifest.remove_other_parts(out, self.task)
-            for part in unfinished:
+            manifest.remove_other_parts(out, self.part)
+            for shard in unfinished:
                 stop.check()
-                self._write(part)
-                bar.advance(len(plan.parts[part]))
+                self._write(shard)
+                bar.advance(len(plan.shards[shard]))
         return self._conclude(mine)
 
     def _remove(self, names: Iterable[str]) -> None:
@@ -110,15 +110,15 @@ class _Prep:
             remedy = "rename the folder back, choose another output folder, or give --force"
             raise InputError(self.out, problem, remedy)
 
-    def _is_finished(self, part: int) -> bool:
-        record, verify = self.ledger.records.get(str(part)), self.options.verify
+    def _is_finished(self, shard: int) -> bool:
+        record, verify = self.ledger.records.get(str(shard)), self.options.verify
         return (
             record is not None
             and all(isinstance(record.get(name), dict) for name in _BY_NAME)
             and all(map(is_sha256, record["inputs"].values()))
             and all(isinstance(reason, str) for reason in record["failures"].values())
-            and record.get("members") == self.plan.members_of(part)
-            and self._has_same_sources(part, record)
+            and record.get("members") == self.plan.members_of(shard)
+            and self._has_same_sources(shard, record)
             and all(
                 is_sha256(sha256)
                 and output_stands(self.out / name, sha256, record["sizes"].get(name), verify)
@@ -126,9 +126,9 @@ class _Prep:
             )
         )
 
-    def _has_same_sources(self, part: int, record: dict) -> bool:
-        """Whether a part's files are as they were; where size or time differ, the hash decides."""
-        now, before, inputs = self._stamps(part), record["sources"], record["inputs"]
+    def _has_same_sources(self, shard: int, record: dict) -> bool:
+        """Whether a shard's files are as they were; where size or time differ, the hash decides."""
+        now, before, inputs = self._stamps(shard), record["sources"], record["inputs"]
         if now.keys() != before.keys():
             return False
         # One that could not be read then may be readable now, with the same size and time.
@@ -140,25 +140,25 @@ class _Prep:
         known = {name: inputs[name] for name in in_doubt if name in inputs}
         return _hashes(self.plan.source.root, in_doubt) == known
 
-    def _stamps(self, part: int) -> dict[str, list[int] | None]:
-        """Size and modification time of every file of a part, by path; None where it is gone."""
+    def _stamps(self, shard: int) -> dict[str, list[int] | None]:
+        """Size and modification time of every file of a shard, by path; None where it is gone."""
         stamps: dict[str, list[int] | None] = {}
-        for name in (name for entry in self.plan.parts[part] for name in entry.files):
+        for name in (name for entry in self.plan.shards[shard] for name in entry.files):
             stamps[name] = None
             with suppress(OSError):
                 stamps[name] = stamp(self.plan.source.root / name)
         return stamps
 
-    def _write(self, part: int) -> None:
-        """Prepare the samples of one part, write them, and note the part in the ledger."""
+    def _write(self, shard: int) -> None:
+        """Prepare the samples of one shard, write them, and note the shard in the ledger."""
         plan, out = self.plan, self.out
-        sources = self._stamps(part)
+        sources = self._stamps(shard)
         inputs: dict[str, str] = {}
         failures: dict[str, str] = {}
-        samples = _prepared(plan, part, inputs, failures, self.options.threads)
-        names = plan.output_names(part)
+        samples = _prepared(plan, shard, inputs, failures, self.options.threads)
+        names = plan.output_names(shard)
         if plan.format == "h5":
-            shards.write_shard(out / names[0], plan.header, part, samples)
+            shards.write_shard(out / names[0], plan.header, shard, samples)
         else:
             for folder in {(out / name).parent for name in names}:
                 sweep(folder)
@@ -166,18 +166,18 @@ class _Prep:
             for sample in samples:
                 names.append(f"{sample.id}.npz")
                 shards.write_sample(out / names[-1], plan.header, sample)
-        # With a photograph more or less in the set, others move from part to part. Files that
-        # another part writes now are left to it, although this one wrote them before.
-        before = self.ledger.records.get(str(part), {}).get("outputs", {})
-        gone = {*before, *plan.output_names(part)} - set(names)
-        self._remove(name for name in gone if plan.owners.get(name, part) == part)
+        # With a photograph more or less in the set, others move from shard to shard. Files that
+        # another shard writes now are left to it, although this one wrote them before.
+        before = self.ledger.records.get(str(shard), {}).get("outputs", {})
+        gone = {*before, *plan.output_names(shard)} - set(names)
+        self._remove(name for name in gone if plan.owners.get(name, shard) == shard)
         self.ledger.add(
-            str(part),
+            str(shard),
             plan.key,
-            members=plan.members_of(part),
+            members=plan.members_of(shard),
             sources=sources,
             inputs=inputs,
-            num_shards=len(plan.parts),
+            num_shards=len(plan.shards),
             outputs={name: sha256_of(out / name) for name in names},
             sizes={name: (out / name).stat().st_size for name in names},
             failures=failures,
@@ -186,7 +186,7 @@ class _Prep:
     def _conclude(self, mine: list[int]) -> int:
         """Write the manifest from the ledger, report, and choose the exit code."""
         plan, options = self.plan, self.options
-        records = [self.ledger.records[str(part)] for part in mine]
+        records = [self.ledger.records[str(shard)] for shard in mine]
         inputs, outputs, failures = (
             {name: text for record in records for name, text in record[key].items()}
             for key in ("inputs", "outputs", "failures")
@@ -198,22 +198,22 @@ class _Prep:
             "layout": plan.source.layout,
             "sha256": plan.header.config_sha256,
         }
-        entries = [entry for part in mine for entry in plan.parts[part]]
+        entries = [entry for shard in mine for entry in plan.shards[shard]]
         manifest.write_manifest(
             self.out,
             "prep",
             config,
             outputs,
-            part=self.task,
+            part=self.part,
             counts={
                 "photographs": len(entries),
                 "failed": len(failures),
-                "left_out": len(plan.source.not_chosen[self.task.number :: self.task.total]),
+                "left_out": len(plan.source.not_chosen[self.part.number :: self.part.total]),
             },
             inputs=inputs,
             failures=failures,
             ids_sha256=plan.ids_sha256,
-            options=settings_of(replace(options, num_shards=len(plan.parts))),
+            options=settings_of(replace(options, num_shards=len(plan.shards))),
         )
         warn(plan, entries, inputs, options.subjects is not None, options.split == "auto")
         report(plan, entries, len(failures))
@@ -267,9 +267,9 @@ def _hashes(root: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def _prepared(
-    plan: Plan, part: int, inputs: dict[str, str], failures: dict[str, str], jobs: int
+    plan: Plan, shard: int, inputs: dict[str, str], failures: dict[str, str], jobs: int
 ) -> Iterator[Sample]:
-    """The samples of one part in order; what failed goes to `failures` and the log.
+    """The samples of one shard in order; what failed goes to `failures` and the log.
 
     The files' hashes go to `inputs`. They are of the bytes that are decoded, or taken before: a
     file that is replaced in between has another hash in the next run, and is prepared again. One
@@ -289,8 +289,8 @@ def _prepared(
         except InputError as error:
             return hashes | _hashes(root, [photograph]), error
 
-    results = ordered_map(prepared, plan.parts[part], jobs)
-    for entry, result in zip(plan.parts[part], results, strict=True):
+    results = ordered_map(prepared, plan.shards[shard], jobs)
+    for entry, result in zip(plan.shards[shard], results, strict=True):
         stop.check()
         hashes, sample = result
         inputs |= hashes

@@ -17,7 +17,7 @@ def warn(
     """Say what of the data set is left out, and who stands on two sides of its own split.
 
     Args:
-        entries: the photographs of the parts that are prepared here.
+        entries: the photographs of the shards that are prepared here.
         inputs: SHA-256 of their files, by path.
         has_subjects: --subjects tells who is who.
         is_dealt: into parts, where the data set has none of its own.
