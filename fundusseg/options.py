@@ -14,7 +14,7 @@ from fundusseg.config import DEFAULT_MODEL, DEFAULT_PRESET, LARGEST_SEED
 from fundusseg.option_fields import option
 from fundusseg.processor import free_cores
 
-Preset = Literal["native", "pix2pix"]
+PresetName = Literal["native", "pix2pix"]
 DrawnLayout = Literal["fives", "drive", "chase", "stare", "hrf", "les-av", "pairs"]
 Layout = Literal["auto", DrawnLayout]
 InferLayout = Literal["auto", "none", DrawnLayout]
@@ -191,7 +191,7 @@ class PrepOptions(ArrayOptions):
     include: tuple[str, ...] = _include()
     exclude: tuple[str, ...] = _exclude()
     subjects: Path | None = _subjects()
-    preset: Preset = option(
+    preset: PresetName = option(
         DEFAULT_PRESET, "Frame of the photographs, and network that they are for.", MODEL
     )
     format: Literal["h5", "npz"] = option(

@@ -24,12 +24,14 @@ _Pattern = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Layout:
-    """patterns: (role, regular expression with the group stem and, maybe, folder or place).
+class LayoutForm:
+    """One of the forms that a layout has.
+
+    patterns: (role, regular expression with the group stem and, maybe, folder or place).
 
     Files belong together if stem and folder are equal and, where several have both, place is, too.
     has_parts: its folders are often named for parts (train, test); where they are, it is preferred
-    to a layout that fits as well.
+    to a form that fits as well.
     """
 
     name: str
@@ -37,8 +39,8 @@ class Layout:
     has_parts: bool = False
 
 
-def _layout(name: str, *patterns: _Pattern, has_parts: bool = False) -> Layout:
-    return Layout(name, patterns, has_parts)
+def _form(name: str, *patterns: _Pattern, has_parts: bool = False) -> LayoutForm:
+    return LayoutForm(name, patterns, has_parts)
 
 
 def _in_folders(photographs: str, vessels: str, second: str, fields: str) -> tuple[_Pattern, ...]:
@@ -51,14 +53,14 @@ def _in_folders(photographs: str, vessels: str, second: str, fields: str) -> tup
     )
 
 
-LAYOUTS = (
-    _layout(
+FORMS = (
+    _form(
         "fives",
         ("photograph", ANY + r"Original/(?P<stem>\d+_[ADGN])"),
         ("mask", ANY + r"Ground truth/(?P<stem>\d+_[ADGN])"),
         has_parts=True,
     ),
-    _layout(
+    _form(
         "drive",
         ("photograph", ANY + r"images/(?P<stem>\d+)_(?:training|test)"),
         ("mask", ANY + r"(?:1st_manual|masks)/(?P<stem>\d+)_manual1"),
@@ -66,41 +68,41 @@ LAYOUTS = (
         ("fov", ANY + r"(?:mask|fov)/(?P<stem>\d+)_(?:training|test)_mask"),
         has_parts=True,
     ),
-    _layout(
+    _form(
         "chase",
         ("mask", ANY + r"(?P<stem>Image_\d+[LR])_1stHO"),
         ("mask2", ANY + r"(?P<stem>Image_\d+[LR])_2ndHO"),
         ("fov", ANY + r"fov/(?P<stem>Image_\d+[LR])(?:_\w+)?"),
         ("photograph", ANY + r"(?P<stem>Image_\d+[LR])"),
     ),
-    _layout(
+    _form(
         "stare",
         ("fov", ANY + r"fov/(?P<stem>im\d{4})(?:_\w+)?"),
         ("mask", ANY + r"(?P<stem>im\d{4})\.ah"),
         ("mask2", ANY + r"(?P<stem>im\d{4})\.vk"),
         ("photograph", ANY + r"(?P<stem>im\d{4})"),
     ),
-    _layout(
+    _form(
         "hrf",
         ("photograph", ANY + r"images/(?P<stem>\d\d_(?:h|dr|g))"),
         ("mask", ANY + r"(?:manual1|masks|masks_derived)/(?P<stem>\d\d_(?:h|dr|g))"),
         ("fov", ANY + r"(?:mask|fov)/(?P<stem>\d\d_(?:h|dr|g))(?:_mask)?"),
     ),
-    _layout(
+    _form(
         "les-av",
         ("photograph", ANY + r"images/(?P<stem>\d+)"),
         ("mask", ANY + r"(?:vessel-segmentations|masks_derived)/(?P<stem>\d+)"),
         ("fov", ANY + r"masks/(?P<stem>\d+)(?:_mask)?"),
         ("fov", ANY + r"fov/(?P<stem>\d+)(?:_mask)?"),
     ),
-    _layout("pairs", *_in_folders("images", "masks(?:_derived)?", "masks2", "fov"), has_parts=True),
-    _layout(
+    _form("pairs", *_in_folders("images", "masks(?:_derived)?", "masks2", "fov"), has_parts=True),
+    _form(
         "pairs",
         *_in_folders(PHOTOGRAPHS, VESSELS, SECOND, f"(?:{MASKS}|{FIELDS})"),
         has_parts=True,
     ),
-    _layout("pairs", *_in_folders(PHOTOGRAPHS, MASKS, SECOND, FIELDS), has_parts=True),
-    _layout(
+    _form("pairs", *_in_folders(PHOTOGRAPHS, MASKS, SECOND, FIELDS), has_parts=True),
+    _form(
         "pairs",
         ("mask2", FOLDER + r"(?P<stem>[^/]+?)[_.-]manual2"),
         ("fov", FOLDER + r"(?P<stem>[^/]+?)[_.-](?:fov|roi)"),

@@ -1,9 +1,9 @@
 """Data sets as strangers download them: which file is a photograph, which its mask.
 
-A layout is a list of patterns (layout_patterns.py). Each gives a file its role and its stem; files
-of one stem (and one part, such as train or test) belong together. Stems are compared in NFC; a mask
-without a photograph belongs to the one whose stem differs in case alone, or that lies elsewhere,
-or whose stem has the number of a channel behind it (nnU-Net).
+A layout has one form or several, which are lists of patterns (layout_patterns.py). Each gives a
+file its role and its stem; files of one stem (and one part, such as train or test) belong together.
+Stems are compared in NFC; a mask without a photograph belongs to the one whose stem differs in case
+alone, or that lies elsewhere, or whose stem has the number of a channel behind it (nnU-Net).
 """
 
 import functools
@@ -15,7 +15,7 @@ from pathlib import Path
 from fundusseg.datasets.choice import Choice
 from fundusseg.datasets.folder_names import without_part
 from fundusseg.datasets.folders import parted, walk
-from fundusseg.datasets.layout_patterns import LAYOUTS, Layout
+from fundusseg.datasets.layout_patterns import FORMS, LayoutForm
 from fundusseg.errors import InputError
 from fundusseg.files.images import image_suffix, without_suffix
 from fundusseg.files.kinds import is_archive, require_no_archive
@@ -92,7 +92,7 @@ def _of_a_channel(key: _Key) -> tuple[str, ...]:
 
 # To find a mask of another naming: keys of the photograph and of the mask, tried in this order.
 _KINSHIPS = ((_folded, _folded), (_anywhere, _anywhere), (_of_a_channel, _anywhere))
-LAYOUT_NAMES = tuple(dict.fromkeys(layout.name for layout in LAYOUTS))
+LAYOUT_NAMES = tuple(dict.fromkeys(form.name for form in FORMS))
 _REMEDY = (
     f"give --layout, one of {', '.join(LAYOUT_NAMES)}; simplest is images/1.jpg with masks/1.png"
 )
@@ -141,35 +141,35 @@ def recognised(root: Path, paths: list[str], layout: str = "auto") -> DataSet | 
     return best[0] if best and any(entry.mask for entry in best[0].entries) else None
 
 
-def _named(name: str) -> Sequence[Layout]:
-    return [layout for layout in LAYOUTS if name in ("auto", layout.name)]
+def _named(name: str) -> Sequence[LayoutForm]:
+    return [form for form in FORMS if name in ("auto", form.name)]
 
 
-def _has_mask(layout: Layout, bare: list[str]) -> bool:
-    """Whether there may be a mask among paths (without suffix): without one, no layout fits."""
-    masks = [pattern for role, pattern in _compiled(layout) if role == "mask"]
+def _has_mask(form: LayoutForm, bare: list[str]) -> bool:
+    """Whether there may be a mask among paths (without suffix): without one, no form fits."""
+    masks = [pattern for role, pattern in _compiled(form) if role == "mask"]
     return any(pattern.fullmatch(path) for pattern in masks for path in bare)
 
 
 @functools.cache
-def _compiled(layout: Layout) -> tuple[tuple[str, re.Pattern], ...]:
+def _compiled(form: LayoutForm) -> tuple[tuple[str, re.Pattern], ...]:
     flags = re.IGNORECASE | re.DOTALL  # a folder's name may hold a newline
-    return tuple((role, re.compile(pattern, flags)) for role, pattern in layout.patterns)
+    return tuple((role, re.compile(pattern, flags)) for role, pattern in form.patterns)
 
 
-def _fitness(matched: tuple[DataSet, Layout]) -> tuple[int, int, int, int]:
-    """How well a layout fits: many photographs with masks, few files for one role, folders named
+def _fitness(matched: tuple[DataSet, LayoutForm]) -> tuple[int, int, int, int]:
+    """How well a form fits: many photographs with masks, few files for one role, folders named
     for parts where it expects them, many files that belong to photographs."""
-    candidate, layout = matched
+    candidate, form = matched
     paired = sum(entry.mask is not None for entry in candidate.entries)
-    parts = sum(bool(entry.part) for entry in candidate.entries) if layout.has_parts else 0
+    parts = sum(bool(entry.part) for entry in candidate.entries) if form.has_parts else 0
     belonging = sum(len(entry.files) - 1 for entry in candidate.entries)
     return paired, -len(candidate.duplicates), parts, belonging
 
 
-def _matched(root: Path, layout: Layout, paths: list[str]) -> DataSet:
+def _matched(root: Path, form: LayoutForm, paths: list[str]) -> DataSet:
     """Give each path its role by the first pattern that fits, and join roles by stem."""
-    patterns = _compiled(layout)
+    patterns = _compiled(form)
     by_stem: dict[_Key, dict[str, str]] = {}
     duplicates: list[tuple[str, str, str]] = []
     ignored: list[str] = []
@@ -189,9 +189,7 @@ def _matched(root: Path, layout: Layout, paths: list[str]) -> DataSet:
         duplicates += _joined(by_stem, of_photograph, of_mask)
     lonely = [p for roles in by_stem.values() if "photograph" not in roles for p in roles.values()]
     unmatched = tuple(sorted(lonely, key=name_bytes))
-    return DataSet(
-        root, layout.name, _entries(by_stem), unmatched, tuple(ignored), tuple(duplicates)
-    )
+    return DataSet(root, form.name, _entries(by_stem), unmatched, tuple(ignored), tuple(duplicates))
 
 
 def _joined(
