@@ -6,7 +6,7 @@ are the same (see `samples`).
 
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from fnmatch import fnmatch
@@ -27,10 +27,16 @@ from fundusseg.files.manifest import WHOLE, Part, outputs_of, part_totals, read_
 from fundusseg.files.names import name_bytes
 from fundusseg.serial import canonical_json
 
+_Stored = Callable[[str], tuple[dict, Mapping]]  # attributes and arrays of a sample, by its key
+
 
 def shard_name(shard: int, num_shards: int) -> str:
     """The file name of shard number `shard` (from 0) of `num_shards`."""
     return f"shard-{shard:05d}-of-{num_shards:05d}.h5"
+
+
+def _key(number: int) -> str:
+    return f"samples/{number:06d}"
 
 
 def write_shard(path: Path, header: ShardHeader, shard: int, prepared: Iterable[Sample]) -> None:
@@ -41,7 +47,7 @@ def write_shard(path: Path, header: ShardHeader, shard: int, prepared: Iterable[
     with arrays.new_hdf5(path) as file:
         count = 0
         for number, sample in enumerate(prepared):
-            group = file.create_group(f"samples/{number:06d}")
+            group = file.create_group(_key(number))
             group.attrs.update(samples.sample_attributes(sample))
             for name, values in samples.sample_arrays(sample).items():
                 arrays.put(group, name, values, True, **samples.ARRAY_ATTRIBUTES[name])
@@ -89,10 +95,8 @@ class ShardFolder:
                 remedy = f"give the folder of shards that it lies in, {root.parent}"
             raise InputError(root, problem, remedy)
         refs: list[SampleRef] = []
-        for path in h5_paths:
-            refs += self._h5_refs(path)
-        for path in npz_paths:
-            refs.append(self._npz_ref(path))
+        for path in h5_paths or npz_paths:
+            refs += self._refs(path)
         if h5_paths:
             self._require_all(h5_paths)
             for path in sorted({*root.glob("[!.]*.h5")} - {*h5_paths}):
@@ -117,24 +121,14 @@ class ShardFolder:
         InputError if it is damaged.
         """
         wanted = samples.FRAME_ARRAYS + (samples.NATIVE_ARRAYS if native else ())
-        if ref.path.suffix == ".npz":
-            with _open_npz(ref.path) as file:
-                return samples.sample_from(json.loads(str(file["meta"]))["sample"], file, wanted)
-        with arrays.open_hdf5(ref.path) as file:
-            group = file[ref.key]
-            return samples.sample_from(dict(group.attrs), group, wanted)
+        with _opened(ref.path) as (_, stored):
+            return samples.sample_from(*stored(ref.key), wanted)
 
-    def _h5_refs(self, path: Path) -> list[SampleRef]:
-        with arrays.open_hdf5(path) as file:
-            self._adopt(dict(file.attrs), path)
-            keys = [f"samples/{number:06d}" for number in range(int(file.attrs["samples"]))]
-            return [samples.ref_from(dict(file[key].attrs), path, key) for key in keys]
-
-    def _npz_ref(self, path: Path) -> SampleRef:
-        with _open_npz(path) as file:
-            meta = json.loads(str(file["meta"]))
-            self._adopt(meta["root"], path)
-            return samples.ref_from(meta["sample"], path, "")
+    def _refs(self, path: Path) -> list[SampleRef]:
+        with _opened(path) as (root, stored):
+            self._adopt(root, path)
+            keys = [_key(number) for number in range(int(root.get("samples", 1)))]
+            return [samples.ref_from(stored(key)[0], path, key) for key in keys]
 
     def _adopt(self, attributes: dict, path: Path) -> None:
         """Take the first shard's header for the folder's; the others must have the same."""
@@ -202,22 +196,25 @@ class ShardFolder:
 
 
 @contextmanager
-def _open_npz(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
-    with arrays.open_npz(path) as file:
-        if "meta" not in file.files:
+def _opened(path: Path) -> Iterator[tuple[dict, _Stored]]:
+    """The root attributes of a shard, and what it holds of each sample."""
+    if path.suffix != ".npz":
+        with arrays.open_hdf5(path) as file:
+            yield dict(file.attrs), lambda key: (dict(file[key].attrs), file[key])
+        return
+    with arrays.open_npz(path) as archive:
+        if "meta" not in archive.files:
             raise InputError(path, "is no fundusseg shard")
-        yield file
+        meta = json.loads(str(archive["meta"]))
+        yield meta["root"], lambda _: (meta["sample"], archive)
 
 
 def standing_header(root: Path) -> ShardHeader | None:
     """The header of the first shard in a folder that can be read, finished or not; or None."""
     for path in shard_files(root):
         with suppress(InputError):
-            if path.suffix == ".npz":
-                with _open_npz(path) as file:
-                    return samples.header_from(json.loads(str(file["meta"]))["root"], path)
-            with arrays.open_hdf5(path) as file:
-                return samples.header_from(dict(file.attrs), path)
+            with _opened(path) as (attributes, _):
+                return samples.header_from(attributes, path)
     return None
 
 

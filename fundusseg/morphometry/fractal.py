@@ -49,14 +49,14 @@ def on_grid(where: np.ndarray, box: tuple) -> np.ndarray:
     return where[np.ix_(y * is_in[0], x * is_in[1])] & np.logical_and.outer(*is_in)
 
 
-def dimensions(mass: np.ndarray, boxes: tuple[int, ...] = BOXES) -> tuple[Dimension, ...]:
+def dimensions(mass: np.ndarray) -> tuple[Dimension, ...]:
     """D0, D1 and D2: slopes of the Renyi entropies of order 0, 1, 2 over log(1 / box size).
 
     H0 = log(number of boxes with mass), H1 = -sum p log p, H2 = -log sum p^2, p being the share of
     the mass in a box; each sum is the mean over all places of the grid of boxes.
 
     Args:
-        mass: float (Y, X), at least 0. boxes: sides in cells, two or more.
+        mass: float (Y, X), at least 0.
 
     Reference: Hentschel and Procaccia, Physica D 8:435, 1983, doi:10.1016/0167-2789(83)90235-X
     """
@@ -65,8 +65,8 @@ def dimensions(mass: np.ndarray, boxes: tuple[int, ...] = BOXES) -> tuple[Dimens
         return (Dimension(np.nan, np.nan),) * 3
     rows, columns = np.nonzero(mass)
     share = mass[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] / total
-    entropies = np.array([_entropies(share, box) for box in boxes])
-    return tuple(_fitted(-np.log(boxes), column) for column in entropies.T)
+    entropies = np.array([_entropies(share, box) for box in BOXES])
+    return tuple(_fitted(-np.log(BOXES), column) for column in entropies.T)
 
 
 def lacunarity(mass: np.ndarray, where: np.ndarray, box: int) -> float:
