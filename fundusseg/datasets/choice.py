@@ -1,10 +1,15 @@
 """Which photographs of a folder, maps or masks are taken: --include and --exclude."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TypeVar
 
+from fundusseg.errors import InputError
 from fundusseg.files.names import escaped, nfc
 
+_Item = TypeVar("_Item")
 LEFT_OUT = "photographs that --include and --exclude do not take"
 
 
@@ -27,10 +32,25 @@ class Choice:
         is_included = not self.include or path.endswith("/") or _fits(path, self.include)
         return is_included and not _fits(path, self.exclude)
 
-    def none_of(self, count: int, first: str, what: str = "photographs") -> tuple[str, str]:
-        """What is wrong where nothing is taken, and what to do."""
-        problem = f"has {count} {what}, and none that --include and --exclude take"
-        return problem, f"quote patterns, and give them as for {escaped(first)}"
+    def divided(
+        self,
+        place: Path | str,
+        items: Sequence[_Item],
+        path_of: Callable[[_Item], str],
+        what: str = "photographs",
+    ) -> tuple[list[_Item], list[_Item]]:
+        """Those of the items in `place` that are taken, and those that are left out.
+
+        path_of: an item's path, as of `takes`. InputError if there are items, and none is taken.
+        """
+        divided: dict[bool, list[_Item]] = {True: [], False: []}
+        for item in items:
+            divided[self.takes(path_of(item))].append(item)
+        if items and not divided[True]:
+            problem = f"has {len(items)} {what}, and none that --include and --exclude take"
+            remedy = f"quote patterns, and give them as for {escaped(path_of(items[0]))}"
+            raise InputError(place, problem, remedy)
+        return divided[True], divided[False]
 
 
 def told_of_left_out(count: int) -> str:

@@ -63,13 +63,9 @@ class DataSet:
 
     def chosen(self, choice: Choice) -> "DataSet":
         """The set without the photographs that are not taken; InputError if none is."""
-        taken = tuple(entry for entry in self.entries if choice.takes(entry.photograph))
-        if self.entries and not taken:
-            problem = choice.none_of(len(self.entries), self.entries[0].photograph)
-            raise InputError(self.root, *problem)
-        photographs = {entry.photograph for entry in self.entries}
-        left_out = photographs - {entry.photograph for entry in taken}
-        return replace(self, entries=taken, not_chosen=tuple(sorted(left_out)))
+        taken, left_out = choice.divided(self.root, self.entries, lambda entry: entry.photograph)
+        not_chosen = sorted({entry.photograph for entry in left_out})
+        return replace(self, entries=tuple(taken), not_chosen=tuple(not_chosen))
 
 
 _Key = tuple[str, str, str, str]  # part, folder, place and stem

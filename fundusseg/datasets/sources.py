@@ -152,16 +152,11 @@ def sources(given: str, out: Path, options: InferOptions) -> Sources:
 
 def _chosen(given: str, inputs: Sources, choice: Choice) -> Sources:
     """What --include and --exclude take; InputError if it is none of some."""
-    parts: dict[bool, list[Source]] = {True: [], False: []}
-    for source in inputs.items:
-        parts[choice.takes(source.name)].append(source)
-    if not parts[False]:
+    items, not_chosen = choice.divided(given, inputs.items, lambda source: source.name)
+    if not not_chosen:
         return inputs
-    if not parts[True]:
-        raise InputError(given, *choice.none_of(len(inputs.items), inputs.items[0].name))
-    left_out = LeftOut([source.name for source in parts[False]], LEFT_OUT)
-    items, not_chosen = tuple(parts[True]), tuple(parts[False])
-    return Sources(items, inputs.shards, (*inputs.left_out, left_out), not_chosen)
+    left_out = LeftOut([source.name for source in not_chosen], LEFT_OUT)
+    return Sources(tuple(items), inputs.shards, (*inputs.left_out, left_out), tuple(not_chosen))
 
 
 def _refuse_empty(given: str, inputs: Sources, out: Path) -> NoReturn:

@@ -122,10 +122,10 @@ def open_study(
     if options.split == "auto" and len(items) < len(truth.items):
         counts = (root, len(items), len(truth.items))
         ui.log.info("%s: the test part, %d of %d images; --split all scores all", *counts)
-    count = len(items)
-    items = taken_items(truth, items, Choice(options.include, options.exclude))
-    if left_out := count - len(items):
-        ui.log.info("%s: %d images%s", root, len(items), told_of_left_out(left_out))
+    choice = Choice(options.include, options.exclude)
+    items, left_out = choice.divided(truth.root, items, lambda item: item.id, "masks")
+    if left_out:
+        ui.log.info("%s: %d images%s", root, len(items), told_of_left_out(len(left_out)))
     pairings = tuple(
         paired(MapFolder(pred, paths.get(pred)), label, truth, items)
         for pred, label in zip(preds, labels_of(preds), strict=True)
@@ -137,7 +137,7 @@ def open_study(
     if options.baseline:
         baseline = trained_baseline(truth, items, options.threads)
     return Study(
-        truth, split, left_out, tuple(items), pairings, groups, given_fields, baseline, options
+        truth, split, len(left_out), tuple(items), pairings, groups, given_fields, baseline, options
     )
 
 
@@ -155,14 +155,6 @@ def chosen_items(truth: Truth, split: str) -> tuple[str, list[TruthItem]]:
         return split, items
     problem = f"has no image with a mask in the split {split}" if has_splits else "has no splits"
     raise InputError(truth.root, problem, "choose another --split, such as all")
-
-
-def taken_items(truth: Truth, items: list[TruthItem], choice: Choice) -> list[TruthItem]:
-    """Those of the items that --include and --exclude take; InputError if none is."""
-    taken = [item for item in items if choice.takes(item.id)]
-    if not taken:
-        raise InputError(truth.root, *choice.none_of(len(items), items[0].id, "masks"))
-    return taken
 
 
 def _require_upright(

@@ -54,10 +54,7 @@ class MapRows:
             raise InputError(folder.root, "holds no maps", "give the folder that infer wrote")
         everything = sorted(known, key=name_bytes)
         self.choice = Choice(options.include, options.exclude)
-        self.ids = [id for id in everything if self.choice.takes(id)]
-        if not self.ids:
-            raise InputError(folder.root, *self.choice.none_of(len(known), everything[0], "maps"))
-        self.left_out = [id for id in everything if not self.choice.takes(id)]
+        self.ids, self.left_out = self.choice.divided(folder.root, everything, str, "maps")
         self._fovs = FovFolder(options.fov, everything) if options.fov else None
         self._pixels_um = _pixel_sizes(options.pixel_um)
         if isinstance(self._pixels_um, dict):
