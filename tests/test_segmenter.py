@@ -14,7 +14,6 @@ from fundusseg.fundus.framing import Framed
 from fundusseg.fundus.geometry import canonical_geometry, from_frame
 from fundusseg.fundus.vessel_map import vessel_map
 from fundusseg.metrics.calibration import ReliabilityBins, expected_calibration_error
-from fundusseg.metrics.curves import ScoreHistogram
 from fundusseg.options import InferOptions
 from fundusseg.segmenter import Segmenter
 
@@ -62,8 +61,7 @@ def test_what_is_written_is_calibrated(frame, scores, tmp_path):
         drawn = segmenter(calibration).segmentation(frame, scores)
         (tmp_path / "x.prob.png").write_bytes(probability_png(drawn.probability))
         written = read_probability(tmp_path / "x.prob.png")
-        histogram = ScoreHistogram.of(written, truth, frame.native_fov)
-        ece[name] = expected_calibration_error(ReliabilityBins.of(histogram))
+        ece[name] = expected_calibration_error(ReliabilityBins.of(written, truth, frame.native_fov))
     assert ece["calibrated"] < 0.01 and ece["raw"] > 0.2
 
 

@@ -112,7 +112,7 @@ def image_score(
     histogram = ScoreHistogram.of(vessel_map.probability, mask, where)
     values |= {key: figure(histogram) for key, figure in RANKING.items()}
     if calibrated:
-        bins = ReliabilityBins.of(histogram)
+        bins = ReliabilityBins.of_histogram(histogram)
         values |= {key: figure(bins) for key, figure in CALIBRATION.items()}
         values |= _similarity_values(vessel_map.probability, reference, "continuous")
     return ImageScore(counts, centreline, values, _sweep(histogram)), histogram

@@ -94,7 +94,7 @@ def _operating_point(place: int, system: System) -> OperatingPoint:
 
 
 def _reliability(histogram: ScoreHistogram) -> ReliabilityCurve:
-    return reliability_curve(ReliabilityBins.of(histogram))
+    return reliability_curve(ReliabilityBins.of_histogram(histogram))
 
 
 def _legend(system: System, key: str) -> str:

@@ -67,7 +67,7 @@ class Pool:
         values = {key: figure(self.counts) for key, figure in OVERLAP.items()}
         values["cldice"] = cldice(self.centreline)
         if self.histogram is not None:
-            bins = ReliabilityBins.of(self.histogram)
+            bins = ReliabilityBins.of_histogram(self.histogram)
             values |= {key: figure(self.histogram) for key, figure in RANKING.items()}
             values |= {key: figure(bins) for key, figure in CALIBRATION.items()}
         return values

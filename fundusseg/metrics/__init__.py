@@ -10,8 +10,8 @@ agreement    limits of agreement, ICC(2,1) and Spearman of two measures of the s
 intervals    intervals of a mean over images, from few subjects and from many
 checks       what the others refuse: arrays of another shape or type
 
-Counts and histograms are small objects with `of(...)` and `+`: add those of several images for the
-figure pooled over pixels, or keep them and recompute every figure later.
+Counts, histograms and bins are small objects with `of(...)` and `+`: add those of several images
+for the figure pooled over pixels, or keep them and recompute every figure later.
 
 Everywhere: `where` is the field of view, None is the whole frame. With no pixel to compare every
 figure is NaN. Two empty masks agree (1.0, at a distance of 0 px); an empty mask and another

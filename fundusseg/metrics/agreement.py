@@ -7,7 +7,6 @@ import numpy as np
 from scipy import stats
 
 from fundusseg.metrics.checks import check_same_shape
-from fundusseg.metrics.intervals import LEVEL
 
 LEAST_PAIRS = 3  # below, nothing is said
 LIMITS_SD = 1.96  # limits of agreement hold 95 % of differences that are normally distributed
@@ -60,14 +59,14 @@ def agreement(first: np.ndarray, second: np.ndarray) -> Agreement:
     return Agreement(len(pairs), bias, bias - half, bias + half, *icc_2_1(pairs), spearman)
 
 
-def icc_2_1(ratings: np.ndarray) -> tuple[float, float, float]:
+def icc_2_1(ratings: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
     """ICC(2,1), absolute agreement of single ratings by raters who stand for others, and interval.
 
     ICC = (R - E) / (R + (k - 1) E + k (C - E) / n), of the mean squares R of n objects, C of k
     raters and E of the rest. Objects are taken for independent.
 
     Args:
-        ratings: float (n, k), finite, n and k at least 2.
+        ratings: float (n, k), finite, n and k at least 2. level: of the interval.
 
     Returns:
         The ICC, and the bounds of its interval; NaN where the ratings do not vary, the bounds also
@@ -96,7 +95,7 @@ def icc_2_1(ratings: np.ndarray) -> tuple[float, float, float]:
     freedom = (a * raters + b * error) ** 2 / (
         (a * raters) ** 2 / (k - 1) + (b * error) ** 2 / ((n - 1) * (k - 1))
     )
-    tail = (1 + LEVEL) / 2
+    tail = (1 + level) / 2
     above = float(stats.f.ppf(tail, n - 1, freedom))
     below = float(stats.f.ppf(tail, freedom, n - 1))
     others = k * raters + (k * n - k - n) * error

@@ -10,9 +10,6 @@ import numpy as np
 
 from fundusseg.metrics.curves import LEVELS, N_LEVELS, ScoreHistogram
 
-N_BINS = 15
-# In integers: an edge k / B is often a level itself.
-_BIN_OF_LEVEL = np.maximum(-(-np.arange(N_LEVELS) * N_BINS // (N_LEVELS - 1)) - 1, 0)
 _PIXELS_AT_ONCE = 1 << 20
 
 
@@ -64,7 +61,7 @@ class Calibration:
 
 @dataclass(frozen=True, eq=False)
 class ReliabilityBins:
-    """Sums over the pixels of each of B = `N_BINS` equally wide bins of probability.
+    """Sums over the pixels of each of B equally wide bins of probability.
 
     Bin b holds the probabilities in (b / B, (b + 1) / B]; the first one holds 0 as well.
 
@@ -81,15 +78,67 @@ class ReliabilityBins:
     squared_error_sum: float
 
     @classmethod
-    def of(cls, histogram: ScoreHistogram) -> "ReliabilityBins":
-        """Sum over the pixels of a histogram of scores; one without pixels gives zeros."""
+    def of(
+        cls,
+        probability: np.ndarray,
+        truth: np.ndarray,
+        where: np.ndarray | None = None,
+        *,
+        n_bins: int = 15,
+    ) -> "ReliabilityBins":
+        """Sum over the pixels of one image; all zero if `where` is empty.
+
+        Args:
+            probability: of any one shape, floating point in [0, 1] or uint16; rounded to the
+                nearest 65535th, as in `ScoreHistogram`.
+            truth: bool, same shape, True is vessel.
+            where: bool, same shape, the field of view; None is the whole frame.
+            n_bins: at least 1.
+
+        Raises:
+            TypeError: if the probability is neither floating point nor uint16, or a mask is not
+                bool.
+            ValueError: if two shapes differ, a probability inside `where` is NaN or not in
+                [0, 1], or n_bins is below 1.
+        """
+        return cls.of_histogram(ScoreHistogram.of(probability, truth, where), n_bins=n_bins)
+
+    @classmethod
+    def of_histogram(cls, histogram: ScoreHistogram, *, n_bins: int = 15) -> "ReliabilityBins":
+        """Sum over the pixels of a histogram of scores, which costs next to nothing.
+
+        Args:
+            histogram: one without pixels gives bins that are all zero.
+            n_bins: at least 1.
+
+        Raises:
+            ValueError: if n_bins is below 1.
+        """
+        if n_bins < 1:
+            raise ValueError(f"n_bins is {n_bins}; it must be at least 1")
         positives, negatives = histogram.positives, histogram.negatives
         n_px = positives + negatives
+        bins = _bin_of_level(n_bins)
         return cls(
-            n_px=_sums(n_px).astype(np.int64),
-            n_vessel_px=_sums(positives).astype(np.int64),
-            probability_sum=_sums(n_px * LEVELS),
+            n_px=_sums(bins, n_px, n_bins).astype(np.int64),
+            n_vessel_px=_sums(bins, positives, n_bins).astype(np.int64),
+            probability_sum=_sums(bins, n_px * LEVELS, n_bins),
             squared_error_sum=float(positives @ (1 - LEVELS) ** 2 + negatives @ LEVELS**2),
+        )
+
+    def __add__(self, other: "ReliabilityBins") -> "ReliabilityBins":
+        """The bins of two images together.
+
+        Raises:
+            ValueError: if their numbers of bins differ.
+        """
+        if len(self.n_px) != len(other.n_px):
+            raise ValueError(f"{len(self.n_px)} bins cannot be added to {len(other.n_px)}")
+        return ReliabilityBins(
+            self.n_px + other.n_px,
+            self.n_vessel_px + other.n_vessel_px,
+            self.probability_sum + other.probability_sum,
+            self.squared_error_sum + other.squared_error_sum,
         )
 
 
@@ -149,6 +198,11 @@ def brier(bins: ReliabilityBins) -> float:
     return float(bins.squared_error_sum / total) if total else math.nan
 
 
-def _sums(values: np.ndarray) -> np.ndarray:
-    """Sums (B,) over the levels of each bin."""
-    return np.bincount(_BIN_OF_LEVEL, weights=values, minlength=N_BINS)
+def _bin_of_level(n_bins: int) -> np.ndarray:
+    """The bin (65536,) of each level, in integers: an edge k / B is often a level itself."""
+    top = N_LEVELS - 1
+    return np.maximum(-(-np.arange(N_LEVELS) * n_bins // top) - 1, 0)
+
+
+def _sums(bins: np.ndarray, values: np.ndarray, n_bins: int) -> np.ndarray:
+    return np.bincount(bins, weights=values, minlength=n_bins)

@@ -58,6 +58,8 @@ class CentrelineCounts:
         prediction: np.ndarray,
         truth: np.ndarray,
         where: np.ndarray | None = None,
+        *,
+        prediction_skeleton: np.ndarray | None = None,
         truth_skeleton: np.ndarray | None = None,
     ) -> "CentrelineCounts":
         """Count the skeleton pixels of one image; all zero if `where` is empty.
@@ -67,22 +69,21 @@ class CentrelineCounts:
             truth: bool (Y, X), likewise.
             where: bool (Y, X), the field of view, to which both masks are cut before they are
                 thinned; None is the whole frame.
-            truth_skeleton: bool (Y, X), what `skeleton(truth, where)` gives, if the caller has it
-                already.
+            prediction_skeleton: bool (Y, X), what `skeleton(prediction, where)` gives, if the
+                caller has it already.
+            truth_skeleton: bool (Y, X), likewise of the truth.
 
         Raises:
             TypeError: if an array is not of dtype bool.
-            ValueError: if two shapes differ, or the skeleton leaves its mask or the field of view.
+            ValueError: if two shapes differ, or a skeleton leaves its mask or the field of view.
         """
         prediction, truth, n_px = cut_to(where, prediction, truth)
-        prediction_skeleton = skeleton(prediction)
+        if prediction_skeleton is None:
+            prediction_skeleton = skeleton(prediction)
         if truth_skeleton is None:
             truth_skeleton = skeleton(truth)
-        check_masks(truth_skeleton=truth_skeleton, truth=truth)
-        if np.any(truth_skeleton & ~truth):
-            raise ValueError(
-                "truth_skeleton leaves its mask, or the field of view: pass skeleton(truth, where)"
-            )
+        _check_skeleton("prediction_skeleton", prediction_skeleton, prediction)
+        _check_skeleton("truth_skeleton", truth_skeleton, truth)
         return cls(
             prediction_hits=int(np.count_nonzero(prediction_skeleton & truth)),
             prediction_length=int(np.count_nonzero(prediction_skeleton)),
@@ -102,10 +103,32 @@ class CentrelineCounts:
         )
 
 
+def topology_precision(counts: CentrelineCounts) -> float:
+    """Topology precision: the part of the prediction's skeleton that lies in the true vessel.
+
+    Returns:
+        In [0, 1]; NaN if the prediction has no vessel.
+
+    Reference: Shit et al., CVPR 2021, doi:10.1109/CVPR46437.2021.01629
+    """
+    length = counts.prediction_length
+    return counts.prediction_hits / length if length else math.nan
+
+
+def topology_sensitivity(counts: CentrelineCounts) -> float:
+    """Topology sensitivity: the part of the truth's skeleton that lies in the predicted vessel.
+
+    Returns:
+        In [0, 1]; NaN if the truth has no vessel.
+
+    Reference: Shit et al., CVPR 2021, doi:10.1109/CVPR46437.2021.01629
+    """
+    length = counts.truth_length
+    return counts.truth_hits / length if length else math.nan
+
+
 def cldice(counts: CentrelineCounts) -> float:
     """Centreline Dice (clDice): the harmonic mean of topology precision and sensitivity.
-
-    These are the parts of the prediction's skeleton in the true vessel, and the other way round.
 
     Returns:
         In [0, 1]; 1.0 if both masks are empty, 0.0 if one is, or if neither skeleton meets the
@@ -117,8 +140,7 @@ def cldice(counts: CentrelineCounts) -> float:
         return math.nan
     if counts.prediction_length == 0 or counts.truth_length == 0:
         return float(counts.prediction_length == counts.truth_length)
-    precision = counts.prediction_hits / counts.prediction_length
-    sensitivity = counts.truth_hits / counts.truth_length
+    precision, sensitivity = topology_precision(counts), topology_sensitivity(counts)
     total = precision + sensitivity
     return 2 * precision * sensitivity / total if total else 0.0
 
@@ -134,3 +156,12 @@ def connected_components(mask: np.ndarray) -> int:
     """
     check_masks(mask=mask)
     return int(label(mask, connectivity=2, return_num=True)[1]) if mask.any() else 0
+
+
+def _check_skeleton(name: str, skeleton_of_mask: np.ndarray, mask: np.ndarray) -> None:
+    """Refuse a skeleton that was not thinned from this mask inside this field of view."""
+    check_masks(**{name: skeleton_of_mask, "mask": mask})
+    if np.any(skeleton_of_mask & ~mask):
+        raise ValueError(
+            f"{name} leaves its mask, or the field of view: pass skeleton(mask, where)"
+        )

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fundusseg.metrics.checks import check_masks, check_same_shape
+from fundusseg.metrics.overlap import Counts
 
 N_LEVELS = 65536
 LEVELS = np.arange(N_LEVELS) / (N_LEVELS - 1)
@@ -39,13 +40,14 @@ class ScoreHistogram:
 
         Args:
             probability: of any one shape, floating point in [0, 1], rounded to the nearest
-                65535th.
+                65535th, or uint16, 65535 times the probability.
             truth: bool, same shape, True is vessel.
             where: bool, same shape, the field of view: what lies outside it is neither counted
                 nor looked at. None counts the whole frame.
 
         Raises:
-            TypeError: if the probability is not of floating point, or a mask is not bool.
+            TypeError: if the probability is neither floating point nor uint16, or a mask is not
+                bool.
             ValueError: if two shapes differ, or a probability inside `where` is NaN or not in
                 [0, 1].
         """
@@ -67,52 +69,69 @@ class ScoreHistogram:
         tp, fp = (np.cumsum(counts[::-1])[::-1] for counts in (self.positives, self.negatives))
         return tp, fp
 
+    def counts_at(self, threshold: float) -> Counts:
+        """The pixel counts of the mask `probability >= threshold`; all zero without pixels.
+
+        Args:
+            threshold: 0 calls every pixel vessel, anything above 1 none.
+        """
+        level = int(np.searchsorted(LEVELS, threshold))
+        return Counts(
+            tp=int(self.positives[level:].sum()),
+            fp=int(self.negatives[level:].sum()),
+            fn=int(self.positives[:level].sum()),
+            tn=int(self.negatives[:level].sum()),
+        )
+
 
 class RocCurve(NamedTuple):
     """Receiver operating characteristic, from the highest threshold to the lowest.
-
-    The first point calls nothing vessel; then there is one for each probability that occurs.
 
     Attributes:
         false_positive_rate: float64 (T,), in [0, 1], ascending from 0; NaN throughout where there
             is no background pixel.
         sensitivity: float64 (T,), in [0, 1], ascending from 0; NaN throughout where there is no
             vessel pixel.
+        threshold: float64 (T,), descending; infinity (nothing is called vessel), then every
+            probability that occurs.
     """
 
     false_positive_rate: np.ndarray
     sensitivity: np.ndarray
+    threshold: np.ndarray
 
 
 class PrecisionRecallCurve(NamedTuple):
-    """Precision against sensitivity (recall), at the thresholds of `RocCurve`.
+    """Precision against sensitivity (recall), from the highest threshold to the lowest.
 
     Attributes:
         precision: float64 (T,), in [0, 1]; 1 at the first point, by convention, where nothing is
             called vessel.
         sensitivity: float64 (T,), in [0, 1], ascending from 0; NaN throughout where there is no
             vessel pixel.
+        threshold: float64 (T,), descending; infinity, then every probability that occurs.
     """
 
     precision: np.ndarray
     sensitivity: np.ndarray
+    threshold: np.ndarray
 
 
 def roc_curve(histogram: ScoreHistogram) -> RocCurve:
-    """ROC curve of a histogram of scores; without pixels, its first point alone."""
-    tp, fp = _cumulative(histogram)
-    return RocCurve(_share(fp, fp[-1]), _share(tp, tp[-1]))
+    """ROC curve of a histogram of scores; without pixels, one point at threshold infinity."""
+    tp, fp, threshold = _cumulative(histogram)
+    return RocCurve(_share(fp, fp[-1]), _share(tp, tp[-1]), threshold)
 
 
 def precision_recall_curve(histogram: ScoreHistogram) -> PrecisionRecallCurve:
-    """Precision-recall curve of a histogram; without pixels, its first point alone.
+    """Precision-recall curve of a histogram; without pixels, one point at threshold infinity.
 
     Reference: Davis and Goadrich, ICML 2006, doi:10.1145/1143844.1143874
     """
-    tp, fp = _cumulative(histogram)
+    tp, fp, threshold = _cumulative(histogram)
     precision = np.ones(len(tp))
     precision[1:] = tp[1:] / (tp[1:] + fp[1:])
-    return PrecisionRecallCurve(precision, _share(tp, tp[-1]))
+    return PrecisionRecallCurve(precision, _share(tp, tp[-1]), threshold)
 
 
 def auroc(histogram: ScoreHistogram) -> float:
@@ -173,11 +192,15 @@ def _levels(probability: np.ndarray) -> np.ndarray:
     """Levels 0..65535, intp (N,), of probabilities (N,).
 
     Raises:
-        TypeError: if they are not of floating point.
+        TypeError: if they are neither floating point nor uint16.
         ValueError: if one is NaN or outside [0, 1].
     """
+    if probability.dtype == np.uint16:
+        return probability.astype(np.intp)
     if not np.issubdtype(probability.dtype, np.floating):
-        raise TypeError(f"probability has dtype {probability.dtype}; it is floating point")
+        raise TypeError(
+            f"probability has dtype {probability.dtype}; it is floating point or uint16"
+        )
     # Written so that NaN fails too.
     if probability.size and not (probability.min() >= 0 and probability.max() <= 1):
         raise ValueError(
@@ -186,12 +209,12 @@ def _levels(probability: np.ndarray) -> np.ndarray:
     return np.rint(probability * np.float32(N_LEVELS - 1)).astype(np.intp)
 
 
-def _cumulative(histogram: ScoreHistogram) -> tuple[np.ndarray, np.ndarray]:
-    """True and false positives (T,) at threshold infinity and at each occupied level."""
+def _cumulative(histogram: ScoreHistogram) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """True and false positives and thresholds (T,) at infinity and at each occupied level."""
     occupied = np.flatnonzero(histogram.positives + histogram.negatives)[::-1]
     tp = np.cumsum(histogram.positives[occupied])
     fp = np.cumsum(histogram.negatives[occupied])
-    return np.append(0, tp), np.append(0, fp)
+    return np.append(0, tp), np.append(0, fp), np.append(np.inf, LEVELS[occupied])
 
 
 def _share(counts: np.ndarray, total: int) -> np.ndarray:

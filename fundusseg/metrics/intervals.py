@@ -17,7 +17,6 @@ from scipy import stats
 from fundusseg.metrics.checks import check_same_shape
 
 N_RESAMPLES = 10_000
-LEVEL = 0.95  # coverage of an interval
 LEAST_SUBJECTS = 3  # with an interval
 LEAST_RESAMPLED = 30  # subjects from which the bootstrap's coverage is right
 
@@ -52,6 +51,8 @@ def mean_interval(
     subjects: Sequence[str] | Sequence[int] | np.ndarray,
     *,
     seed: int,
+    n_resamples: int = N_RESAMPLES,
+    level: float = 0.95,
 ) -> Interval:
     """Interval of the mean over images: cluster-robust t, or percentile bootstrap of subjects.
 
@@ -60,10 +61,12 @@ def mean_interval(
             out. Infinity is a value: it makes the mean infinite, which t has no interval of.
         subjects: (N,), the subject of each image.
         seed: of the draws; the same arguments give the same interval.
+        n_resamples: number of draws, at least 1.
+        level: coverage of the interval, in (0, 1).
 
     Returns:
         NaN with n_images 0 if there is no value, or none but NaN. NaN also where infinities of
-        both signs meet. `seed` is the bootstrap's alone.
+        both signs meet. `seed` and `n_resamples` are the bootstrap's alone.
 
     Raises:
         ValueError: if the lengths differ.
@@ -85,9 +88,9 @@ def mean_interval(
         low, high = math.nan, math.nan
         sizes = np.bincount(member)
         if len(names) >= LEAST_RESAMPLED and not math.isnan(mean):
-            low, high = _percentiles(_resampled_means(sums, sizes, seed))
+            low, high = _percentiles(_resampled_means(sums, sizes, n_resamples, seed), level)
         elif len(names) >= LEAST_SUBJECTS:
-            low, high = _t_bounds(mean, sums, sizes)
+            low, high = _t_bounds(mean, sums, sizes, level)
     return Interval(mean, low, high, n_images, len(names), len(values) - n_images)
 
 
@@ -97,6 +100,8 @@ def paired_interval(
     subjects: Sequence[str] | Sequence[int] | np.ndarray,
     *,
     seed: int,
+    n_resamples: int = N_RESAMPLES,
+    level: float = 0.95,
 ) -> Interval:
     """Interval of the mean difference, first minus second, on the same images.
 
@@ -118,10 +123,12 @@ def paired_interval(
     # Infinity less infinity is undefined, and counted as such.
     with np.errstate(invalid="ignore"):
         difference = first - second
-    return mean_interval(difference, subjects, seed=seed)
+    return mean_interval(difference, subjects, seed=seed, n_resamples=n_resamples, level=level)
 
 
-def _t_bounds(mean: float, sums: np.ndarray, sizes: np.ndarray) -> tuple[float, float]:
+def _t_bounds(
+    mean: float, sums: np.ndarray, sizes: np.ndarray, level: float
+) -> tuple[float, float]:
     """Cluster-robust t interval of a mean; NaN if it is infinite.
 
     The variance is that of the subjects' summed residuals, times G / (G - 1) for G subjects, and t
@@ -134,12 +141,14 @@ def _t_bounds(mean: float, sums: np.ndarray, sizes: np.ndarray) -> tuple[float, 
     n_subjects = len(sums)
     residuals = sums - sizes * mean
     variance = n_subjects / (n_subjects - 1) * np.sum(residuals**2) / sizes.sum() ** 2
-    half = float(stats.t.ppf((1 + LEVEL) / 2, n_subjects - 1) * math.sqrt(variance))
+    half = float(stats.t.ppf((1 + level) / 2, n_subjects - 1) * math.sqrt(variance))
     return mean - half, mean + half
 
 
-def _resampled_means(sums: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarray:
-    """Means (N_RESAMPLES,) over the images of subjects drawn with replacement.
+def _resampled_means(
+    sums: np.ndarray, sizes: np.ndarray, n_resamples: int, seed: int
+) -> np.ndarray:
+    """Means (n_resamples,) over the images of subjects drawn with replacement.
 
     Args:
         sums: (S,), the sum of the values of each subject.
@@ -149,15 +158,15 @@ def _resampled_means(sums: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarr
     n_subjects = len(sums)
     batch = max(1, _DRAWS_PER_BATCH // n_subjects)
     means = []
-    for start in range(0, N_RESAMPLES, batch):
-        n_draws = min(batch, N_RESAMPLES - start)
+    for start in range(0, n_resamples, batch):
+        n_draws = min(batch, n_resamples - start)
         drawn = rng.integers(n_subjects, size=(n_draws, n_subjects))
         means.append(sums[drawn].sum(axis=1) / sizes[drawn].sum(axis=1))
     return np.concatenate(means)
 
 
-def _percentiles(means: np.ndarray) -> tuple[float, float]:
+def _percentiles(means: np.ndarray, level: float) -> tuple[float, float]:
     """Lower and upper percentile, as order statistics: interpolation fails beside infinity."""
     means = np.sort(means)
-    low = math.floor((1 - LEVEL) / 2 * len(means))
+    low = math.floor((1 - level) / 2 * len(means))
     return float(means[low]), float(means[len(means) - 1 - low])

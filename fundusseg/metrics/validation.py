@@ -37,6 +37,8 @@ def validation(histograms: Sequence[ScoreHistogram]) -> Validation:
     Raises:
         ValueError: if there is no image.
     """
+    if not histograms:
+        raise ValueError("no image to validate on")
     together = pooled(histograms)
     calibration = platt_calibration(together)
     mean = mean_dice(histograms, calibration)

@@ -5,7 +5,10 @@ import pytest
 from scipy import ndimage
 from skimage.morphology import skeletonize
 
+from fundusseg.metrics import centreline
 from fundusseg.metrics.centreline import CentrelineCounts, cldice, connected_components, skeleton
+
+FIGURES = [centreline.topology_precision, centreline.topology_sensitivity, cldice]
 
 
 def _bar(rows, columns):
@@ -35,15 +38,21 @@ def test_half_a_vessel_found():
     half = _bar(slice(10, 11), slice(0, 20))
     counts = CentrelineCounts.of(half, one_row)
     assert counts == CentrelineCounts(20, 20, 20, 40, n_px=800)
-    assert cldice(counts) == pytest.approx(2 / 3)
+    assert [figure(counts) for figure in FIGURES] == pytest.approx([1, 0.5, 2 / 3])
 
 
 @pytest.mark.parametrize(
     ("prediction", "truth", "expected"),
-    [("empty", "empty", 1), ("empty", "pixel", 0), ("pixel", "empty", 0), ("pixel", "pixel", 1)],
+    [  # topology precision, topology sensitivity, clDice
+        ("empty", "empty", [math.nan, math.nan, 1]),
+        ("empty", "pixel", [math.nan, 0, 0]),
+        ("pixel", "empty", [0, math.nan, 0]),
+        ("pixel", "pixel", [1, 1, 1]),
+    ],
 )
 def test_empty_masks_and_single_pixel(masks, prediction, truth, expected):
-    assert cldice(CentrelineCounts.of(masks[prediction], masks[truth])) == expected
+    counts = CentrelineCounts.of(masks[prediction], masks[truth])
+    assert [figure(counts) for figure in FIGURES] == pytest.approx(expected, nan_ok=True)
 
 
 def test_skeletons_that_never_meet_the_other_mask_are_zero():
@@ -51,8 +60,9 @@ def test_skeletons_that_never_meet_the_other_mask_are_zero():
     assert cldice(counts) == 0.0
 
 
-def test_empty_field_of_view_is_nan(masks):
-    assert math.isnan(cldice(CentrelineCounts.of(masks["left"], masks["right"], masks["empty"])))
+@pytest.mark.parametrize("figure", FIGURES)
+def test_empty_field_of_view_is_nan(masks, figure):
+    assert math.isnan(figure(CentrelineCounts.of(masks["left"], masks["right"], masks["empty"])))
 
 
 def test_no_pixels_at_all_is_nan():
@@ -72,9 +82,15 @@ def test_agrees_with_skeletons_of_skimage(pairs):
         assert found == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_skeleton_made_before_gives_the_same_counts(pairs):
+def test_skeletons_made_before_give_the_same_counts(pairs):
     for _, prediction, truth, where in pairs[:10]:
-        made_before = CentrelineCounts.of(prediction, truth, where, skeleton(truth, where))
+        made_before = CentrelineCounts.of(
+            prediction,
+            truth,
+            where,
+            prediction_skeleton=skeleton(prediction, where),
+            truth_skeleton=skeleton(truth, where),
+        )
         assert made_before == CentrelineCounts.of(prediction, truth, where)
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from fundusseg.metrics.boundary import SurfaceDistances
+from fundusseg.metrics.calibration import ReliabilityBins
 from fundusseg.metrics.centreline import CentrelineCounts
 from fundusseg.metrics.checks import check_masks, check_same_shape, cut_to
 from fundusseg.metrics.curves import ScoreHistogram
@@ -9,6 +10,7 @@ from fundusseg.metrics.overlap import Counts
 from fundusseg.metrics.similarity import mse, psnr, ssim
 
 COMPARE_MASKS = [Counts.of, CentrelineCounts.of, SurfaceDistances.of]
+COMPARE_SCORES = [ScoreHistogram.of, ReliabilityBins.of]
 COMPARE_MAPS = [mse, psnr, ssim]
 
 
@@ -18,14 +20,14 @@ def test_size_mismatch_names_both_shapes(compare):
         compare(np.zeros((4, 5), bool), np.zeros((5, 4), bool))
 
 
-@pytest.mark.parametrize("compare", [ScoreHistogram.of, *COMPARE_MAPS])
+@pytest.mark.parametrize("compare", COMPARE_SCORES + COMPARE_MAPS)
 def test_size_mismatch_of_scores_names_both_shapes(compare):
-    truth = np.zeros((5, 4), bool if compare == ScoreHistogram.of else float)
+    truth = np.zeros((5, 4), bool if compare in COMPARE_SCORES else float)
     with pytest.raises(ValueError, match=r"\(4, 5\).*\(5, 4\)"):
         compare(np.zeros((4, 5)), truth)
 
 
-@pytest.mark.parametrize("compare", [*COMPARE_MASKS, ScoreHistogram.of])
+@pytest.mark.parametrize("compare", COMPARE_MASKS + COMPARE_SCORES)
 def test_field_of_view_of_another_size_is_refused(compare):
     mask = np.zeros((4, 5), bool)
     scores = mask if compare in COMPARE_MASKS else mask.astype(float)

@@ -22,11 +22,8 @@ STUDIES = [(4, 2), (10, 2), (30, 2), (10, 1), (29, 1), (60, 2)]
 
 @pytest.mark.parametrize(("n_subjects", "n_each"), STUDIES)
 @pytest.mark.parametrize("is_paired", [False, True])
-def test_coverage_of_the_95_percent_interval_is_93_to_97(
-    n_subjects, n_each, is_paired, monkeypatch
-):
+def test_coverage_of_the_95_percent_interval_is_93_to_97(n_subjects, n_each, is_paired):
     """Simulated: both eyes of a subject share half of the variance; the true mean is 0.8."""
-    monkeypatch.setattr(intervals, "N_RESAMPLES", 1000)
     rng = np.random.default_rng(n_subjects)
     between, within = rng.normal(size=(2, 1500, n_subjects, n_each))
     values = (0.8 + 0.05 * (between[..., :1] + within)).reshape(1500, -1)
@@ -35,9 +32,11 @@ def test_coverage_of_the_95_percent_interval_is_93_to_97(
     for number, sample in enumerate(values):
         if is_paired:
             other = rng.normal(size=sample.shape)
-            interval = paired_interval(sample + other, other, subjects, seed=number)
+            interval = paired_interval(
+                sample + other, other, subjects, seed=number, n_resamples=1000
+            )
         else:
-            interval = mean_interval(sample, subjects, seed=number)
+            interval = mean_interval(sample, subjects, seed=number, n_resamples=1000)
         n_held += interval.low <= 0.8 <= interval.high
     assert 0.93 <= n_held / len(values) <= 0.97
 
@@ -126,9 +125,10 @@ def test_same_seed_same_interval():
 
 def test_many_batches_of_draws(monkeypatch):
     values, subjects = np.random.default_rng(0).normal(size=30), np.arange(30)
-    large = mean_interval(values, subjects, seed=0)
     monkeypatch.setattr(intervals, "_DRAWS_PER_BATCH", 70)
-    small = mean_interval(values, subjects, seed=0)
+    small = mean_interval(values, subjects, seed=0, n_resamples=4001)
+    monkeypatch.undo()
+    large = mean_interval(values, subjects, seed=0, n_resamples=4001)
     assert [small.low, small.high] == pytest.approx([large.low, large.high], abs=0.05)
 
 
@@ -139,10 +139,9 @@ def test_length_mismatch_names_both():
         paired_interval([0.1, 0.2], [0.1], ["a", "b"], seed=0)
 
 
-def test_agrees_with_scipy_when_every_image_is_a_subject(monkeypatch):
-    monkeypatch.setattr(intervals, "N_RESAMPLES", 20_000)
+def test_agrees_with_scipy_when_every_image_is_a_subject():
     values = np.random.default_rng(0).normal(0.8, 0.05, size=40)
-    interval = mean_interval(values, np.arange(40), seed=0)
+    interval = mean_interval(values, np.arange(40), seed=0, n_resamples=20_000)
     expected = stats.bootstrap(
         (values,), np.mean, n_resamples=20_000, method="percentile", random_state=1
     ).confidence_interval

@@ -22,7 +22,7 @@ def histogram():
 
 def _drawn(histogram, label):
     point = plots.OperatingPoint(1, label, 0.1, 0.8, 0.7)
-    reliability = reliability_curve(ReliabilityBins.of(histogram))
+    reliability = reliability_curve(ReliabilityBins.of_histogram(histogram))
     return (
         plots.roc_plot([(0, label, roc_curve(histogram))], [point]),
         plots.precision_recall_plot([(0, label, precision_recall_curve(histogram))], [point]),
