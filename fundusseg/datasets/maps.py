@@ -20,6 +20,7 @@ from fundusseg.errors import InputError
 from fundusseg.files import arrays, encoders, images, masks
 from fundusseg.files.checksums import NAME as CHECKSUMS
 from fundusseg.files.checksums import read_checksums, sha256_of
+from fundusseg.files.ledger import has_ledger
 from fundusseg.files.manifest import NAME, read_manifest, require_tables, whole_or_parts
 from fundusseg.files.models import calibration_from
 from fundusseg.files.names import nfc
@@ -194,6 +195,13 @@ class MapFolder:
 def is_written_by_infer(root: Path) -> bool:
     """Whether a folder holds the status table that infer writes, or parts of one."""
     return root.is_dir() and bool(whole_or_parts(root, STATUS))
+
+
+def require_finished(root: Path) -> None:
+    """Raise InputError where infer was killed or is at work: tables there are of earlier work."""
+    finished, tables = whole_or_parts(root, NAME), whole_or_parts(root, STATUS)
+    if has_ledger(root) and len(finished) < max(1, len(tables)):
+        raise InputError(root, "holds maps of an infer that has not finished", "run it again first")
 
 
 def _map_files(

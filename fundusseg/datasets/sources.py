@@ -47,6 +47,11 @@ class Source:
         return f"{self.before}{self.id}{self.suffix}" if self.ref is None else str(self.ref.path)
 
     @property
+    def folder(self) -> str:
+        """Where that file lies, "" for the working directory."""
+        return os.path.dirname(self.file)
+
+    @property
     def name(self) -> str:
         """The photograph, as seen from where ids begin: the id with its suffix."""
         return f"{self.id}{self.suffix}" if self.ref is None else self.ref.source
@@ -85,6 +90,13 @@ class Sources:
         """Over the ids of all parts: parts that saw different inputs must not be merged."""
         ids = b"\0".join(name_bytes(source.id) for source in self.items)
         return hashlib.sha256(ids).hexdigest()
+
+    @property
+    def sha256(self) -> str:
+        """Over the ids of all parts and the folders, as they really are, that the files lie in."""
+        folders = {os.path.realpath(folder) for folder in {source.folder for source in self.items}}
+        told = "\0".join([self.ids_sha256, *sorted(folders)])
+        return hashlib.sha256(name_bytes(told)).hexdigest()
 
     def tell_left_out(self, given: str) -> None:
         """Say what of the folder `given` is no input."""

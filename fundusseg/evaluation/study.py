@@ -9,7 +9,12 @@ from fundusseg import ui
 from fundusseg.config import DEFAULT_THRESHOLD
 from fundusseg.datasets.choice import Choice, told_of_left_out
 from fundusseg.datasets.fov_folder import GivenFields
-from fundusseg.datasets.maps import MapFolder, VesselMap, is_written_by_infer
+from fundusseg.datasets.maps import (
+    MapFolder,
+    VesselMap,
+    is_written_by_infer,
+    require_finished,
+)
 from fundusseg.datasets.truth import MaskTruth, Truth, TruthImage, TruthItem, open_truth
 from fundusseg.errors import InputError
 from fundusseg.evaluation.matching import Pairing, labels_of, paired
@@ -116,6 +121,8 @@ def open_study(
     if is_written_by_infer(root) and not is_written_by_infer(preds[0]):
         problem = f"is what infer wrote, and {preds[0]} is not"
         raise InputError(root, problem, "give the maps first and the truth last: PRED... TRUTH")
+    for pred in preds:
+        require_finished(pred)
     subjects = read_subjects(options.subjects) if options.subjects else None
     truth = open_truth(root, options.at, options.layout, subjects, paths.get(root))
     split, items = chosen_items(truth, options.split)

@@ -53,7 +53,7 @@ def shared(folder: Path, settings: str) -> Iterator[None]:
     with _lock_file(folder, "in-use") as descriptor:
         if _settings_of_holders(descriptor, settings.encode()) != settings.encode():
             remedy = "wait for it, stop it, or choose another output folder"
-            raise InputError(folder, "is in use by a run with other settings", remedy)
+            raise InputError(folder, "is in use by a run with other inputs or settings", remedy)
         yield
 
 

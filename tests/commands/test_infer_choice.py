@@ -1,6 +1,7 @@
 """infer: --include and --exclude, and the columns that name photograph and map."""
 
 import json
+import shutil
 
 from tests.batch import contents, run, write_photographs
 from tests.commands.map_folders import IDS, rows
@@ -39,6 +40,30 @@ def test_what_is_left_out_now_is_not_gone(infer, maps, photographs):
     before = rows(maps)
     assert infer(photographs, "--exclude", "b/*", "--prune") == 0
     assert rows(maps) == before and (maps / "b" / "c.png").is_file()
+
+
+def test_what_a_layout_leaves_out_is_not_gone(infer, maps, photographs, phantom_set):
+    """A data set beside photographs is recognised, and they have no role in it."""
+    before = rows(maps)
+    shutil.copytree(phantom_set("pairs"), photographs / "set")
+    for name in ("b/c.jpg", "b/d e.tif", "é.ppm.gz"):
+        (photographs / name).unlink()
+    assert infer(photographs, "--prune") == 0
+    after = rows(maps)
+    assert after["a"] == before["a"] and (maps / "a.png").is_file()
+    assert not after.keys() & {"b/c", "b/d e", "é"} and len(after) > 2
+
+
+def test_what_lies_behind_a_link_to_nothing_is_not_gone(infer, photographs, tmp_path):
+    """A share that is not mounted."""
+    (photographs / "b").rename(tmp_path / "share")
+    (photographs / "b").symlink_to(tmp_path / "share")
+    assert infer(photographs) == 0
+    before = contents(tmp_path / "maps")
+    (tmp_path / "share").rename(tmp_path / "unmounted")
+    assert infer(photographs, "--prune") == 0
+    assert contents(tmp_path / "maps").keys() == before.keys()
+    assert rows(tmp_path / "maps")["b/c"].status == "ok"
 
 
 def test_a_choice_of_nothing_is_an_error(infer, photographs, tmp_path, capsys):

@@ -9,7 +9,15 @@ import pytest
 
 from fundusseg.files.masks import read_probability
 from fundusseg.files.status import read_status
-from tests.batch import contents, finished, photograph, run, write_photographs, write_tiny_model
+from tests.batch import (
+    contents,
+    finished,
+    one_line,
+    photograph,
+    run,
+    write_photographs,
+    write_tiny_model,
+)
 from tests.phantom_sets import encoded
 
 
@@ -144,3 +152,18 @@ def test_a_part_with_work_takes_the_whole_manifest_away(maps, photographs, tiny_
     assert run("infer", photographs, maps, *words) == 0
     assert not (maps / "manifest.json").exists()
     assert json.loads((maps / "manifest-0-of-2.json").read_text())["counts"]["photographs"] == 2
+
+
+@pytest.mark.parametrize("manifest", ["manifest.json", "manifest-1-of-2.json"])
+@pytest.mark.parametrize("command", ["score", "measure"])
+def test_maps_of_an_unfinished_infer_are_neither_scored_nor_measured(
+    infer, maps, photographs, tmp_path, capsys, command, manifest
+):
+    """A run that begins removes its manifest; the tables beside are of earlier work."""
+    for part in range(2) if "-" in manifest else ():
+        assert infer("--shard", part, "--num-shards", 2) == 0
+    (maps / manifest).unlink()
+    capsys.readouterr()
+    other = {"score": (maps, photographs), "measure": (maps, tmp_path / "vessels.csv")}[command]
+    assert run(command, *other) == 1
+    assert "holds maps of an infer that has not finished; run it again" in one_line(capsys)

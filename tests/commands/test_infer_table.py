@@ -234,18 +234,25 @@ def test_a_lack_of_memory_costs_one_row_and_no_earlier_map(
     assert infer(photographs, "--overlay") == 0
 
 
-def test_a_run_of_other_settings_at_the_same_time_is_refused(
-    infer, photographs, tmp_path, monkeypatch, capsys
+@pytest.mark.parametrize(
+    "other", [["--threshold", 0.9], ["--format", "npz"], ["--keep-suffix"], ["a photograph more"]]
+)
+def test_a_run_of_other_inputs_or_settings_at_the_same_time_is_refused(
+    infer, photographs, tmp_path, monkeypatch, capsys, other
 ):
-    """Exit 1; the first ends undisturbed."""
+    """Exit 1; the first ends undisturbed: none writes a table without the rows of the other."""
     whole, codes = OutputFolder.conclude, []
 
     def conclude(self, *arguments, **more):
         monkeypatch.setattr(OutputFolder, "conclude", whole)
-        codes.append(infer(photographs, "--threshold", 0.9))
+        options = other
+        if other == ["a photograph more"]:
+            shutil.copy(photographs / "a.png", photographs / "another.png")
+            options = []
+        codes.append(infer(photographs, *options))
         whole(self, *arguments, **more)
 
     monkeypatch.setattr(OutputFolder, "conclude", conclude)
     assert infer(photographs) == 0
     assert codes == [1]
-    assert "is in use by a run with other settings" in one_line(capsys)
+    assert "is in use by a run with other inputs or settings" in one_line(capsys)

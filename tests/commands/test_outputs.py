@@ -95,3 +95,13 @@ def test_an_input_is_seen_through_a_linked_folder(tmp_path):
     (tmp_path / "out").symlink_to(tmp_path / "in")
     with pytest.raises(InputError, match="is an input"):
         require_free_names(tmp_path / "out", [("a", tmp_path / "in/a.png")], OutputKinds())
+
+
+def test_a_photograph_behind_a_link_is_not_overwritten(tmp_path):
+    """Given by a link, it lies in OUT under the name that its map would get."""
+    for name in ("in", "out"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "out" / "a.png").write_bytes(b"the only photograph")
+    (tmp_path / "in" / "a.png").symlink_to(tmp_path / "out" / "a.png")
+    with pytest.raises(InputError, match="is an input, a map would overwrite it"):
+        require_free_names(tmp_path / "out", [("a", tmp_path / "in" / "a.png")], OutputKinds())

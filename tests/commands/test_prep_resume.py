@@ -136,7 +136,7 @@ def test_a_run_with_other_settings_at_the_same_time_is_refused(phantom_set, tmp_
     src = phantom_set("chase-all")
     with shared(tmp_path, planned(src, tmp_path, TWO).key):
         assert run_prep(src, tmp_path, TWO) == EXIT_OK
-        with pytest.raises(InputError, match="in use by a run with other settings"):
+        with pytest.raises(InputError, match="in use by a run with other inputs or settings"):
             run_prep(src, tmp_path, replace(SMALL, preset="native"))
 
 

@@ -78,7 +78,7 @@ def test_runs_of_the_same_settings_share_a_folder_and_others_are_refused(tmp_pat
         assert holder.stdout.readline() == "held\n"
         with shared(tmp_path, "A"):
             pass
-        match = f"{tmp_path}: is in use by a run with other settings"
+        match = f"{tmp_path}: is in use by a run with other inputs or settings"
         with pytest.raises(InputError, match=match), shared(tmp_path, "B"):
             pass
     finally:

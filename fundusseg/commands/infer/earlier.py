@@ -21,6 +21,8 @@ from fundusseg.datasets.sources import Source, Sources
 from fundusseg.errors import InputError
 from fundusseg.files import status
 from fundusseg.files.checksums import is_sha256
+from fundusseg.files.images import without_suffix
+from fundusseg.files.kinds import DANGLING
 from fundusseg.files.ledger import LedgerFiles, output_stands
 
 
@@ -66,7 +68,7 @@ class Scope:
     ids: of all its parts. walked: the folder that it walks, as it really is; "" for a list or a
     file, which speak for nothing but what they name. unseen: ids of folders that could not be
     entered, each with its / at the end. not_asked: ids that are there, in another part of a split
-    or left out by --exclude.
+    or left out, by --exclude or since they may be no photographs.
     """
 
     ids: Container[str]
@@ -80,13 +82,20 @@ class Scope:
         ids = {item.id for item in inputs.items} if is_first else ()
         refs = () if inputs.shards is None else inputs.shards.refs
         not_asked = {each.id for each in (*refs, *inputs.not_chosen)}
-        unseen = tuple(source.id for source in inputs.items if source.id.endswith("/"))
+        unseen = [source.id for source in inputs.items if source.id.endswith("/")]
+        for left_out in inputs.left_out:
+            if left_out.may_be_photographs:
+                not_asked |= {
+                    name for path in left_out.paths for name in (path, without_suffix(path))
+                }
+            if left_out.what == DANGLING:  # of a share that is not mounted
+                unseen += [f"{path}/" for path in left_out.paths]
         walked = os.path.realpath(given) if given != "-" and os.path.isdir(given) else ""
-        return Scope(ids, walked, unseen, not_asked)
+        return Scope(ids, walked, tuple(unseen), not_asked)
 
     def folder_of(self, source: Source) -> str:
         """What was walked, or where a file lies, as it really is."""
-        return self.walked or _real_folder(os.path.dirname(source.file))
+        return self.walked or _real_folder(source.folder)
 
     def speaks_for(self, id: str, folder: str) -> bool:
         """Whether a photograph of an earlier call, which is not among `ids`, is gone."""

@@ -18,7 +18,7 @@ from fundusseg import __version__, ui
 from fundusseg.commands.infer.earlier import EarlierRuns, MapRecord, Scope
 from fundusseg.commands.infer.inputs import Failure, InputFiles
 from fundusseg.commands.infer.outputs import OutputKinds
-from fundusseg.datasets.sources import Source
+from fundusseg.datasets.sources import Source, Sources
 from fundusseg.errors import InputError
 from fundusseg.files import checksums, manifest, status
 from fundusseg.files.atomic import output_folder, sweep, write_bytes
@@ -80,12 +80,14 @@ class OutputFolder:
         return [self.kinds.names(id)[0] for id in done]
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Make the folder, and keep runs of other settings out of it.
+    def held(self, inputs: Sources) -> Iterator[None]:
+        """Make the folder, and keep runs of other inputs or settings out of it.
+
+        Two that ask for different photographs would each write a table without the other's rows.
 
         Raises:
             InputError: if the folder is another command's or a stranger's, in use with other
-                settings, or cannot be written.
+                inputs or settings, or cannot be written.
         """
         written = () if self.options.force else map(self.part.named, (status.NAME, checksums.NAME))
         manifest.require_own_folder(self.root, "infer", written)
@@ -93,8 +95,14 @@ class OutputFolder:
             yield
             return
         output_folder(self.root)
-        chosen = {"include": self.options.include, "exclude": self.options.exclude}
-        with shared(self.root, config_hash({"config": self.config_sha256, **chosen})):
+        purpose = {
+            "config": self.config_sha256,
+            "inputs": inputs.sha256,
+            "include": self.options.include,
+            "exclude": self.options.exclude,
+            "kinds": asdict(self.kinds),
+        }
+        with shared(self.root, config_hash(purpose)):
             yield
 
     def open(self, asked: Sequence[Source], files: InputFiles, scope: Scope) -> list[Source]:

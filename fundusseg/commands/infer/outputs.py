@@ -103,7 +103,9 @@ def require_free_names(
         return real_folder(folder), name
 
     outs = {real_folder(os.path.dirname(os.path.join(out, id))) for id in paths}
-    inputs = {(folder, name) for folder, name in map(place, paths.values()) if folder in outs}
+    targets = (os.path.realpath(path) for path in paths.values() if os.path.islink(path))
+    places = map(place, itertools.chain(paths.values(), targets))
+    inputs = {(folder, name) for folder, name in places if folder in outs}
     for id in paths if inputs else ():
         for suffix in suffixes:
             path = os.path.join(out, id + suffix)

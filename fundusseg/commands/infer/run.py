@@ -91,7 +91,7 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
     ids = [source.id for source in inputs.items] if options.fov else []
     files = InputFiles(FovFolder(options.fov, ids) if options.fov else None, inputs.shards)
     mine = inputs.items[part.number :: part.total]
-    with folder.held():
+    with folder.held(inputs):
         todo = folder.open(mine, files, Scope.of(given, inputs, is_first=part.number == 0))
         inputs.tell_left_out(given)
         known = f", {len(folder.known)} failed before and unchanged" if folder.known else ""

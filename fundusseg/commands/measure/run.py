@@ -9,7 +9,7 @@ from fundusseg import stop, ui
 from fundusseg.commands.measure.comparison import Comparison
 from fundusseg.commands.measure.rows import MapRows, MeasuredRows
 from fundusseg.datasets.choice import told_of_left_out
-from fundusseg.datasets.maps import MapFolder
+from fundusseg.datasets.maps import MapFolder, require_finished
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError, UsageError
 from fundusseg.files.atomic import output_folder
 from fundusseg.files.lock import waited_for
@@ -38,6 +38,7 @@ def run_measure(maps: Path, out: Path, options: MeasureOptions) -> int:
     """
     _require_names_of_tables(out, options.segments)
     if maps.is_dir():
+        require_finished(maps)
         _require_all_parts(maps)
     job = MapRows(MapFolder(maps), options)
     part = Part(*options.part)
