@@ -211,7 +211,7 @@ def _opened(path: Path) -> Iterator[tuple[dict, _Stored]]:
 
 def standing_header(root: Path) -> ShardHeader | None:
     """The header of the first shard in a folder that can be read, finished or not; or None."""
-    for path in shard_files(root):
+    for path in (*sorted(root.glob("shard-*.h5")), *_npz_files(root)):
         with suppress(InputError):
             with _opened(path) as (attributes, _):
                 return samples.header_from(attributes, path)
@@ -224,12 +224,6 @@ def are_shards(paths: Iterable[str]) -> bool:
     if any(fnmatch(path, "shard-*.h5") and "/" not in path for path in paths):
         return True
     return any(path.endswith(".npz") for path in paths) and not any(map(image_suffix, paths))
-
-
-def shard_files(root: Path) -> Iterator[Path]:
-    """The shard files directly in (HDF5) or below (NPZ) a folder, in order of name."""
-    yield from sorted(root.glob("shard-*.h5"))
-    yield from _npz_files(root)
 
 
 def _npz_files(root: Path) -> list[Path]:

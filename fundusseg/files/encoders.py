@@ -33,18 +33,14 @@ def probability_png(probability: np.ndarray) -> bytes:
 
 def rgb_png(pixels: np.ndarray) -> bytes:
     """A uint8 (Y, X, 3) picture, or a grey one of 8 or 16 bit, as a PNG."""
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", **PNG_COMPRESSION)
-    return buffer.getvalue()
+    return _saved(Image.fromarray(pixels), "PNG", PNG_COMPRESSION)
 
 
 def thumbnail(pixels: np.ndarray) -> bytes:
     """A uint8 (Y, X, 3) picture or a bool (Y, X) map as a JPEG, `THUMBNAIL_PX` its longer side."""
-    image = Image.fromarray(pixels if pixels.dtype == np.uint8 else pixels.astype(np.uint8) * 255)
+    image = _image(pixels)
     image.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
-    buffer = BytesIO()
-    image.save(buffer, format="JPEG", quality=80)
-    return buffer.getvalue()
+    return _saved(image, "JPEG", {"quality": 80})
 
 
 def picture_bytes(pixels: np.ndarray, path: str) -> bytes:
@@ -53,8 +49,14 @@ def picture_bytes(pixels: np.ndarray, path: str) -> bytes:
     Raises:
         KeyError: on another suffix than .png, .jpg, .tif, .gif and .ppm.
     """
-    image = Image.fromarray(pixels if pixels.dtype == np.uint8 else pixels.astype(np.uint8) * 255)
-    format, options = _FORMATS[path.rpartition(".")[2]]
+    return _saved(_image(pixels), *_FORMATS[path.rpartition(".")[2]])
+
+
+def _image(pixels: np.ndarray) -> Image.Image:
+    return Image.fromarray(pixels if pixels.dtype == np.uint8 else pixels.astype(np.uint8) * 255)
+
+
+def _saved(image: Image.Image, format: str, options: dict) -> bytes:
     buffer = BytesIO()
     image.save(buffer, format=format, **options)
     return buffer.getvalue()
