@@ -10,7 +10,7 @@ import math
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -88,8 +88,7 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
     config_sha256 = config_hash({**config, "model": model.sha256})
     part = Part(*options.part)
     folder = OutputFolder(out, kinds, config_sha256, part, options)
-    ids = [source.id for source in inputs.items] if options.fov else []
-    files = InputFiles(FovFolder(options.fov, ids) if options.fov else None, inputs.shards)
+    files = InputFiles(_fovs(inputs.items, options.fov), inputs.shards)
     mine = inputs.items[part.number :: part.total]
     with folder.held():
         todo = folder.open(mine, files, Scope.of(given, inputs, is_first=part.number == 0))
@@ -123,6 +122,15 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
     if options.json:
         sys.stdout.writelines(summary(mine, inputs, folder))
     return EXIT_SOME_FAILED if n_failed > n_known else EXIT_OK
+
+
+def _fovs(items: Sequence[Source], root: Path | None) -> FovFolder | None:
+    """The folder of --fov, if any; a usage or input error if it is of none of the photographs."""
+    if root is None:
+        return None
+    folder = FovFolder(root, [source.id for source in items])
+    folder.require_any(source.id for source in items if not source.refusal)
+    return folder
 
 
 def config_of(segmenter: Segmenter) -> dict:

@@ -56,9 +56,11 @@ class MapRows:
         self.choice = Choice(options.include, options.exclude)
         self.ids = [id for id in everything if self.choice.takes(id)]
         if not self.ids:
-            raise InputError(folder.root, *self.choice.none_of(len(known), everything[0], "maps"))
+            raise InputError(folder.root, *self.choice.none_of(len(known), everything[0], "map"))
         self.left_out = [id for id in everything if not self.choice.takes(id)]
         self._fovs = FovFolder(options.fov, everything) if options.fov else None
+        if self._fovs is not None:
+            self._fovs.require_any(self.ids)
         self._pixels_um = _pixel_sizes(options.pixel_um)
         if isinstance(self._pixels_um, dict):
             self._tell_unsized(str(options.pixel_um), self._pixels_um)
