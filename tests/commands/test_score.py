@@ -167,6 +167,7 @@ def test_the_oracle_is_named_and_never_worse(capsys, root, tmp_path):
     _, found = scored(capsys, write_maps(tmp_path / "m", low), root)
     best = figure(found, "dice", role="oracle")
     assert best["of"].startswith("oracle (at 0.")
+    assert found["pooled_counts"][best["of"]]["centreline"] is None  # no maps, no skeletons
     assert best["mean"] > figure(found, "dice")["mean"] + 0.1
     assert not [row for row in found["rows"] if (row["figure"], row["role"]) == ("auroc", "oracle")]
 
