@@ -1,6 +1,7 @@
 """score: vessel maps against manual masks; a table on stdout and, on request, a report."""
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from fundusseg import ui
@@ -13,7 +14,7 @@ from fundusseg.evaluation.report import PRINTED, TEXTS, Report, write_report
 from fundusseg.evaluation.scoring import Evaluation, evaluated
 from fundusseg.evaluation.study import open_study
 from fundusseg.evaluation.systems import MAPS
-from fundusseg.files.atomic import output_folder
+from fundusseg.files.atomic import filled_folder
 from fundusseg.files.manifest import NAME, require_own_folder
 from fundusseg.files.names import escaped
 from fundusseg.files.text import read_text
@@ -53,14 +54,13 @@ def run_score(preds: list[Path], truth: Path, options: ScoreOptions) -> int:
             cache.require_same_settings(out, of_settings)
             cache.require_own_files(out, (*TEXTS, NAME))
     study = open_study(preds, truth, options, paths)
-    if out is not None:
-        output_folder(out)
-    report = Report(evaluated(study))
-    sys.stdout.write(report.printed(options.json))
-    code = _concluded(report.evaluation)
-    if out is not None:
-        cache.store(out, of_inputs, write_report(report, out), code, of_settings)
-        ui.log.info("%s: report.md, and report.html to mail", out)
+    with nullcontext() if out is None else filled_folder(out):
+        report = Report(evaluated(study))
+        sys.stdout.write(report.printed(options.json))
+        code = _concluded(report.evaluation)
+        if out is not None:
+            cache.store(out, of_inputs, write_report(report, out), code, of_settings)
+            ui.log.info("%s: report.md, and report.html to mail", out)
     return code
 
 

@@ -178,7 +178,7 @@ def test_a_truth_of_no_masks_is_an_error_that_names_its_file(capsys, tmp_path, k
     assert run("score", maps, tmp_path / "truth", "--out", tmp_path / "out") == 1
     said = capsys.readouterr()
     assert f"error: {path}: is " in said.err and str(maps) not in said.err
-    assert said.out == "" and not (tmp_path / "out/report.md").exists()
+    assert said.out == "" and not (tmp_path / "out").exists()
 
 
 def test_a_truth_of_labels_alone_is_scored_as_failed(capsys, tmp_path):
