@@ -2,6 +2,7 @@
 
 import csv
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,7 @@ GOOD_ICC, POOR_ICC = 0.75, 0.5  # Koo and Li, J Chiropr Med 15:155, 2016
 LEAST_PERSONS = 3  # as of an interval in score
 _TSV = "agreement.tsv"
 _MD = "agreement.md"
+_SECOND_ICC = "second observer's ICC"
 _HEADER = (
     "measure",
     "n",
@@ -40,7 +42,7 @@ _HEADER = (
     "ICC(2,1)",
     "95 %",
     "Spearman",
-    "second observer's ICC",
+    _SECOND_ICC,
     "to be trusted",
 )
 _Columns = dict[str, np.ndarray]  # float (N,) by column, NaN for an empty cell
@@ -172,7 +174,11 @@ class Comparison:
         persons = {self._items[id].subject for id in self._items}
         are_few = len(persons) < LEAST_PERSONS
         rows = [_row(each, are_few) for each in compared]
-        return f"{said}\n\n{markdown.table(_HEADER, rows)}"
+        header: Sequence[str] = _HEADER
+        if not any(SECOND in each.agreements for each in compared):
+            at = _HEADER.index(_SECOND_ICC)
+            header, rows = _without(at, _HEADER), [_without(at, row) for row in rows]
+        return f"{said}\n\n{markdown.table(header, rows)}"
 
 
 def _compared(ids: list[str], maps: Path, masks: Path) -> list[_Compared]:
@@ -238,6 +244,10 @@ def _row(each: _Compared, are_few: bool) -> list[str]:
         "" if second is None else markdown.number(second.icc, 2),
         _trust(agreed, are_few),
     ]
+
+
+def _without(column: int, cells: Sequence[str]) -> list[str]:
+    return [*cells[:column], *cells[column + 1 :]]
 
 
 def _mean(values: np.ndarray) -> float:
