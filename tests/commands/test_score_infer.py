@@ -35,7 +35,8 @@ def test_the_field_of_view_of_status_tsv_is_the_region_of_bare_masks(capsys, tmp
     truth = write_maps(tmp_path / "masks", {"x": BAR, "y": BAR})
     maps = _infers(tmp_path / "maps", {"x": BAR, "y": BAR})
     code, found = scored(capsys, maps, truth)
-    region = "inside the circles that infer found, from its status.tsv (circle: 2)"
+    region = "inside the circle that infer's status.tsv has of the field of view"
+    region += ": found as a circle for 2 images"
     assert (code, found["protocol"]["region"]) == (EXIT_OK, region)
     rows, columns = np.indices(SHAPE) + 0.5
     inside = np.hypot(rows - 30, columns - 40) <= 20
@@ -74,7 +75,8 @@ def test_maps_that_status_tsv_does_not_list_are_not_scored_and_counted(capsys, t
     code, found = scored(capsys, maps, masks)
     assert code == EXIT_SOME_FAILED
     assert found["failures"]["maps"] == {"gone": "missing: there is no map of it"}
-    assert "1 maps not scored: not in its status.tsv" in found["protocol"]["maps maps"]
+    assert "1 map not scored: not in its status.tsv" in found["protocol"]["maps in maps"]
+    assert found["protocol"]["region"].endswith("field of view: found as a circle for 1 image")
 
 
 @pytest.mark.parametrize("suffix", ["npz", "h5"])
@@ -272,14 +274,14 @@ def test_photographs_that_trained_the_model_are_warned_of(capsys, tiny_model, tm
     for number in range(2):  # the second time the report is finished
         assert run("score", maps, root, "--split", "all", "--out", tmp_path / "out") == 0
         said = capsys.readouterr()
-        line = "1 of the 4 photographs scored were trained on, 1 validated on"
+        line = "the model learnt from 1 of 4 photographs scored, and 1 validated its training"
         assert f"maps: {line}." in said.out and (line in said.err or number)
     masks = tmp_path / "flat"
     masks.mkdir()
     for path in root.glob("*/masks/*"):
         (masks / path.name).write_bytes(path.read_bytes())
     assert run("score", maps, masks) == 0
-    assert "1 of the 4 photographs scored were trained on" in capsys.readouterr().err
+    assert "the model learnt from 1 of 4 photographs scored" in capsys.readouterr().err
 
 
 def test_a_model_that_does_not_tell_its_photographs_is_passed_over(infer, photographs, tmp_path):

@@ -165,12 +165,13 @@ class Comparison:
         part = "" if self._split == "all" else f", {self._split} part"
         part += told_of_left_out(len(self._job.left_out))
         said = (
-            f"{len(self._items)} maps against masks{part}, each measured in the map's field of "
-            f"view. To be trusted: yes if the interval of the ICC is above {GOOD_ICC}, no if the "
-            f"ICC is below {POOR_ICC}, else with care; n/a for fewer than {LEAST_PERSONS} persons."
+            f"{counted(len(self._items), 'map')} against masks{part}, each measured in the map's "
+            f"field of view. To be trusted: yes if the interval of the ICC is above {GOOD_ICC}, no "
+            f"if the ICC is below {POOR_ICC}, else with care; n/a for fewer than {LEAST_PERSONS} "
+            "persons."
         )
         if seen := training_overlap(self._pairing):
-            said += f"\n\n{seen}: agreement is better there than on new photographs."
+            said += f"\n\nNote that {seen}: agreement is better there than on new photographs."
         persons = {self._items[id].subject for id in self._items}
         are_few = len(persons) < LEAST_PERSONS
         rows = [_row(each, are_few) for each in compared]
