@@ -21,6 +21,7 @@ from fundusseg.fundus.quality import FEW_COLOURS, Quality, quality
 from fundusseg.fundus.vessel_map import vessel_map
 from fundusseg.metrics.expected import expected_dice, mean_entropy
 from fundusseg.options import InferOptions
+from fundusseg.wording import counted
 
 if TYPE_CHECKING:
     from fundusseg.nets.prediction import Predictor
@@ -175,8 +176,8 @@ class Segmenter:
         runtime.start(threads_per_operation=1, operations_at_once=self.jobs)
         chosen = runtime.chosen_precision(options.precision)
         frames = runtime.chosen_batch(options.batch)
-        said = "model %s, precision %s, %d x %d frames at once"
-        ui.log.info(said, model.folder, chosen, self.jobs, frames)
+        at_once = f"{counted(self.jobs * frames, 'frame')} at once"
+        ui.log.info("model %s, precision %s, %s", model.folder, chosen, at_once)
         try:
             how = (chosen, frames, options.tile_px, options.test_time_augmentation)
             return Predictor(model.preset, model.weights, *how)

@@ -82,7 +82,7 @@ def _drawn(out: Path, drawing: PhantomConfig, config: dict, options: PhantomOpti
         made = phantom(drawing, options.seed * 1_000_003 + number)
         return without_suffix(names.photograph), made.truth, _write(out, names, made, options.force)
 
-    with ui.progress(f"phantom {out}", options.count, "photographs") as bar:
+    with ui.progress(f"phantom {out}", options.count, "photograph") as bar:
         for id, truth, written in ordered_map(drawn, range(options.count), options.threads):
             truths[id] = truth
             hashes |= written

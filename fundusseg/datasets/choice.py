@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from fundusseg.files.names import escaped, nfc
+from fundusseg.wording import counted
 
 LEFT_OUT = "photographs that --include and --exclude do not take"
 
@@ -27,9 +28,9 @@ class Choice:
         is_included = not self.include or path.endswith("/") or _fits(path, self.include)
         return is_included and not _fits(path, self.exclude)
 
-    def none_of(self, count: int, first: str, what: str = "photographs") -> tuple[str, str]:
+    def none_of(self, count: int, first: str, what: str = "photograph") -> tuple[str, str]:
         """What is wrong where nothing is taken, and what to do."""
-        problem = f"has {count} {what}, and none that --include and --exclude take"
+        problem = f"has {counted(count, what)}, and none that --include and --exclude take"
         return problem, f"quote patterns, and give them as for {escaped(first)}"
 
 

@@ -20,6 +20,7 @@ from fundusseg.files.tables import read_subjects
 from fundusseg.fundus.field_of_view import circle_of
 from fundusseg.fundus.geometry import to_frame
 from fundusseg.options import ScoreOptions
+from fundusseg.wording import counted
 
 
 @dataclass(frozen=True)
@@ -121,11 +122,12 @@ def open_study(
     split, items = chosen_items(truth, options.split)
     if options.split == "auto" and len(items) < len(truth.items):
         counts = (root, len(items), len(truth.items))
-        ui.log.info("%s: the test part, %d of %d images; --split all scores all", *counts)
+        ui.log.info("%s: the test part, %d of all %d; --split all scores all", *counts)
     count = len(items)
     items = taken_items(truth, items, Choice(options.include, options.exclude))
     if left_out := count - len(items):
-        ui.log.info("%s: %d images%s", root, len(items), told_of_left_out(left_out))
+        told = told_of_left_out(left_out)
+        ui.log.info("%s: %s%s", root, counted(len(items), "image"), told)
     pairings = tuple(
         paired(MapFolder(pred, paths.get(pred)), label, truth, items)
         for pred, label in zip(preds, labels_of(preds), strict=True)
@@ -161,7 +163,7 @@ def taken_items(truth: Truth, items: list[TruthItem], choice: Choice) -> list[Tr
     """Those of the items that --include and --exclude take; InputError if none is."""
     taken = [item for item in items if choice.takes(item.id)]
     if not taken:
-        raise InputError(truth.root, *choice.none_of(len(items), items[0].id, "masks"))
+        raise InputError(truth.root, *choice.none_of(len(items), items[0].id, "mask"))
     return taken
 
 

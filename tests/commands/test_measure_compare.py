@@ -84,7 +84,7 @@ def test_masks_without_a_map_and_masks_that_are_none_are_failures(maps, own_set,
     (maps / f"{id}.png").unlink()
     words = ("measure", maps, tmp_path / "out.csv", "--compare", truth)
     assert run(*words, "--split", "all") == 3
-    assert "1 masks have no map, as missing" in capsys.readouterr().err
+    assert "1 mask has no map, as missing" in capsys.readouterr().err
     assert run("measure", maps, tmp_path / "out.csv", "--shard", 0, "--num-shards", 2) == 0
     capsys.readouterr()
     assert run(*words, "--shard", 0, "--num-shards", 2) == 2

@@ -70,7 +70,7 @@ def test_maps_that_status_tsv_does_not_list_are_not_scored_and_counted(capsys, t
     write_maps(maps, {"gone": BAR})
     assert run("score", maps, masks) == EXIT_SOME_FAILED
     said = capsys.readouterr()
-    assert "1 maps that its status.tsv does not list" in said.err and "not scored: gone" in said.err
+    assert "1 map not scored, as its status.tsv does not list what is gone: gone" in said.err
     assert "| maps " in said.out
     code, found = scored(capsys, maps, masks)
     assert code == EXIT_SOME_FAILED
@@ -143,7 +143,7 @@ def test_an_inverted_map_is_a_failed_row_that_says_so(capsys, tmp_path):
 def test_the_reason_of_an_unusable_map_is_said(capsys, tmp_path):
     masks = write_maps(tmp_path / "masks", {"x": BAR})
     assert run("score", write_maps(tmp_path / "maps", {"x": ~BAR}), masks) == EXIT_SOME_FAILED
-    said = "1 of 1 images without a usable map: x; the first failed: x.png is no mask or map of"
+    said = "1 of 1 image without a usable map: x; the first failed: x.png is no mask or map of"
     assert said in capsys.readouterr().err
 
 
@@ -192,7 +192,7 @@ def test_a_truth_of_labels_alone_is_scored_as_failed(capsys, tmp_path):
     pixels[0] = 128
     iio.imwrite(labels, pixels)
     assert run("score", maps, tmp_path / "truth", "--out", tmp_path / "out") == EXIT_SOME_FAILED
-    assert f"1 of 1 masks cannot be used, as {labels}: has 3 grey" in capsys.readouterr().err
+    assert f"not usable: 1 of 1 mask, as {labels}: has 3 grey" in capsys.readouterr().err
 
 
 def test_some_masks_that_are_none_are_warned_of_as_the_truths(capsys, tmp_path):
@@ -200,7 +200,7 @@ def test_some_masks_that_are_none_are_warned_of_as_the_truths(capsys, tmp_path):
     truth = write_maps(tmp_path / "truth", {"x": BAR, "y": ~BAR})
     assert run("score", maps, truth) == EXIT_SOME_FAILED
     said = capsys.readouterr().err
-    assert f"{truth}: 1 of 2 masks cannot be used, as {truth}/y.png: is no mask" in said
+    assert f"{truth}: not usable: 1 of 2 masks, as {truth}/y.png: is no mask" in said
     assert "without a usable map" not in said
 
 
@@ -231,7 +231,7 @@ def test_maps_of_other_photographs_of_the_same_names_are_warned_of(capsys, tmp_p
     assert run("score", maps, root, "--split", "all") == 0
     said = capsys.readouterr().err
     assert (
-        f"1 maps are of photographs with other bytes than the truth's of that name: {ids[0]}"
+        f"1 map made from other bytes than the truth's photograph of that name has: {ids[0]}"
         in said
     )
 

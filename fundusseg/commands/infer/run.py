@@ -44,6 +44,7 @@ from fundusseg.options import InferOptions
 from fundusseg.parallel import ordered_map
 from fundusseg.segmenter import Segmentation, Segmenter
 from fundusseg.serial import config_hash, to_dict
+from fundusseg.wording import counted
 
 # A name too long; or it, or a folder of it, stands there as the other.
 _FAULTS_OF_A_NAME = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
@@ -94,8 +95,9 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
         todo = folder.open(mine, files, Scope.of(given, inputs, is_first=part.number == 0))
         inputs.tell_left_out(given)
         known = f", {len(folder.known)} failed before and unchanged" if folder.known else ""
-        counts = (given, len(mine), len(folder.earlier.finished), known)
-        ui.log.info("%s: %d photographs, %d of them finished before%s", *counts)
+        photographs = counted(len(mine), "photograph")
+        counts = (given, photographs, len(folder.earlier.finished), known)
+        ui.log.info("%s: %s, %d of them finished before%s", *counts)
         folder.tell_changes(options.prune and not options.dry_run)
         if options.dry_run:
             sys.stdout.writelines((summary if options.json else plan)(mine, inputs, folder))
@@ -118,7 +120,8 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
     n_failed, n_known = len(folder.failures), len(folder.known)
     known = f", {n_known} of them known (--retry-failed tries them again)" if n_known else ""
     left_out = told_of_left_out(len(inputs.not_chosen))
-    ui.log.info("%s: %d maps, %d failed%s%s", out, len(mine) - n_failed, n_failed, known, left_out)
+    maps = counted(len(mine) - n_failed, "map")
+    ui.log.info("%s: %s, %d failed%s%s", out, maps, n_failed, known, left_out)
     if options.json:
         sys.stdout.writelines(summary(mine, inputs, folder))
     return EXIT_SOME_FAILED if n_failed > n_known else EXIT_OK
@@ -169,7 +172,7 @@ class _Road:
         jobs = self.segmenter.jobs
         part = self.folder.part
         of = f", part {part.number} of {part.total}" if part.total > 1 else ""
-        with ui.progress(f"infer {self.folder.root}{of}", len(todo), "photographs") as bar:
+        with ui.progress(f"infer {self.folder.root}{of}", len(todo), "photograph") as bar:
             groups = self._batches(ordered_map(self._read, todo, jobs))
             for results in ordered_map(self._drawn, groups, jobs):
                 for result in results:

@@ -25,6 +25,7 @@ from fundusseg.morphometry.definitions import COLUMNS, DEFINITIONS
 from fundusseg.options import MeasureOptions
 from fundusseg.report import markdown
 from fundusseg.report.plots import agreement_plot
+from fundusseg.wording import counted
 
 MAPS, SECOND = "maps", "second observer"  # each against the first observer
 GOOD_ICC, POOR_ICC = 0.75, 0.5  # Koo and Li, J Chiropr Med 15:155, 2016
@@ -105,10 +106,11 @@ class Comparison:
     def begin(self) -> list[str]:
         """Make the folder; the maps whose masks are still to be measured."""
         for fault in sorted(set(self._faults.values()))[:1]:
-            ui.log.warning("%s: %d masks have no map, as %s", self._truth.root, self.missing, fault)
+            masks = counted(self.missing, "mask has", "masks have")
+            ui.log.warning("%s: %s no map, as %s", self._truth.root, masks, fault)
         if self._others:
-            said = "%s: %d masks of other parts are left out; --split all takes them too"
-            ui.log.info(said, self._truth.root, self._others)
+            said = "%s: %s of other parts left out; --split all takes all"
+            ui.log.info(said, self._truth.root, counted(self._others, "mask"))
         if seen := training_overlap(self._pairing):
             ui.log.warning("%s: %s", self._job.folder.root, seen)
         output_folder(self._folder)

@@ -77,7 +77,7 @@ class _Prep:
         mine = [shard] if shard is not None else list(range(len(plan.parts)))
         ledger.require_config(plan.key)
         photographs = sum(len(plan.parts[part]) for part in mine)
-        with ui.progress(f"prep {plan.source.root}", photographs, "photographs") as bar:
+        with ui.progress(f"prep {plan.source.root}", photographs, "photograph") as bar:
             unfinished = []
             for part in mine:
                 stop.check()

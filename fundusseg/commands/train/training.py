@@ -84,7 +84,7 @@ class Training:
         self.threads = self.options.jobs or notes.get("threads") or self.options.threads
         runtime.start(self.threads, seed=train.seed)
         self.precision = self.chosen_precision(notes)
-        ui.log.info("precision %s, %d threads", self.precision, self.threads)
+        ui.log.info("precision %s, %s", self.precision, counted(self.threads, "thread"))
         self.batches_per_epoch = max(1, len(self.data.frames) // train.batch)
         self.steps = train.epochs * self.batches_per_epoch if train.epochs else train.steps
         sets = len(self.data.set_sizes)
@@ -110,7 +110,7 @@ class Training:
         validate_every = train.validate_every or self.batches_per_epoch
         with (
             stop.interrupts_deferred(),
-            ui.progress(f"train {self.out}", self.steps, "steps") as bar,
+            ui.progress(f"train {self.out}", self.steps, "step") as bar,
         ):
             bar.passed(self.trainer.step)
             for batch in self._batches():
