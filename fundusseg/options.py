@@ -185,7 +185,8 @@ class PrepOptions(ArrayOptions):
     split: Literal["auto", "train", "test"] = option(
         "auto",
         "Part of the data set that photographs go to: auto, as the set itself has it, else dealt "
-        "out by subject; train or test, all of them.",
+        "out by subject; train or test, all of them. Of the subjects that train, a fifth is held "
+        "out to validate the training, unless the set has a validation part.",
         INPUT,
     )
     include: tuple[str, ...] = _include()

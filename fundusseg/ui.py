@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from fundusseg.errors import FundussegError
+from fundusseg.wording import counted
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -171,6 +172,8 @@ def on_screen() -> bool:
 class Reporter:
     """How far a loop over `total` pieces is, with what failed, the rate and the time that is left.
 
+    unit: the noun of one piece.
+
     Logs a line at the start, at every tenth of `total`, and `SAY_EVERY_S` after the last.
     """
 
@@ -182,7 +185,7 @@ class Reporter:
 
     def start(self) -> None:
         """Say what there is to do."""
-        log.info("%s: %d %s", self.title, self.total, self.unit)
+        log.info("%s: %s", self.title, counted(self.total, self.unit))
 
     def advance(self, count: int = 1, failed: int = 0) -> None:
         """Count `count` more pieces as done, `failed` of them in vain."""
@@ -200,8 +203,8 @@ class Reporter:
         is_tenth = self.total and 10 * self.done // self.total > 10 * before // self.total
         if is_tenth or now - self._said >= SAY_EVERY_S:
             self._said = now
-            text = "%s: %d of %d %s%s"
-            log.info(text, self.title, self.done, self.total, self.unit, self.pace(now))
+            total = counted(self.total, self.unit)
+            log.info("%s: %d of %s%s", self.title, self.done, total, self.pace(now))
 
     def pace(self, now: float) -> str:
         """What stands behind the count: failures, pieces a second, time left."""

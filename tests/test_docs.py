@@ -14,6 +14,7 @@ from fundusseg.cli import app
 from fundusseg.datasets import layouts
 from fundusseg.files import models
 from fundusseg.files.encoders import picture_bytes
+from fundusseg.files.status import read_status
 from fundusseg.phantom.drawing import PhantomConfig, phantom
 
 ROOT = Path(__file__).parent.parent
@@ -65,6 +66,8 @@ def test_the_commands_of_the_readme_run_as_they_stand(ran):
     assert len(list((ran / "maps").rglob("*.png"))) == 3
     assert (ran / "maps" / "eye 0" / "left.png").exists()
     assert (ran / "report" / "report.md").exists()
+    reasons = {row.reason for row in read_status(ran / "eye-maps/status.tsv")}
+    assert reasons == {""}  # a first trial warns of nothing
     assert len((ran / "vessels.csv").read_text().splitlines()) == 9
     assert len(list((ran / "my-maps").rglob("*.png"))) == 3
 

@@ -22,6 +22,7 @@ BOTTOM = {
     "stop",
     "parallel",
     "processor",
+    "wording",
 }
 
 # What each room may import of the others; the bottom may be imported by all.

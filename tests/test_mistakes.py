@@ -66,7 +66,7 @@ MISTAKES = {
     "measure maps maps": (2, "maps: is a folder; give the table a name, such as vessels.csv"),
     "measure maps v.xlsx": (2, "v.xlsx: is written as CSV; name it v.csv, which Excel opens too"),
     "measure maps v.csv --include *.png": (1, "quote patterns, and give them as for p1 left"),
-    "score maps data --include x*": (1, "masks, and none that --include and --exclude take; quot"),
+    "score maps data --include x*": (1, "1 mask, and none that --include and --exclude take; quot"),
     # prep and train
     "prep photos out": (1, NO_LAYOUT),
     "prep data out --layout chase": (1, f"holds no photograph in the layout chase; {NO_LAYOUT}"),

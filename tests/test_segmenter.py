@@ -91,7 +91,9 @@ def test_what_no_vessel_is_expected_in_is_doubted_and_so_is_what_is_blurred(fram
     drawn = segmenter(keep_small_objects=True).segmentation
     assert drawn(sharp, vessels).doubt == ""
     assert "is unlike a fundus photograph" in drawn(sharp, scores * 0.1).doubt
-    assert "is blurred" in drawn(smooth, vessels).doubt
+    for diameter_px, doubt in ((500, "is blurred (sharp"), (128, "is small: 128 px across")):
+        found = replace(smooth.field_of_view, diameter_px=float(diameter_px))
+        assert drawn(replace(smooth, field_of_view=found), vessels).doubt.startswith(doubt)
 
 
 def test_an_option_that_is_none_is_a_type_error():

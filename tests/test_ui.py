@@ -28,7 +28,7 @@ def watched(monkeypatch) -> Terminal:
 def test_a_message_beside_a_progress_bar_is_a_line_of_its_own(monkeypatch):
     terminal = watched(monkeypatch)
     path = "/data/" + "x" * 80 + "[red].png"
-    with ui.progress("infer maps", 5, "photographs") as bar:
+    with ui.progress("infer maps", 5, "photograph") as bar:
         bar.advance()
         ui.log.warning("%s: is cut off", path)
         bar.advance()
@@ -65,7 +65,7 @@ def test_lines_come_at_each_tenth_and_once_a_minute(monkeypatch):
     monkeypatch.setattr(sys, "stderr", stderr)
     monkeypatch.setattr(ui.time, "monotonic", lambda: clock[0])
     ui.start_logging(quiet=False, verbose=False, log_file=None)
-    reporter = ui.Reporter("infer maps", 1000, "photographs")
+    reporter = ui.Reporter("infer maps", 1000, "photograph")
     reporter.passed(100)
     for second, failed in ((20, 0), (60, 1), (100, 0), (120, 0)):
         clock[0] = second
@@ -101,7 +101,7 @@ def test_a_terminal_that_draws_nothing_gets_lines(monkeypatch):
     """TERM=dumb, as of an editor's shell; and NO_COLOR takes the colours from the bar."""
     terminal = watched(monkeypatch)
     monkeypatch.setenv("TERM", "dumb")
-    with ui.progress("infer maps", 2, "photographs") as bar:
+    with ui.progress("infer maps", 2, "photograph") as bar:
         bar.advance()
     assert terminal.getvalue().startswith(
         "fundusseg: infer maps: 2 photographs\nfundusseg: infer ma"
@@ -112,6 +112,6 @@ def test_a_terminal_that_draws_nothing_gets_lines(monkeypatch):
         terminal = watched(monkeypatch)
         if no_color:
             monkeypatch.setenv("NO_COLOR", no_color)
-        with ui.progress("infer maps", 2, "photographs") as bar:
+        with ui.progress("infer maps", 2, "photograph") as bar:
             bar.advance()
         assert bool(coloured.search(terminal.getvalue())) is not bool(no_color)

@@ -19,6 +19,7 @@ from fundusseg.files.names import escaped
 from fundusseg.files.row_table import count_rows, table_faults
 from fundusseg.parallel import ordered_map
 from fundusseg.processor import free_cores
+from fundusseg.wording import counted
 
 _VERIFY = "run the command that made it again, with --verify"
 _REMEDIES = {
@@ -52,9 +53,11 @@ def run_check(paths: list[Path]) -> int:
         if not is_whole:
             code = EXIT_ERROR
         elif path.is_dir():
-            ui.log.info("%s: whole: %d files", path, sum(1 for _ in outputs_of(path)))
+            files = counted(sum(1 for _ in outputs_of(path)), "file")
+            ui.log.info("%s: whole: %s", path, files)
         else:
-            ui.log.info("%s: whole: %d rows, %d failed", path, *count_rows(path))
+            rows, failed = count_rows(path)
+            ui.log.info("%s: whole: %s, %d failed", path, counted(rows, "row"), failed)
     return code
 
 

@@ -9,6 +9,7 @@ from fundusseg.files import checksums, manifest, status
 from fundusseg.files.atomic import sweep
 from fundusseg.files.manifest import Part, merge_manifests, part_totals, read_manifest
 from fundusseg.files.row_table import merge_tables
+from fundusseg.wording import counted
 
 
 def run_merge(out: Path) -> int:
@@ -38,8 +39,9 @@ def run_merge(out: Path) -> int:
         rows = (status.read_lines(out / part.named(status.NAME)) for part in parts)
         status.write_lines(out / status.NAME, heapq.merge(*rows, key=status.id_bytes))
     counts = merge_manifests(out, len(parts), tables)
-    said = (out, len(parts), counts["photographs"], counts["failed"])
-    ui.log.info("%s: %d parts, %d photographs, %d failed", *said)
+    photographs = counted(counts["photographs"], "photograph")
+    said = (out, counted(len(parts), "part"), photographs, counts["failed"])
+    ui.log.info("%s: %s, %s, %d failed", *said)
     return EXIT_SOME_FAILED if counts["failed"] else EXIT_OK
 
 
@@ -49,7 +51,7 @@ def _merged_table(out: Path) -> int:
     if not out.is_file() and not has_parts:
         raise UsageError(f"{out}: is no folder, and no table that measure wrote in parts")
     rows, failed = merge_tables(out)
-    ui.log.info("%s: %d rows, %d failed", out, rows, failed)
+    ui.log.info("%s: %s, %d failed", out, counted(rows, "row"), failed)
     return EXIT_SOME_FAILED if failed else EXIT_OK
 
 
@@ -78,7 +80,7 @@ def _tables(out: Path, parts: list[Part]) -> list[str]:
     needed = [manifest.NAME, *tables, checksums.NAME]
     wanted = [part.named(name) for name in needed for part in parts]
     if missing := [name for name in wanted if not (out / name).is_file()]:
-        problem = f"{', '.join(missing)} missing of {len(parts)} parts"
+        problem = f"{', '.join(missing)} missing of {counted(len(parts), 'part')}"
         raise InputError(out, problem, "run those parts again, then merge")
     manifest.require_alike(out, parts, manifests)
     for values in manifests:

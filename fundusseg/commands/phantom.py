@@ -6,15 +6,17 @@ from dataclasses import asdict, astuple
 from pathlib import Path
 
 from fundusseg import stop, ui
+from fundusseg.datasets.folders import walked
 from fundusseg.datasets.phantom_names import PhantomNames, phantom_names
 from fundusseg.errors import EXIT_OK, InputError
 from fundusseg.files import checksums, manifest
 from fundusseg.files.atomic import output_folder, sweep, write_bytes, write_json
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.encoders import picture_bytes
-from fundusseg.files.images import without_suffix
+from fundusseg.files.images import image_suffix, without_suffix
 from fundusseg.files.ledger import output_stands
 from fundusseg.files.lock import shared
+from fundusseg.files.names import escaped
 from fundusseg.option_fields import settings_of
 from fundusseg.options import PhantomOptions
 from fundusseg.parallel import ordered_map
@@ -40,9 +42,23 @@ def run_phantom(out: Path, options: PhantomOptions) -> int:
     }
     config["sha256"] = config_hash(config)
     manifest.require_own_folder(out, "phantom", () if options.force else (TRUTH, checksums.NAME))
+    if not options.force:
+        _require_no_photographs(out)
     output_folder(out)
     with shared(out, config["sha256"]):
         return _drawn(out, drawing, config, options)
+
+
+def _require_no_photographs(out: Path) -> None:
+    """Raise InputError if pictures stand in a folder in which phantom has not begun.
+
+    Drawn and real photographs would be one data set to every command after.
+    """
+    if any((out / name).exists() for name in (manifest.NAME, manifest.STATE_FOLDER)):
+        return
+    if first := next(filter(image_suffix, walked(out).paths if out.is_dir() else ()), None):
+        problem = f"holds pictures that phantom did not draw, such as {escaped(first)}"
+        raise InputError(out, problem, "choose another output folder, or give --force")
 
 
 def _drawn(out: Path, drawing: PhantomConfig, config: dict, options: PhantomOptions) -> int:
@@ -66,7 +82,7 @@ def _drawn(out: Path, drawing: PhantomConfig, config: dict, options: PhantomOpti
         made = phantom(drawing, options.seed * 1_000_003 + number)
         return without_suffix(names.photograph), made.truth, _write(out, names, made, options.force)
 
-    with ui.progress(f"phantom {out}", options.count, "photographs") as bar:
+    with ui.progress(f"phantom {out}", options.count, "photograph") as bar:
         for id, truth, written in ordered_map(drawn, range(options.count), options.threads):
             truths[id] = truth
             hashes |= written

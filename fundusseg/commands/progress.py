@@ -11,6 +11,7 @@ from fundusseg.errors import EXIT_OK, UsageError
 from fundusseg.files.lock import in_use
 from fundusseg.files.running import Run, read_runs
 from fundusseg.options import StatusOptions
+from fundusseg.wording import counted
 
 FORMAT, VERSION = "fundusseg-status", 1
 COLUMNS = ("part", "photographs", "finished", "failed", "left", "per_s", "state")
@@ -50,9 +51,10 @@ def run_status(out: Path, options: StatusOptions) -> int:
         print(*("" if row[name] is None else row[name] for name in COLUMNS), sep="\t")
     more = f", {ui.span(left_s)} left" if left_s else ""
     missing = sum(row["state"] == NOT_BEGUN for row in rows)
-    parts = f", {missing} of {total} parts have not begun" if missing else ""
-    said = (out, counts["finished"], counts["photographs"], counts["failed"], more, parts)
-    ui.log.info("%s: %d of %d photographs finished, %d failed%s%s", *said)
+    parts = f", not begun: {missing} of {counted(total, 'part')}" if missing else ""
+    photographs = counted(counts["photographs"], "photograph")
+    said = (out, counts["finished"], photographs, counts["failed"], more, parts)
+    ui.log.info("%s: %d of %s finished, %d failed%s%s", *said)
     return EXIT_OK
 
 

@@ -1,6 +1,7 @@
 """score: vessel maps against manual masks; a table on stdout and, on request, a report."""
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from fundusseg import ui
@@ -13,12 +14,13 @@ from fundusseg.evaluation.report import PRINTED, TEXTS, Report, write_report
 from fundusseg.evaluation.scoring import Evaluation, evaluated
 from fundusseg.evaluation.study import open_study
 from fundusseg.evaluation.systems import MAPS
-from fundusseg.files.atomic import output_folder
+from fundusseg.files.atomic import filled_folder
 from fundusseg.files.manifest import NAME, require_own_folder
 from fundusseg.files.names import escaped
 from fundusseg.files.text import read_text
 from fundusseg.options import ScoreOptions
 from fundusseg.report.markdown import named_in_a_line
+from fundusseg.wording import counted
 
 
 def run_score(preds: list[Path], truth: Path, options: ScoreOptions) -> int:
@@ -53,14 +55,13 @@ def run_score(preds: list[Path], truth: Path, options: ScoreOptions) -> int:
             cache.require_same_settings(out, of_settings)
             cache.require_own_files(out, (*TEXTS, NAME))
     study = open_study(preds, truth, options, paths)
-    if out is not None:
-        output_folder(out)
-    report = Report(evaluated(study))
-    sys.stdout.write(report.printed(options.json))
-    code = _concluded(report.evaluation)
-    if out is not None:
-        cache.store(out, of_inputs, write_report(report, out), code, of_settings)
-        ui.log.info("%s: report.md, and report.html to mail", out)
+    with nullcontext() if out is None else filled_folder(out):
+        report = Report(evaluated(study))
+        sys.stdout.write(report.printed(options.json))
+        code = _concluded(report.evaluation)
+        if out is not None:
+            cache.store(out, of_inputs, write_report(report, out), code, of_settings)
+            ui.log.info("%s: report.md, and report.html to mail", out)
     return code
 
 
@@ -85,27 +86,27 @@ def _concluded(evaluation: Evaluation) -> int:
     pairs = zip(items, evaluation.sizes, strict=True)
     unusable = {item.id for item, size in pairs if size is None}
     if unusable:
-        counts = (evaluation.truth.root, len(unusable), len(items), evaluation.truth_errors[0])
-        warning("%s: %d of %d masks cannot be used, as %s", *counts)
+        of = f"{len(unusable)} of {counted(len(items), 'mask')}"
+        warning("%s: not usable: %s, as %s", evaluation.truth.root, of, evaluation.truth_errors[0])
     for pairing in evaluation.pairings:
         root = pairing.folder.root
         reasons = evaluation.faults[pairing.label].items()
         faults = {escaped(id): escaped(reason) for id, reason in reasons if id not in unusable}
         if faults:
-            text = "%s: %d of %d images without a usable map: %s; the first %s"
+            of = f"{len(faults)} of {counted(len(items), 'image')}"
             names, first = named_in_a_line(list(faults)), next(iter(faults.values()))
-            warning(text, root, len(faults), len(items), names, first)
-        text = "%s: %d maps that its status.tsv does not list, as of photographs that are gone, are"
+            warning("%s: %s without a usable map: %s; the first %s", root, of, names, first)
         for ids, told in (
-            (pairing.without_truth, "%s: %d maps have no truth: %s"),
-            (pairing.folder.unlisted, f"{text} not scored: %s"),
+            (pairing.without_truth, "without a truth"),
+            (pairing.folder.unlisted, "not scored, as its status.tsv does not list what is gone"),
             (
                 of_other_photographs(pairing, evaluation.truth),
-                "%s: %d maps are of photographs with other bytes than the truth's of that name: %s",
+                "made from other bytes than the truth's photograph of that name has",
             ),
         ):
             if ids:
-                warning(told, root, len(ids), named_in_a_line([escaped(id) for id in ids]))
+                names = named_in_a_line([escaped(id) for id in ids])
+                warning("%s: %s %s: %s", root, counted(len(ids), "map"), told, names)
         for remark in remarks(evaluation, pairing):
             warning("%s: %s", root, remark)
     for system in evaluation.systems:

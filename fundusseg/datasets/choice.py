@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from fundusseg.errors import InputError
 from fundusseg.files.names import escaped, nfc
+from fundusseg.wording import counted
 
 _Item = TypeVar("_Item")
 LEFT_OUT = "photographs that --include and --exclude do not take"
@@ -37,7 +38,7 @@ class Choice:
         place: Path | str,
         items: Sequence[_Item],
         path_of: Callable[[_Item], str],
-        what: str = "photographs",
+        what: str = "photograph",
     ) -> tuple[list[_Item], list[_Item]]:
         """Those of the items in `place` that are taken, and those that are left out.
 
@@ -47,7 +48,7 @@ class Choice:
         for item in items:
             divided[self.takes(path_of(item))].append(item)
         if items and not divided[True]:
-            problem = f"has {len(items)} {what}, and none that --include and --exclude take"
+            problem = f"has {counted(len(items), what)}, and none that --include and --exclude take"
             remedy = f"quote patterns, and give them as for {escaped(path_of(items[0]))}"
             raise InputError(place, problem, remedy)
         return divided[True], divided[False]

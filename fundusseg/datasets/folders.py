@@ -14,6 +14,7 @@ from fundusseg.files.kinds import require_no_archive
 from fundusseg.files.ledger import has_ledger
 from fundusseg.files.manifest import read_manifest
 from fundusseg.files.names import name_bytes
+from fundusseg.wording import left_aside
 
 # Thumbnails, snapshots and deleted files of NAS, Windows, macOS and Linux; in lower case.
 SYSTEM_FOLDERS = frozenset(
@@ -53,8 +54,8 @@ def walk(root: Path, leave_out: Path | None = None) -> list[str]:
     for folder, reason in below.unreadable.items():
         raise InputError(root / folder, reason, _LISTABLE)
     if below.passed_over:
-        count, first = len(below.passed_over), below.passed_over[0]
-        ui.log.info("%s: %d %s are passed over, the first is %s", root, count, OF_A_SYSTEM, first)
+        said = left_aside(below.passed_over, OF_A_SYSTEM, "passed over")
+        ui.log.info("%s: %s", root, said)
     return below.paths
 
 

@@ -12,9 +12,10 @@ from fundusseg.datasets.truth import TruthImage, TruthItem, prepared_diameter_px
 from fundusseg.errors import InputError, UnavailableError, UsageError
 from fundusseg.files.images import Photograph, image_suffix, without_suffix
 from fundusseg.files.masks import OF_ANOTHER, REMOVE_FIELD, read_field_of_view
-from fundusseg.files.names import nfc
+from fundusseg.files.names import escaped, nfc
 from fundusseg.fundus.field_of_view import are_of_one_eye
 from fundusseg.fundus.geometry import to_frame
+from fundusseg.wording import counted
 
 _ENDINGS = ("_mask", "_fov", "_training_mask", "_test_mask")
 
@@ -35,7 +36,7 @@ class FovFolder:
 
     def __init__(self, root: Path, ids: Iterable[str], paths: list[str] | None = None):
         if not root.is_dir():
-            raise UsageError(f"{root}: is no folder of field-of-view masks")
+            raise UsageError(f"{root}: is no folder; give --fov that of the masks, or leave it out")
         self.root = root
         self._count = Counter(_stem(nfc(id)) for id in ids)
         self._by_path: dict[str, list[Path]] = {}
@@ -46,6 +47,25 @@ class FovFolder:
                 self._by_path.setdefault(bare, []).append(root / path)
                 self._by_stem.setdefault(bare.rpartition("/")[2], []).append(root / path)
 
+    def require_any(self, ids: Iterable[str]) -> None:
+        """Raise InputError if this is another folder: none of some photographs has a mask here."""
+        tried = list(ids)
+        if not tried or any(map(self._may_have, tried)):
+            return
+        count = sum(map(len, self._by_path.values()))
+        problem = f"holds {counted(count, 'picture')}, and none is named like a photograph"
+        remedy = f"name the mask of {escaped(tried[0])} like it, or leave --fov out"
+        if not count:
+            problem = "holds no field-of-view mask, as no picture is there"
+            remedy = "give --fov another folder, or leave it out"
+        raise InputError(self.root, problem, remedy)
+
+    def _may_have(self, id: str) -> bool:
+        try:
+            return self._found(id) is not None
+        except InputError:  # which of several it is, its photograph's row says
+            return True
+
     def path_of(self, id: str) -> Path:
         """The file of a photograph's mask.
 
@@ -53,6 +73,14 @@ class FovFolder:
             UnavailableError: if there is none.
             InputError: if there are several, or it could be that of several photographs.
         """
+        mask = self._found(id)
+        if mask is None:
+            problem = f"has no field of view for {id}"
+            raise UnavailableError(self.root, problem, "add it, or leave --fov out")
+        return mask
+
+    def _found(self, id: str) -> Path | None:
+        """The same, None if there is none."""
         name = nfc(id)
         # --keep-suffix leaves the suffix in the id
         mask = self._only(self._by_path, name) or self._only(self._by_path, without_suffix(name))
@@ -63,10 +91,7 @@ class FovFolder:
         if mask and self._count[_stem(name)] > 1:
             problem = f"does not tell whose mask {mask.name} is: several photographs are named so"
             raise InputError(self.root, problem, "name the masks like the photographs' paths")
-        if mask:
-            return mask
-        problem = f"has no field of view for {id}"
-        raise UnavailableError(self.root, problem, "add it, or leave --fov out")
+        return mask
 
     def _only(self, masks_by_name: dict[str, list[Path]], name: str) -> Path | None:
         for ending in ("", *_ENDINGS):
@@ -110,6 +135,7 @@ class GivenFields:
 
     def __init__(self, root: Path, items: list[TruthItem], paths: list[str] | None = None):
         folder = FovFolder(root, [item.id for item in items], paths)
+        folder.require_any(name for item in items for name in (item.id, item.stem))
         count = Counter(item.stem for item in items)
         self.files: dict[str, Path] = {}
         for item in items:

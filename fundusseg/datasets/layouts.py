@@ -20,6 +20,7 @@ from fundusseg.errors import InputError
 from fundusseg.files.images import image_suffix, without_suffix
 from fundusseg.files.kinds import is_archive, require_no_archive
 from fundusseg.files.names import name_bytes, nfc
+from fundusseg.wording import counted
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,9 @@ def data_set(
             require_no_archive(root / archive)
         if not paths:
             raise InputError(root, "is empty", "is it mounted?")
-        problem = f"no known layout pairs photographs with masks in it ({len(paths)} files)"
+        problem = (
+            f"no known layout pairs photographs with masks in it ({counted(len(paths), 'file')})"
+        )
         raise InputError(root, problem, _REMEDY)
     return checked(best)
 

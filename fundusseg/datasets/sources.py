@@ -24,6 +24,7 @@ from fundusseg.files.ledger import LedgerFiles
 from fundusseg.files.masks import is_plain_mask
 from fundusseg.files.names import escaped, is_inside, name_bytes
 from fundusseg.options import InferOptions
+from fundusseg.wording import counted, left_aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,8 @@ class Sources:
         """Say what of the folder `given` is no input."""
         for one in self.left_out:
             level = logging.WARNING if one.may_be_photographs else logging.INFO
-            said = (given, len(one.paths), one.what, escaped(one.paths[0]))
-            ui.log.log(level, "%s: %d %s are left out, the first is %s", *said)
+            said = left_aside([escaped(path) for path in one.paths], one.what)
+            ui.log.log(level, "%s: %s", given, said)
 
 
 def sources(given: str, out: Path, options: InferOptions) -> Sources:
@@ -178,7 +179,8 @@ def _refuse_empty(given: str, inputs: Sources, out: Path) -> NoReturn:
             require_no_archive(Path(given) / left_out.paths[0])
     finished = {record["key"] for record in LedgerFiles(out) if record["outputs"]}
     if finished and given != "-":
-        problem = f"is empty, and {out} holds {len(finished)} maps of photographs that were there"
+        one, several = "map of a photograph that was there", "maps of photographs that were there"
+        problem = f"is empty, and {out} holds {counted(len(finished), one, several)}"
         raise InputError(given, problem, "is it mounted? For an inbox, give --allow-empty")
     read = "PNG, JPEG, TIFF, GIF, PPM, BMP, WebP or DICOM"
     raise InputError(given, "holds no photograph", f"give {read}")

@@ -18,6 +18,7 @@ from fundusseg.datasets.layouts import Entry
 from fundusseg.errors import InputError
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.names import name_bytes, nfc
+from fundusseg.wording import counted
 
 SPLITS = ("train", "validation", "test")
 HELD_OUT_FRACTION = 0.2
@@ -80,10 +81,9 @@ def memberships(
     if subjects is None:
         persons = _joined(persons, own, equal_photographs(root, entries))
     if split == "auto" and len(set(persons.values())) < LEAST_SUBJECTS:
-        problem = (
-            f"has {len(set(persons.values()))} subject(s), too few for train, validation, test"
-        )
-        raise InputError(root, problem, "three are the least; --subjects FILE can name them")
+        problem = f"has {counted(len(set(persons.values())), 'subject')}, too few for three parts"
+        remedy = "train, validation and test take three or more; --subjects FILE can name them"
+        raise InputError(root, problem, remedy)
     sides = own or _dealt(persons)
     _require_one_side(root, persons, sides)
     train = {persons[id] for id, side in sides.items() if side == "train"}

@@ -14,6 +14,7 @@ from fundusseg.errors import InputError
 from fundusseg.files.models import is_known_photograph
 from fundusseg.files.names import nfc
 from fundusseg.files.status import FAILED, OK
+from fundusseg.wording import counted
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def paired(folder: MapFolder, label: str, truth: Truth, items: list[TruthItem]) 
         for name_of in (str, nfc, _stem, _folded_stem):
             matched |= _by_name(folder, items, matched, reserved, name_of)
     if not matched:
-        problem = f"holds no map of any of the {len(items)} images scored"
+        problem = f"holds no map of the {counted(len(items), 'image')} scored"
         raise InputError(folder.root, problem, f"their ids are like {items[0].id}")
     maps, faults = _maps_and_faults(folder, items, matched)
     return Pairing(label, folder, maps, faults, matched, _without_truth(folder, truth, matched))

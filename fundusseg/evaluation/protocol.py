@@ -1,20 +1,28 @@
 """The protocol: what a reader must know to compare the figures with others."""
 
 from collections import Counter
+from itertools import compress
 
 from fundusseg.config import DEFAULT_THRESHOLD
 from fundusseg.datasets.maps import MapFolder
 from fundusseg.evaluation.image import SIMILARITY_SIZE_PX, TOLERANCE_DIAMETER_PX
 from fundusseg.evaluation.matching import Pairing, seen_in_training
-from fundusseg.evaluation.scoring import Evaluation
+from fundusseg.evaluation.scoring import Evaluation, ImageSize
 from fundusseg.evaluation.systems import BASELINE, ORACLE, Cohort, System
 from fundusseg.files.manifest import package_versions
 from fundusseg.files.names import escaped
 from fundusseg.metrics.intervals import LEAST_RESAMPLED, LEAST_SUBJECTS, N_RESAMPLES
 from fundusseg.options import ScoreOptions
 from fundusseg.report.markdown import plain
+from fundusseg.wording import counted
 
 MOST_SIZES = 3
+_FIELDS = {  # by the method by which it is known
+    "given": "given by a mask",
+    "circle": "found as a circle",
+    "hull": "found as the hull of what is lit",
+    "frame": "taken for the whole frame, as none was found,",
+}
 
 
 def protocol(evaluation: Evaluation) -> dict[str, str]:
@@ -26,7 +34,7 @@ def protocol(evaluation: Evaluation) -> dict[str, str]:
         "region": _region(evaluation),
     }
     for pairing in evaluation.pairings:
-        statements[f"maps {plain(escaped(pairing.label))}"] = _maps(evaluation, pairing)
+        statements[f"maps in {plain(escaped(pairing.label))}"] = _maps(evaluation, pairing)
     if evaluation.baseline is not None:
         statements[BASELINE] = (
             "Sato's filter on the green channel at fixed scales, threshold "
@@ -51,16 +59,17 @@ def _truth(evaluation: Evaluation) -> str:
 
 def _images(evaluation: Evaluation) -> str:
     cohort = evaluation.cohort
-    split = "all images" if evaluation.split == "all" else f"split {evaluation.split}"
-    n_subjects = len(set(cohort.counted_subjects))
+    part = "whole data set" if evaluation.split == "all" else f"{evaluation.split} part"
+    subjects = counted(len(set(cohort.counted_subjects)), "subject")
     n_excluded = len(evaluation.items) - sum(cohort.counted)
-    statement = f"{sum(cohort.counted)} of {n_subjects} subjects, {split}"
+    statement = f"{counted(sum(cohort.counted), 'image')} of {subjects}, from the {part}"
     if n_excluded:
         statement += f"; {n_excluded} more excluded from all means: a map is missing or failed"
     if evaluation.left_out:
         statement += f"; {evaluation.left_out} left out, {_patterns(evaluation.options)}"
     if evaluation.truth.unlabelled:
-        statement += f"; {evaluation.truth.unlabelled} photographs of the truth have no mask"
+        unlabelled = counted(evaluation.truth.unlabelled, "photograph")
+        statement += f"; {unlabelled} of the truth without a mask"
     return statement
 
 
@@ -70,33 +79,44 @@ def _patterns(options: ScoreOptions) -> str:
     return ", ".join(f"{word} {plain(escaped(glob))}" for word, globs in given for glob in globs)
 
 
+def _counted_sizes(evaluation: Evaluation) -> list[ImageSize]:
+    """Of the images that are in the means; of all, if none is."""
+    sizes, counted = evaluation.sizes, evaluation.cohort.counted
+    return list(filter(None, compress(sizes, counted))) or list(filter(None, sizes))
+
+
 def _size(evaluation: Evaluation) -> str:
-    sizes = Counter(f"{size.width_px}x{size.height_px}" for size in evaluation.sizes if size)
+    sizes = Counter(f"{size.width_px}x{size.height_px}" for size in _counted_sizes(evaluation))
     common = ", ".join(size for size, _ in sizes.most_common(MOST_SIZES))
-    more = f" and {len(sizes) - MOST_SIZES} other sizes" if len(sizes) > MOST_SIZES else ""
+    others = len(sizes) - MOST_SIZES
+    more = f" and {counted(others, 'other size')}" if others > 0 else ""
     if evaluation.options.at == "prepared":
         return f"prepared ({common}): truth and maps are resampled to the shards' frame"
     return f"native ({common}{more}), truth and maps are not resampled"
 
 
 def _region(evaluation: Evaluation) -> str:
-    methods = Counter(size.fov_method for size in evaluation.sizes if size)
-    counts = ", ".join(f"{method}: {count}" for method, count in sorted(methods.items()) if method)
+    methods = Counter(size.fov_method for size in _counted_sizes(evaluation))
+    n_without = methods.pop("", 0)
+    known = ", ".join(
+        f"{_FIELDS.get(method, method)} for {counted(count, 'image')}"
+        for method, count in sorted(methods.items())
+    )
     if evaluation.options.whole_frame:
         return "whole frame, including the pixels outside the field of view"
-    if not counts:
+    if not known:
         return "whole frame: the field of view is not known (--fov provides one)"
+    rest = f"; the whole frame of {counted(n_without, 'image')} without one" if n_without else ""
     if evaluation.has_infers_fields:
-        n_without = methods[""]
-        rest = f"; {n_without} without one on the whole frame" if n_without else ""
-        return f"inside the circles that infer found, from its status.tsv ({counts}){rest}"
-    return f"inside the field of view ({counts})"
+        return f"inside the circle that infer's status.tsv has of the field of view: {known}{rest}"
+    return f"inside the field of view: {known}{rest}"
 
 
 def _maps(evaluation: Evaluation, pairing: Pairing) -> str:
     statement = _cut(evaluation, pairing)
     if pairing.folder.unlisted:
-        statement += f"; {len(pairing.folder.unlisted)} maps not scored: not in its status.tsv"
+        unlisted = counted(len(pairing.folder.unlisted), "map")
+        statement += f"; {unlisted} not scored: not in its status.tsv"
     return "; ".join([statement, *remarks(evaluation, pairing)])
 
 
@@ -119,9 +139,10 @@ def training_overlap(pairing: Pairing) -> str:
     seen = seen_in_training(pairing)
     if not any(seen.values()):
         return ""
+    photographs = counted(len(pairing.maps), "photograph")
     return (
-        f"{seen['train']} of the {len(pairing.maps)} photographs scored were trained on, "
-        f"{seen['validation']} validated on"
+        f"the model learnt from {seen['train']} of {photographs} scored, and "
+        f"{seen['validation']} validated its training"
     )
 
 

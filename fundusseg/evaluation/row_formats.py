@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict
 
 from fundusseg.evaluation.summary import FIGURES, SUMMARY_FIGURES, Row, StratumRow, SystemRow
-from fundusseg.evaluation.systems import System
+from fundusseg.evaluation.systems import ORACLE, System
 from fundusseg.files.names import escaped
 from fundusseg.metrics.intervals import Interval
 from fundusseg.report import markdown
@@ -80,8 +80,12 @@ def json_stratum(row: StratumRow) -> dict:
 
 
 def json_pool(system: System) -> dict:
-    """The pooled counts, from which all pooled figures but those of probabilities follow."""
-    return {**asdict(system.pool.counts), "centreline": asdict(system.pool.centreline)}
+    """The pooled counts, from which all pooled figures but those of probabilities follow.
+
+    An oracle has no maps at its threshold, and so no skeletons.
+    """
+    centreline = None if system.role == ORACLE else asdict(system.pool.centreline)
+    return {**asdict(system.pool.counts), "centreline": centreline}
 
 
 def _interval_cell(interval: Interval | None) -> str:

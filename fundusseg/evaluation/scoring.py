@@ -176,7 +176,7 @@ def _scores_of_others(
 
 
 def _results(study: Study) -> Iterator[ImageResult]:
-    with ui.progress(f"score {study.truth.root}", len(study.items), "images") as bar:
+    with ui.progress(f"score {study.truth.root}", len(study.items), "image") as bar:
         score = functools.partial(image_result, study)
         for result in ordered_map(score, study.items, study.options.threads):
             yield result

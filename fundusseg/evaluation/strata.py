@@ -5,6 +5,7 @@ from pathlib import Path
 from fundusseg.datasets.truth import TruthItem
 from fundusseg.errors import InputError
 from fundusseg.files.tables import rows_by_id
+from fundusseg.wording import counted
 
 OWN_GROUP = "group"  # the grouping that the data set's file names tell
 NO_GROUP = "(none)"
@@ -39,7 +40,7 @@ def _listed_groups(items: list[TruthItem], path: Path) -> dict[str, list[str]]:
     if not names:
         raise InputError(path, "has no column beside id", "add a column such as disease")
     if not any(item.id in row_by_id or item.stem in row_by_id for item in items):
-        problem = f"names none of the {len(items)} images that are scored"
+        problem = f"names none of the {counted(len(items), 'image')} scored"
         raise InputError(path, problem, f"their ids are like {items[0].id}")
     return {name: [_group(row_by_id, item, name) for item in items] for name in names}
 

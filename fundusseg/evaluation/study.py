@@ -25,6 +25,7 @@ from fundusseg.files.tables import read_subjects
 from fundusseg.fundus.field_of_view import circle_of
 from fundusseg.fundus.geometry import to_frame
 from fundusseg.options import ScoreOptions
+from fundusseg.wording import counted
 
 
 @dataclass(frozen=True)
@@ -128,11 +129,12 @@ def open_study(
     split, items = chosen_items(truth, options.split)
     if options.split == "auto" and len(items) < len(truth.items):
         counts = (root, len(items), len(truth.items))
-        ui.log.info("%s: the test part, %d of %d images; --split all scores all", *counts)
+        ui.log.info("%s: the test part, %d of all %d; --split all scores all", *counts)
     choice = Choice(options.include, options.exclude)
-    items, left_out = choice.divided(truth.root, items, lambda item: item.id, "masks")
+    items, left_out = choice.divided(truth.root, items, lambda item: item.id, "mask")
     if left_out:
-        ui.log.info("%s: %d images%s", root, len(items), told_of_left_out(len(left_out)))
+        told = told_of_left_out(len(left_out))
+        ui.log.info("%s: %s%s", root, counted(len(items), "image"), told)
     pairings = tuple(
         paired(MapFolder(pred, paths.get(pred)), label, truth, items)
         for pred, label in zip(preds, labels_of(preds), strict=True)

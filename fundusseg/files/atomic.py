@@ -148,6 +148,23 @@ def output_folder(path: Path) -> None:
     sweep(path)
 
 
+@contextmanager
+def filled_folder(path: Path) -> Iterator[None]:
+    """Make an `output_folder`; on an error it goes again, if it is new and still empty.
+
+    So do the folders that were made for it to lie in.
+    """
+    new = [folder for folder in (path, *path.parents) if not folder.exists()]
+    output_folder(path)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # what is not empty stays
+            for folder in new:
+                folder.rmdir()
+        raise
+
+
 def sweep(folder: Path) -> None:
     """Remove temporary files directly in `folder` whose process is dead, or that are a day old.
 

@@ -23,6 +23,7 @@ from fundusseg.files.checksums import sha256_of
 from fundusseg.files.names import is_inside
 from fundusseg.files.text import read_json
 from fundusseg.serial import config_hash
+from fundusseg.wording import counted
 
 FORMAT = "fundusseg-manifest"
 VERSION = 3
@@ -106,8 +107,8 @@ def remove_other_parts(folder: Path, part: Part) -> None:
     """
     older = [path for path, of in parts_of(folder, *_TABLES).items() if of.total != part.total]
     if older:
-        text = "%s: %d tables of parts of other numbers are removed: they are of older work"
-        ui.log.info(text, folder, len(older))
+        tables = counted(len(older), "table")
+        ui.log.info("%s: removed %s of older work, in parts of other numbers", folder, tables)
     for path in older:
         path.unlink(missing_ok=True)
     if part.total > 1:

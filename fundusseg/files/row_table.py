@@ -24,6 +24,7 @@ from fundusseg.files.atomic import append_line, sweep, write_pieces
 from fundusseg.files.manifest import Part, part_totals
 from fundusseg.files.names import escaped, name_bytes, unescaped
 from fundusseg.files.status import FAILED
+from fundusseg.wording import counted
 
 HASHES = ("settings", "made_from", "crc32")  # the last columns
 STATUS = "status"  # the second column of a table with one row for each id
@@ -98,7 +99,9 @@ class RowTable:
         self._places.clear()
         with self._open_files() as files:
             if has_all and (lost := [id for id in ids if id not in self._places]):
-                problem = f"has lost {len(lost)} rows, the first that of {escaped(lost[0])}"
+                problem = (
+                    f"has lost {counted(len(lost), 'row')}, the first that of {escaped(lost[0])}"
+                )
                 raise InputError(self.path, problem, "run the same command again")
             is_as_due = self.path.exists() and [*self._places] == ids
             if self.path in self._read and not self._work.exists() and is_as_due:

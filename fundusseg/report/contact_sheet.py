@@ -7,6 +7,11 @@ from dataclasses import dataclass
 
 MARK = "<!doctype html><!-- fundusseg contact sheet -->"
 
+_EXPECTED_DICE = (
+    "Expected Dice: how far a map should agree with a mask drawn by hand, by the model's own "
+    "probabilities (1 all, 0 nothing). It tells which photographs of one camera to look at "
+    "first; it is no measured figure, and cameras cannot be compared by it."
+)
 _STYLE = """
 :root { color-scheme: light dark }
 body { font: 15px/1.4 system-ui, sans-serif; margin: 1rem; overflow-wrap: anywhere }
@@ -86,6 +91,7 @@ def contact_sheet(title: str, cards: Iterable[Card], pages: list[str], page: int
     yield '<label>sort <select id="sort"><option value="worst">failed, then least expected Dice'
     yield '<option value="name">name</select></label>'
     yield '<label><input id="only" type="checkbox">failed only</label><output></output>\n'
+    yield f"<p>{_EXPECTED_DICE}</p>\n"
     yield "<p>Keys: / name, s sort, f failed only, j and k next and previous, Escape leaves.</p>"
     if len(pages) > 1:
         links = (

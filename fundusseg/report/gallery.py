@@ -10,12 +10,19 @@ from fundusseg.report.png import drawable, png
 
 DPI = 100
 GAP_PX = 6
+LEGEND = "white: hit, orange: false, blue: missed"
+HEAD_PX = 34
+HEADS = (  # of the columns
+    "photograph",
+    "mask (first observer)",
+    "vessel map",
+    f"errors\n{LEGEND}",
+)
 TITLE_PX = 22
 TITLE_GAP_PX = 7  # between the baseline of the letters and the panels
 # Distinguishable for colour-blind readers too.
 HIT, FALSE, MISSED = (255, 255, 255), (230, 110, 0), (70, 160, 255)
 OUTSIDE = 40
-LEGEND = "white: hit, orange: false, blue: missed"
 
 
 @dataclass(frozen=True)
@@ -53,32 +60,38 @@ def grey_panel(coverage: np.ndarray) -> np.ndarray:
 
 
 def gallery(rows: Sequence[GalleryRow]) -> bytes:
-    """Rows of panels, unscaled, each under its title; ValueError if there is no row."""
+    """Rows of panels, unscaled, each under its title, and heads above the columns.
+
+    There is no column of photographs if no row has one. ValueError if there is no row.
+    """
     if not rows:
         raise ValueError("a gallery needs at least one row")
-    panels = [_panels(row) for row in rows]
+    first = 0 if any(row.photograph is not None for row in rows) else 1
     panel_px = max(row.truth.shape[1] for row in rows)
-    height = sum(TITLE_PX + row.truth.shape[0] + GAP_PX for row in rows)
-    width = GAP_PX + (panel_px + GAP_PX) * max(map(len, panels))
+    height = HEAD_PX + sum(TITLE_PX + row.truth.shape[0] + GAP_PX for row in rows)
+    width = GAP_PX + (panel_px + GAP_PX) * len(HEADS[first:])
     canvas = np.full((height, width, 3), 255, np.uint8)
     # Some versions cut the product of inches and DPI, which may lie just below the whole number.
     figure = Figure(figsize=((width + 0.01) / DPI, (height + 0.01) / DPI), dpi=DPI)
-    top = 0
-    for row, shown in zip(rows, panels, strict=True):
+    lefts = [GAP_PX + column * (panel_px + GAP_PX) for column in range(len(HEADS[first:]))]
+    for left, head in zip(lefts, HEADS[first:], strict=True):
+        _write(figure, head, left / width, 1 - GAP_PX / height, at="top", weight="bold")
+    top = HEAD_PX
+    for row in rows:
         top += TITLE_PX
-        _write(figure, row.title, GAP_PX / width, 1 - (top - TITLE_GAP_PX) / height)
-        for column, panel in enumerate(shown):
-            left = GAP_PX + column * (panel_px + GAP_PX)
-            canvas[top : top + panel.shape[0], left : left + panel.shape[1]] = panel
+        title = drawable(row.title)
+        _write(figure, title, GAP_PX / width, 1 - (top - TITLE_GAP_PX) / height)
+        shown = (row.photograph, row.truth, row.vessels, row.errors)[first:]
+        for left, panel in zip(lefts, shown, strict=True):
+            if panel is not None:
+                canvas[top : top + panel.shape[0], left : left + panel.shape[1]] = panel
         top += row.truth.shape[0] + GAP_PX
     figure.figimage(canvas)
     return png(figure)
 
 
-def _panels(row: GalleryRow) -> list[np.ndarray]:
-    photograph = [] if row.photograph is None else [row.photograph]
-    return [*photograph, row.truth, row.vessels, row.errors]
-
-
-def _write(figure: Figure, title: str, x: float, y: float) -> None:
-    figure.text(x, y, drawable(title), fontsize=9, verticalalignment="bottom", parse_math=False)
+def _write(
+    figure: Figure, text: str, x: float, y: float, at: str = "bottom", weight: str = "normal"
+) -> None:
+    """Text with its left edge and its `at` edge at these shares of the figure."""
+    figure.text(x, y, text, fontsize=9, fontweight=weight, verticalalignment=at, parse_math=False)

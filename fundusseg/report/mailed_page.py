@@ -18,11 +18,13 @@ h2 { font-size: 1.2rem; margin-top: 2rem; border-bottom: 1px solid GrayText }
 nav a { display: inline-block; margin-right: 1rem }
 p, li { max-width: 45rem }
 div { overflow-x: auto }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums }
-th, td { padding: .2rem .6rem; text-align: right }
+table { border-collapse: collapse; font-size: .82rem; font-variant-numeric: tabular-nums }
+th, td { padding: .2rem .4rem; text-align: right }
 th { border-bottom: 2px solid GrayText; vertical-align: bottom }
 tr + tr td { border-top: 1px solid color-mix(in srgb, GrayText 40%, transparent) }
 .text { text-align: left }
+th, td:not(.text) { overflow-wrap: normal }
+td.text { min-width: 7em }
 figure { display: inline-block; vertical-align: top; margin: 0 1rem 1rem 0; max-width: 100% }
 figcaption { font-size: .9rem }
 img { display: block; width: 34rem; max-width: 100%; height: auto; background: #fff }

@@ -73,6 +73,20 @@ def test_a_page_fits_its_window(tab: Tab, request, page, size, scheme):
     assert shades[0] == ("#000000" if scheme == "light" else "#ffffff")
 
 
+def test_no_number_is_broken(tab: Tab, report):
+    """Nor a word of a head; a name without a blank may be."""
+    tab.show(report, *LAPTOP, "light")
+    lines = """
+        [...document.querySelectorAll("th, td:not(.text)")].map(cell => {
+          const range = document.createRange(), text = cell.firstChild.data;
+          range.setStart(cell.firstChild, text.indexOf("(") + 1);
+          range.setEnd(cell.firstChild, text.length);
+          return range.getClientRects().length;
+        })
+    """
+    assert set(tab.value_of(lines)) == {1}
+
+
 def test_keys_sort_and_filter_the_contact_sheet(tab: Tab, sheet):
     def shown(expression: str) -> object:
         return tab.value_of(expression)

@@ -67,7 +67,7 @@ def test_a_photograph_that_is_gone_loses_the_map_of_another_model(
 def test_a_map_of_another_photograph_of_its_name_is_told_of(maps, infer, photographs, capsys):
     (photographs / "a.png").write_bytes(encoded(photograph(9), "a.png"))
     assert infer("--quiet") == 0
-    said = "1 maps are of other photographs of the same name, and are made anew, as of a"
+    said = "1 map is of another photograph of the same name, and made anew, as of a"
     assert said in capsys.readouterr().err
 
 

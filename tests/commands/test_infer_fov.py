@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.batch import one_line
 from tests.commands.map_folders import picture, rows
 from tests.phantom_sets import encoded
 
@@ -35,6 +36,14 @@ def test_a_missing_field_of_view_is_a_failed_row(infer, shared_photographs, tmp_
     assert infer(shared_photographs, "--fov", fovs[0]) == 3
     row = rows(tmp_path / "maps")["b/d e"]
     assert row.status == "failed" and "no field of view for b/d e" in row.reason
+
+
+def test_another_folder_is_one_error_before_any_work(infer, shared_photographs, tmp_path, capsys):
+    """Not a failed row for each photograph."""
+    (tmp_path / "empty").mkdir()
+    assert infer(shared_photographs, "--fov", tmp_path / "empty") == 1
+    assert "holds no field-of-view mask" in one_line(capsys)
+    assert not (tmp_path / "maps").exists()
 
 
 def test_a_field_of_view_is_found_by_its_stem_with_kept_suffixes_too(

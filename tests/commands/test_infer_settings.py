@@ -61,7 +61,7 @@ def test_small_objects_are_joined_or_left_out_unless_asked_for(infer, shared_pho
 def test_the_log_says_how_the_network_runs(infer, shared_photographs, capsys):
     """The choice by device is logged."""
     assert infer(shared_photographs, "--precision", "float32", "--batch", "3", "--jobs", "2") == 0
-    assert "precision float32, 2 x 1 frames at once" in capsys.readouterr().err
+    assert "precision float32, 2 frames at once" in capsys.readouterr().err
 
 
 def test_what_changes_results_changes_the_config_hash():

@@ -132,7 +132,7 @@ def test_status_tells_how_far_a_run_is(infer, photographs, damaged, tmp_path, mo
     assert run("status", tmp_path / "maps") == 0
     done = capsys.readouterr()
     assert done.out.splitlines()[1].split("\t")[:5] == ["0 of 2", "3", "2", "1", "0"]
-    assert "2 of 3 photographs finished, 1 failed, 1 of 2 parts have not begun" in done.err
+    assert "2 of 3 photographs finished, 1 failed, not begun: 1 of 2 parts" in done.err
 
 
 def test_status_of_a_killed_part_beside_one_at_work(infer, photographs, tmp_path, capsys):

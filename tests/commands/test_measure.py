@@ -106,6 +106,8 @@ def test_a_field_of_view_is_given_or_else_the_whole_frame(maps, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(map_png(left))
     whole = float(rows(out)["b"]["centreline_length_px"])
+    (tmp_path / "empty").mkdir()
+    assert run("measure", maps, out, "--fov", tmp_path / "empty") == 1
     assert run("measure", maps, out, "--fov", tmp_path / "fov") == 0
     row = rows(out)["b"]
     assert (row["fov_source"], row["fov_diameter_px"]) == ("--fov", "120.0")

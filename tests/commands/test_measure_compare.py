@@ -51,9 +51,21 @@ def test_what_is_drawn_thicker_is_wider_by_so_much_and_as_long(maps, truth, tmp_
     assert contents(tmp_path) == before and capsys.readouterr().out == printed
 
 
+def test_without_a_second_observer_no_column_is_of_one(maps, truth, tmp_path, capsys):
+    words = ("measure", maps, tmp_path / "out.csv", "--split", "all", "--compare")
+    assert run(*words, truth) == 0
+    assert "| second observer's ICC |" in capsys.readouterr().out
+    opened, items = items_of(truth)
+    masks = {item.id: opened.read(item).mask for item in items}
+    assert run(*words, write_maps(tmp_path / "masks", masks)) == 0
+    printed = capsys.readouterr().out
+    assert "| ICC(2,1) |" in printed and "second observer" not in printed
+    assert len({line.count("|") for line in printed.splitlines() if line.startswith("|")}) == 1
+
+
 def test_masks_of_other_parts_are_told_of(maps, truth, tmp_path, capsys):
     run("measure", maps, tmp_path / "out.csv", "--compare", truth)
-    assert "masks of other parts are left out; --split all" in capsys.readouterr().err
+    assert "of other parts left out; --split all" in capsys.readouterr().err
 
 
 def test_a_map_of_the_masks_themselves_agrees_in_every_measure(truth, tmp_path, capsys):
@@ -72,7 +84,7 @@ def test_masks_without_a_map_and_masks_that_are_none_are_failures(maps, own_set,
     (maps / f"{id}.png").unlink()
     words = ("measure", maps, tmp_path / "out.csv", "--compare", truth)
     assert run(*words, "--split", "all") == 3
-    assert "1 masks have no map, as missing" in capsys.readouterr().err
+    assert "1 mask has no map, as missing" in capsys.readouterr().err
     assert run("measure", maps, tmp_path / "out.csv", "--shard", 0, "--num-shards", 2) == 0
     capsys.readouterr()
     assert run(*words, "--shard", 0, "--num-shards", 2) == 2

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from fundusseg.datasets.layouts import LAYOUT_NAMES, data_set
-from tests.batch import contents, run, small_disk
+from tests.batch import contents, one_line, run, small_disk
 
 
 @pytest.fixture
@@ -129,9 +129,26 @@ def test_a_real_photograph_is_not_written_over(phantoms, tmp_path, capsys):
     (tmp_path / "own/Image_01L.jpg").write_bytes(b"a real photograph")
     words = ("phantom", tmp_path / "own", "--layout", "chase", "--count", 4, "--size", 64)
     assert run(*words) == 1
-    assert "Image_01L.jpg: is there, and phantom did not write it" in capsys.readouterr().err
+    said = f"{tmp_path / 'own'}: holds pictures that phantom did not draw, such as Image_01L.jpg"
+    assert said in one_line(capsys) and len(list((tmp_path / "own").iterdir())) == 1
     assert (tmp_path / "own/Image_01L.jpg").read_bytes() == b"a real photograph"
     assert run(*words, "--force") == 0
+
+
+def test_phantoms_are_not_drawn_among_other_photographs(tmp_path, capsys):
+    """Their names differ, so that none would be written over."""
+    (tmp_path / "own/eyes").mkdir(parents=True)
+    (tmp_path / "own/eyes/007.png").write_bytes(b"a real photograph")
+    words = ("phantom", tmp_path / "own", "--count", 1, "--size", 64)
+    assert run(*words) == 1
+    assert "such as eyes/007.png; choose another output folder" in one_line(capsys)
+
+
+def test_a_photograph_that_came_into_a_begun_set_is_not_written_over(drawn, phantoms, capsys):
+    (drawn / "manifest.json").unlink()
+    (drawn / "train/images/phantom-0001.png").write_bytes(b"a real photograph")
+    assert phantoms() == 1
+    assert "phantom-0001.png: is there, and phantom did not write it" in one_line(capsys)
 
 
 def test_fewer_phantoms_leave_no_earlier_ones(drawn, phantoms, tmp_path):

@@ -289,10 +289,10 @@ def test_equal_photographs_and_eyes_on_both_sides_of_an_own_split_are_told_of(
     (src / "train/images/copy.png").write_bytes((src / "test/images/p3_OS.png").read_bytes())
     caplog.set_level("INFO", "fundusseg")
     assert run_prep(src, tmp_path / "out", SMALL) == EXIT_OK
-    assert "1 photographs stand in two parts of the split with the same bytes, the first is " in (
+    assert "1 photograph in two parts of the split with the same bytes, the first is " in (
         caplog.text
     )
-    assert "1 persons seem to have their eyes in two parts" in caplog.text
+    assert "1 person with eyes in two parts" in caplog.text
     assert caplog.messages[-1].startswith(
         f"{src} (pairs): 6 photographs of 4 subjects (3 train, 1 validation, 2 test)"
     )
@@ -305,13 +305,17 @@ def test_what_of_a_set_is_passed_over_is_told(own_set, tmp_path, caplog):
         (src / name).write_bytes(b"")
     caplog.set_level("INFO", "fundusseg")
     assert run_prep(src, tmp_path / "out", SMALL) == EXIT_OK
-    for told in ("1 folders of a system", "1 archives", "1 files that look like pictures"):
+    for told in (
+        "as are all folders of a system",
+        "as are all archives",
+        "all files that look like pictures",
+    ):
         assert told in caplog.text
 
 
 def test_lists_of_an_own_split_are_warned_of(own_set, tmp_path, caplog):
     """Which is read from folders only: else photographs of test.txt would train."""
-    src, warning = own_set("pairs-flat"), "1 files may list the set's own split"
+    src, warning = own_set("pairs-flat"), "1 file that may list the set's own split"
     (src / "test.txt").write_text("images/p1 right.png\n")
     (src / "notes.txt").write_text("split 80:20\n")
     run_prep(src, tmp_path / "out", SMALL)

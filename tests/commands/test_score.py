@@ -68,7 +68,7 @@ def test_the_tables_show_the_same_numbers(capsys, root, maps, tmp_path):
     _, found = scored(capsys, maps, root)
     run_score([maps], root, ScoreOptions(split="all", jobs=1, out=tmp_path / "r"))
     region, _, *lines = capsys.readouterr().out.splitlines()
-    assert region == "Region: inside the field of view (given: 4)."
+    assert region == "Region: inside the field of view: given by a mask for 4 images."
     assert all(line.startswith("| ") and line.endswith(" |") for line in lines)
     assert len({len(line) for line in lines}) == 1
     row = figure(found, "cldice")
@@ -98,7 +98,7 @@ def test_whole_frame_counts_what_lies_outside(capsys, root, maps):
     ]
     assert counts[1] == 4 * 128 * 128 > counts[0]
     assert "whole frame" in whole["protocol"]["region"]
-    assert "inside the field of view (given: 4)" == inside["protocol"]["region"]
+    assert "inside the field of view: given by a mask for 4 images" == inside["protocol"]["region"]
 
 
 def test_shards_give_the_same_figures_as_the_data_set(capsys, root, maps, shards):
@@ -116,11 +116,11 @@ def test_the_prepared_size_is_scored_on_resampled_maps(capsys, root, maps, shard
 
 def test_the_default_split_is_test_where_there_are_splits(capsys, root, maps):
     _, found = scored(capsys, maps, root, split="auto")
-    assert found["protocol"]["images"] == "1 of 1 subjects, split test"
+    assert found["protocol"]["images"] == "1 image of 1 subject, from the test part"
     assert figure(found, "dice")["low"] is None
     assert "here too few (1) for an interval" in found["protocol"]["mean"]
     _, bare = scored(capsys, maps, root / "test/masks", split="auto")
-    assert bare["protocol"]["images"] == "1 of 1 subjects, all images"
+    assert bare["protocol"]["images"] == "1 image of 1 subject, from the whole data set"
     with pytest.raises(InputError, match="has no splits"):
         scored(capsys, maps, root / "test/masks", split="train")
 
@@ -151,9 +151,9 @@ def test_the_models_threshold_is_told_and_the_option_overrides_it(capsys, root, 
     for calibration, scale in ((None, "raw scores"), (fitted, "calibrated probabilities")):
         write_manifest(own, "infer", {"calibration": calibration}, {}, **more)
         _, found = scored(capsys, own, root)
-        assert found["protocol"]["maps own"] == told + scale
+        assert found["protocol"]["maps in own"] == told + scale
     _, other = scored(capsys, own, root, threshold=0.9)
-    assert other["protocol"]["maps own"] == (
+    assert other["protocol"]["maps in own"] == (
         "threshold 0.9, from --threshold, on calibrated probabilities, small objects left out as "
         "by infer"
     )
@@ -167,6 +167,7 @@ def test_the_oracle_is_named_and_never_worse(capsys, root, tmp_path):
     _, found = scored(capsys, write_maps(tmp_path / "m", low), root)
     best = figure(found, "dice", role="oracle")
     assert best["of"].startswith("oracle (at 0.")
+    assert found["pooled_counts"][best["of"]]["centreline"] is None  # no maps, no skeletons
     assert best["mean"] > figure(found, "dice")["mean"] + 0.1
     assert not [row for row in found["rows"] if (row["figure"], row["role"]) == ("auroc", "oracle")]
 
@@ -177,7 +178,7 @@ def test_binary_maps_have_no_ranking_and_no_calibration(capsys, root, tmp_path):
     _, found = scored(capsys, folder, root)
     for key in ("auroc", "auprc", "brier", "ece", "mse_continuous"):
         assert "mean" not in figure(found, key)
-    assert found["protocol"]["maps b"] == "binary, as stored"
+    assert found["protocol"]["maps in b"] == "binary, as stored"
     run_score([folder], root, ScoreOptions(split="all", jobs=1))
     out = capsys.readouterr().out
     assert "\nn/a (binary): needs probabilities (infer --probability).\n" in out

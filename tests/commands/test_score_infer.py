@@ -35,7 +35,8 @@ def test_the_field_of_view_of_status_tsv_is_the_region_of_bare_masks(capsys, tmp
     truth = write_maps(tmp_path / "masks", {"x": BAR, "y": BAR})
     maps = _infers(tmp_path / "maps", {"x": BAR, "y": BAR})
     code, found = scored(capsys, maps, truth)
-    region = "inside the circles that infer found, from its status.tsv (circle: 2)"
+    region = "inside the circle that infer's status.tsv has of the field of view"
+    region += ": found as a circle for 2 images"
     assert (code, found["protocol"]["region"]) == (EXIT_OK, region)
     rows, columns = np.indices(SHAPE) + 0.5
     inside = np.hypot(rows - 30, columns - 40) <= 20
@@ -69,12 +70,13 @@ def test_maps_that_status_tsv_does_not_list_are_not_scored_and_counted(capsys, t
     write_maps(maps, {"gone": BAR})
     assert run("score", maps, masks) == EXIT_SOME_FAILED
     said = capsys.readouterr()
-    assert "1 maps that its status.tsv does not list" in said.err and "not scored: gone" in said.err
+    assert "1 map not scored, as its status.tsv does not list what is gone: gone" in said.err
     assert "| maps " in said.out
     code, found = scored(capsys, maps, masks)
     assert code == EXIT_SOME_FAILED
     assert found["failures"]["maps"] == {"gone": "missing: there is no map of it"}
-    assert "1 maps not scored: not in its status.tsv" in found["protocol"]["maps maps"]
+    assert "1 map not scored: not in its status.tsv" in found["protocol"]["maps in maps"]
+    assert found["protocol"]["region"].endswith("field of view: found as a circle for 1 image")
 
 
 @pytest.mark.parametrize("suffix", ["npz", "h5"])
@@ -138,7 +140,7 @@ def test_an_inverted_map_is_a_failed_row_that_says_so(capsys, tmp_path):
 def test_the_reason_of_an_unusable_map_is_said(capsys, tmp_path):
     masks = write_maps(tmp_path / "masks", {"x": BAR})
     assert run("score", write_maps(tmp_path / "maps", {"x": ~BAR}), masks) == EXIT_SOME_FAILED
-    said = "1 of 1 images without a usable map: x; the first failed: x.png is no mask or map of"
+    said = "1 of 1 image without a usable map: x; the first failed: x.png is no mask or map of"
     assert said in capsys.readouterr().err
 
 
@@ -175,7 +177,7 @@ def test_a_truth_of_no_masks_is_an_error_that_names_its_file(capsys, tmp_path, k
     assert run("score", maps, tmp_path / "truth", "--out", tmp_path / "out") == 1
     said = capsys.readouterr()
     assert f"error: {path}: is " in said.err and str(maps) not in said.err
-    assert said.out == "" and not (tmp_path / "out/report.md").exists()
+    assert said.out == "" and not (tmp_path / "out").exists()
 
 
 def test_a_truth_of_labels_alone_is_scored_as_failed(capsys, tmp_path):
@@ -187,7 +189,7 @@ def test_a_truth_of_labels_alone_is_scored_as_failed(capsys, tmp_path):
     pixels[0] = 128
     iio.imwrite(labels, pixels)
     assert run("score", maps, tmp_path / "truth", "--out", tmp_path / "out") == EXIT_SOME_FAILED
-    assert f"1 of 1 masks cannot be used, as {labels}: has 3 grey" in capsys.readouterr().err
+    assert f"not usable: 1 of 1 mask, as {labels}: has 3 grey" in capsys.readouterr().err
 
 
 def test_some_masks_that_are_none_are_warned_of_as_the_truths(capsys, tmp_path):
@@ -195,7 +197,7 @@ def test_some_masks_that_are_none_are_warned_of_as_the_truths(capsys, tmp_path):
     truth = write_maps(tmp_path / "truth", {"x": BAR, "y": ~BAR})
     assert run("score", maps, truth) == EXIT_SOME_FAILED
     said = capsys.readouterr().err
-    assert f"{truth}: 1 of 2 masks cannot be used, as {truth}/y.png: is no mask" in said
+    assert f"{truth}: not usable: 1 of 2 masks, as {truth}/y.png: is no mask" in said
     assert "without a usable map" not in said
 
 
@@ -226,7 +228,7 @@ def test_maps_of_other_photographs_of_the_same_names_are_warned_of(capsys, tmp_p
     assert run("score", maps, root, "--split", "all") == 0
     said = capsys.readouterr().err
     assert (
-        f"1 maps are of photographs with other bytes than the truth's of that name: {ids[0]}"
+        f"1 map made from other bytes than the truth's photograph of that name has: {ids[0]}"
         in said
     )
 
@@ -269,14 +271,14 @@ def test_photographs_that_trained_the_model_are_warned_of(capsys, tiny_model, tm
     for number in range(2):  # the second time the report is finished
         assert run("score", maps, root, "--split", "all", "--out", tmp_path / "out") == 0
         said = capsys.readouterr()
-        line = "1 of the 4 photographs scored were trained on, 1 validated on"
+        line = "the model learnt from 1 of 4 photographs scored, and 1 validated its training"
         assert f"maps: {line}." in said.out and (line in said.err or number)
     masks = tmp_path / "flat"
     masks.mkdir()
     for path in root.glob("*/masks/*"):
         (masks / path.name).write_bytes(path.read_bytes())
     assert run("score", maps, masks) == 0
-    assert "1 of the 4 photographs scored were trained on" in capsys.readouterr().err
+    assert "the model learnt from 1 of 4 photographs scored" in capsys.readouterr().err
 
 
 def test_a_model_that_does_not_tell_its_photographs_is_passed_over(infer, photographs, tmp_path):

@@ -203,7 +203,7 @@ def test_a_test_photograph_of_one_shard_folder_does_not_train_from_another(prepa
     assert sum(data.set_sizes) == len(trained) < n_train
     seen = data.photographs
     assert tested.source_sha256 not in seen["train"] and seen["validation"] == sorted(validating)
-    assert "are left out, since a later part of the split has the same bytes: train/images/1" in (
+    assert "left out, since a later part of the split has the same bytes: train/images/1" in (
         capsys.readouterr().err
     )
 

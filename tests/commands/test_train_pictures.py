@@ -163,6 +163,20 @@ def test_a_resumed_training_logs_on_and_the_model_tells_nothing_of_it(
     assert "tensorboard" not in json.loads((out / "manifest.json").read_text())["options"]
 
 
+def test_a_new_folder_of_events_has_the_rows_of_before_too(train, unbroken, tmp_path, monkeypatch):
+    """Where it is given only when a training goes on, and when it is finished."""
+    out = tmp_path / "model"
+    with monkeypatch.context() as patch:
+        signal_at(patch, 11, signal.SIGTERM)
+        assert train(out) == 75
+    for name in ("resumed", "finished", "finished"):
+        assert train(out, "--tensorboard", tmp_path / name) == 0
+        found, whole = events_of(tmp_path / name), events_of(unbroken[1])
+        assert [event[:2] for event in found] == [event[:2] for event in whole]
+        figures = [event[2] for event in whole]  # history.csv has eight digits of them
+        assert [event[2] for event in found] == pytest.approx(figures, rel=1e-6)
+
+
 def test_a_folder_of_events_that_cannot_be_written_is_one_line(
     train, tmp_path, capsys, no_training
 ):

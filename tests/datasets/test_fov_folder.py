@@ -51,6 +51,21 @@ def test_no_folder_is_a_usage_error(tmp_path):
         FovFolder(tmp_path / "missing", [])
 
 
+@pytest.mark.parametrize(
+    ("names", "problem"),
+    [((), "as no picture is there"), (("z.png",), "holds 1 picture, and none")],
+)
+def test_a_folder_of_none_of_the_photographs_is_refused_as_a_whole(tmp_path, names, problem):
+    fovs = folder(tmp_path, *names)
+    with pytest.raises(InputError, match=f"{tmp_path}: .*{problem}.*leave"):
+        fovs.require_any(["d/x", "d/y"])
+
+
+@pytest.mark.parametrize("names", [("d/y_mask.png",), ("a/x.png", "b/x.png")])
+def test_a_folder_that_has_a_mask_of_some_or_in_doubt_is_not(tmp_path, names):
+    folder(tmp_path, *names).require_any(["d/x", "d/y"])
+
+
 def test_the_mask_comes_as_bool_of_the_photographs_shape(tmp_path):
     mask = folder(tmp_path, "x.png").mask_of("x", DISC.shape)
     np.testing.assert_array_equal(mask, DISC)

@@ -1,5 +1,7 @@
 """A data set folder, shards and bare masks tell the same truth, as far as each knows it."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -112,7 +114,12 @@ def test_a_given_field_of_view_is_found_by_the_stem(phantom_set):
 
 
 def test_a_field_of_view_that_is_not_there_is_named(phantom_set, tmp_path):
-    truth = _truth(phantom_set("chase-foldered") / "masks")
+    root = phantom_set("chase-foldered")
+    truth = _truth(root / "masks")
+    with pytest.raises(InputError, match="holds no field-of-view mask"):
+        GivenFields(tmp_path, truth.items)
+    other = min(path for path in (root / "fov").iterdir() if "Image_01L" not in path.name)
+    shutil.copy(other, tmp_path)
     with pytest.raises(InputError, match="no field of view for Image_01L"):
         GivenFields(tmp_path, truth.items)
 

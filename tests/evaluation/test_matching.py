@@ -74,11 +74,11 @@ def test_a_map_of_an_image_that_is_not_scored_is_no_others_by_its_stem(tmp_path,
         for part in ("train", "test")
     )
     by_id = _folder(tmp_path / "by id", train.id)
-    with pytest.raises(InputError, match="holds no map of any of the 1 images"):
+    with pytest.raises(InputError, match="holds no map of the 1 image scored"):
         _paired(by_id, truth, [test])
     by_source = _folder(tmp_path / "by source", "1_A")
     write_status(by_source / "status.tsv", [StatusRow("1_A", "ok", "", truth.source_sha256(train))])
-    with pytest.raises(InputError, match="holds no map of any of the 1 images"):
+    with pytest.raises(InputError, match="holds no map of the 1 image scored"):
         _paired(by_source, truth, [test])
     assert _matched(by_source, truth, [train]) == {train.id: "1_A"}
     unknown = _folder(tmp_path / "unknown", "1_A")

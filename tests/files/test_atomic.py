@@ -153,6 +153,20 @@ def test_a_temporary_whose_owner_cannot_be_told_is_swept_after_a_day(tmp_path, h
     assert names(tmp_path) == []
 
 
+@pytest.mark.parametrize("holds", [[], ["kept"]])
+@pytest.mark.parametrize("made_before", [False, True])
+def test_a_folder_goes_again_if_it_is_new_and_nothing_came_into_it(tmp_path, made_before, holds):
+    out = tmp_path / "new" / "out"
+    if made_before:
+        out.mkdir(parents=True)
+    with pytest.raises(ZeroDivisionError), files.filled_folder(out):
+        for name in holds:
+            files.write_bytes(out / name, b"x")
+        raise ZeroDivisionError
+    assert out.exists() == (tmp_path / "new").exists() == bool(made_before or holds)
+    assert not holds or names(out) == holds
+
+
 WRITER = """
 import sys
 from pathlib import Path

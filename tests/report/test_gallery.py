@@ -33,13 +33,25 @@ def test_panels_stand_where_they_should(photograph):
     left = gallery.GAP_PX
     first = 50 if photograph else 100
     assert pixels.shape[1] == left + n_panels * (30 + gallery.GAP_PX)
-    top = gallery.TITLE_PX
+    top = gallery.HEAD_PX + gallery.TITLE_PX
+    heads = pixels[: gallery.HEAD_PX]
+    assert (heads[:, left : left + 30] < 128).any() and (heads[:, -30:] < 128).any()
     for column in range(n_panels):
         x = left + column * (30 + gallery.GAP_PX)
         assert np.all(pixels[top : top + 20, x : x + 30] == first + 50 * column)
     second = top + 20 + gallery.GAP_PX + gallery.TITLE_PX
     assert np.all(pixels[second : second + 10, left : left + 16] == first)
     assert np.all(pixels[second : second + 10, left + 16 : left + 30] == 255)
+
+
+def test_a_row_without_its_photograph_keeps_its_columns():
+    data = gallery.gallery([_row("a", True), _row("b", False)])
+    pixels = np.array(Image.open(BytesIO(data)).convert("RGB"))
+    top = gallery.HEAD_PX + 2 * gallery.TITLE_PX + 20 + gallery.GAP_PX
+    left = gallery.GAP_PX
+    assert np.all(pixels[top : top + 20, left : left + 30] == 255)
+    left += 30 + gallery.GAP_PX
+    assert np.all(pixels[top : top + 20, left : left + 30] == 100)
 
 
 def test_an_empty_gallery_is_refused():

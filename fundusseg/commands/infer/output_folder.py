@@ -32,6 +32,7 @@ from fundusseg.option_fields import settings_of
 from fundusseg.options import InferOptions
 from fundusseg.report.markdown import named_in_a_line
 from fundusseg.serial import config_hash
+from fundusseg.wording import counted
 
 _NAMED = 5  # of what a warning counts
 
@@ -198,18 +199,21 @@ class OutputFolder:
         prune: remove the latter, and the rows of names of which there never was a file.
         """
         if changed := self.earlier.changed:
-            text = (
-                "%s: %d maps are of other photographs of the same name, and are made anew, as of %s"
-            )
-            ui.log.warning(text, self.root, len(changed), escaped(min(changed)))
+            one, several = "map is of another photograph", "maps are of other photographs"
+            maps = counted(len(changed), one, several)
+            text = "%s: %s of the same name, and made anew, as of %s"
+            ui.log.warning(text, self.root, maps, escaped(min(changed)))
         if stale := sorted(map(escaped, self.earlier.stale)):
-            remedy = "are removed" if prune else "have no row; --prune removes them"
-            text = "%s: %d maps are of photographs that are gone: %s; they %s"
-            ui.log.warning(text, self.root, len(stale), named_in_a_line(stale, _NAMED), remedy)
+            remedy = "removed" if prune else "without a row now; --prune removes what is gone"
+            one, several = "map is of a photograph that is", "maps are of photographs that are"
+            maps = counted(len(stale), one, several)
+            text = "%s: %s gone: %s; %s"
+            ui.log.warning(text, self.root, maps, named_in_a_line(stale, _NAMED), remedy)
         if missing := sorted(map(escaped, self.earlier.missing)):
-            remedy = "are removed" if prune else "stay; --prune removes them"
-            text = "%s: %d rows of earlier calls are of names that were not there: %s; they %s"
-            ui.log.info(text, self.root, len(missing), named_in_a_line(missing, _NAMED), remedy)
+            remedy = "removed" if prune else "kept; --prune removes what never was"
+            rows = counted(len(missing), "row")
+            text = "%s: %s of earlier calls, of what was not there: %s; %s"
+            ui.log.info(text, self.root, rows, named_in_a_line(missing, _NAMED), remedy)
         for name in self._prune() if prune else ():
             text = "%s: has been changed since infer wrote it, and stays; remove it yourself"
             ui.log.warning(text, escaped(str(self.root / name)))

@@ -10,7 +10,7 @@ import math
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +44,7 @@ from fundusseg.options import InferOptions
 from fundusseg.parallel import ordered_map
 from fundusseg.segmenter import Segmentation, Segmenter
 from fundusseg.serial import config_hash, to_dict
+from fundusseg.wording import counted
 
 # A name too long; or it, or a folder of it, stands there as the other.
 _FAULTS_OF_A_NAME = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EEXIST, errno.EISDIR)
@@ -88,15 +89,15 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
     config_sha256 = config_hash({**config, "model": model.sha256})
     part = Part(*options.part)
     folder = OutputFolder(out, kinds, config_sha256, part, options)
-    ids = [source.id for source in inputs.items] if options.fov else []
-    files = InputFiles(FovFolder(options.fov, ids) if options.fov else None, inputs.shards)
+    files = InputFiles(_fovs(inputs.items, options.fov), inputs.shards)
     mine = inputs.items[part.number :: part.total]
     with folder.held(inputs):
         todo = folder.open(mine, files, Scope.of(given, inputs, is_first=part.number == 0))
         inputs.tell_left_out(given)
         known = f", {len(folder.known)} failed before and unchanged" if folder.known else ""
-        counts = (given, len(mine), len(folder.earlier.finished), known)
-        ui.log.info("%s: %d photographs, %d of them finished before%s", *counts)
+        photographs = counted(len(mine), "photograph")
+        counts = (given, photographs, len(folder.earlier.finished), known)
+        ui.log.info("%s: %s, %d of them finished before%s", *counts)
         folder.tell_changes(options.prune and not options.dry_run)
         if options.dry_run:
             sys.stdout.writelines((summary if options.json else plan)(mine, inputs, folder))
@@ -119,10 +120,20 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
     n_failed, n_known = len(folder.failures), len(folder.known)
     known = f", {n_known} of them known (--retry-failed tries them again)" if n_known else ""
     left_out = told_of_left_out(len(inputs.not_chosen))
-    ui.log.info("%s: %d maps, %d failed%s%s", out, len(mine) - n_failed, n_failed, known, left_out)
+    maps = counted(len(mine) - n_failed, "map")
+    ui.log.info("%s: %s, %d failed%s%s", out, maps, n_failed, known, left_out)
     if options.json:
         sys.stdout.writelines(summary(mine, inputs, folder))
     return EXIT_SOME_FAILED if n_failed > n_known else EXIT_OK
+
+
+def _fovs(items: Sequence[Source], root: Path | None) -> FovFolder | None:
+    """The folder of --fov, if any; a usage or input error if it is of none of the photographs."""
+    if root is None:
+        return None
+    folder = FovFolder(root, [source.id for source in items])
+    folder.require_any(source.id for source in items if not source.refusal)
+    return folder
 
 
 def config_of(segmenter: Segmenter) -> dict:
@@ -161,7 +172,7 @@ class _Road:
         jobs = self.segmenter.jobs
         part = self.folder.part
         of = f", part {part.number} of {part.total}" if part.total > 1 else ""
-        with ui.progress(f"infer {self.folder.root}{of}", len(todo), "photographs") as bar:
+        with ui.progress(f"infer {self.folder.root}{of}", len(todo), "photograph") as bar:
             groups = self._batches(ordered_map(self._read, todo, jobs))
             for results in ordered_map(self._drawn, groups, jobs):
                 for result in results:

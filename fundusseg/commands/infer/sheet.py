@@ -14,6 +14,7 @@ from fundusseg.files.images import read_photograph
 from fundusseg.files.names import escaped
 from fundusseg.parallel import ordered_map
 from fundusseg.report.contact_sheet import MARK, Card, contact_sheet
+from fundusseg.wording import counted
 
 MOST_CARDS = 1000  # on a page
 
@@ -61,10 +62,10 @@ def write_sheets(file: Path, mine: Sequence[Source], folder: OutputFolder, jobs:
             bar.advance()
             yield card
 
-    with ui.progress(f"contact sheet {file}", len(ordered), "photographs") as bar:
+    with ui.progress(f"contact sheet {file}", len(ordered), "photograph") as bar:
         for number, (start, page) in enumerate(zip(starts, pages, strict=True)):
             require_own_sheet(page, folder.root)
-            title = f"{escaped(folder.root.resolve().name)}: {len(ordered)} photographs"
+            title = f"{escaped(folder.root.resolve().name)}: {counted(len(ordered), 'photograph')}"
             pieces = contact_sheet(title, cards(start), names, number)
             write_pieces(page, (piece.encode() for piece in pieces))
 

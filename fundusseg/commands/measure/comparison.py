@@ -2,6 +2,7 @@
 
 import csv
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +25,14 @@ from fundusseg.morphometry.definitions import COLUMNS, DEFINITIONS
 from fundusseg.options import MeasureOptions
 from fundusseg.report import markdown
 from fundusseg.report.plots import agreement_plot
+from fundusseg.wording import counted
 
 MAPS, SECOND = "maps", "second observer"  # each against the first observer
 GOOD_ICC, POOR_ICC = 0.75, 0.5  # Koo and Li, J Chiropr Med 15:155, 2016
 LEAST_PERSONS = 3  # as of an interval in score
 _TSV = "agreement.tsv"
 _MD = "agreement.md"
+_SECOND_ICC = "second observer's ICC"
 _HEADER = (
     "measure",
     "n",
@@ -40,7 +43,7 @@ _HEADER = (
     "ICC(2,1)",
     "95 %",
     "Spearman",
-    "second observer's ICC",
+    _SECOND_ICC,
     "to be trusted",
 )
 _Columns = dict[str, np.ndarray]  # float (N,) by column, NaN for an empty cell
@@ -103,10 +106,11 @@ class Comparison:
     def begin(self) -> list[str]:
         """Make the folder; the maps whose masks are still to be measured."""
         for fault in sorted(set(self._faults.values()))[:1]:
-            ui.log.warning("%s: %d masks have no map, as %s", self._truth.root, self.missing, fault)
+            masks = counted(self.missing, "mask has", "masks have")
+            ui.log.warning("%s: %s no map, as %s", self._truth.root, masks, fault)
         if self._others:
-            said = "%s: %d masks of other parts are left out; --split all takes them too"
-            ui.log.info(said, self._truth.root, self._others)
+            said = "%s: %s of other parts left out; --split all takes all"
+            ui.log.info(said, self._truth.root, counted(self._others, "mask"))
         if seen := training_overlap(self._pairing):
             ui.log.warning("%s: %s", self._job.folder.root, seen)
         output_folder(self._folder)
@@ -163,16 +167,21 @@ class Comparison:
         part = "" if self._split == "all" else f", {self._split} part"
         part += told_of_left_out(len(self._job.left_out))
         said = (
-            f"{len(self._items)} maps against masks{part}, each measured in the map's field of "
-            f"view. To be trusted: yes if the interval of the ICC is above {GOOD_ICC}, no if the "
-            f"ICC is below {POOR_ICC}, else with care; n/a for fewer than {LEAST_PERSONS} persons."
+            f"{counted(len(self._items), 'map')} against masks{part}, each measured in the map's "
+            f"field of view. To be trusted: yes if the interval of the ICC is above {GOOD_ICC}, no "
+            f"if the ICC is below {POOR_ICC}, else with care; n/a for fewer than {LEAST_PERSONS} "
+            "persons."
         )
         if seen := training_overlap(self._pairing):
-            said += f"\n\n{seen}: agreement is better there than on new photographs."
+            said += f"\n\nNote that {seen}: agreement is better there than on new photographs."
         persons = {self._items[id].subject for id in self._items}
         are_few = len(persons) < LEAST_PERSONS
         rows = [_row(each, are_few) for each in compared]
-        return f"{said}\n\n{markdown.table(_HEADER, rows)}"
+        header: Sequence[str] = _HEADER
+        if not any(SECOND in each.agreements for each in compared):
+            at = _HEADER.index(_SECOND_ICC)
+            header, rows = _without(at, _HEADER), [_without(at, row) for row in rows]
+        return f"{said}\n\n{markdown.table(header, rows)}"
 
 
 def _compared(ids: list[str], maps: Path, masks: Path) -> list[_Compared]:
@@ -238,6 +247,10 @@ def _row(each: _Compared, are_few: bool) -> list[str]:
         "" if second is None else markdown.number(second.icc, 2),
         _trust(agreed, are_few),
     ]
+
+
+def _without(column: int, cells: Sequence[str]) -> list[str]:
+    return [*cells[:column], *cells[column + 1 :]]
 
 
 def _mean(values: np.ndarray) -> float:

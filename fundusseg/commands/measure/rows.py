@@ -22,6 +22,7 @@ from fundusseg.morphometry import definitions
 from fundusseg.morphometry.measures import map_measures
 from fundusseg.options import MeasureOptions
 from fundusseg.serial import config_hash
+from fundusseg.wording import counted
 
 _HASH_DIGITS = 16
 
@@ -54,8 +55,10 @@ class MapRows:
             raise InputError(folder.root, "holds no maps", "give the folder that infer wrote")
         everything = sorted(known, key=name_bytes)
         self.choice = Choice(options.include, options.exclude)
-        self.ids, self.left_out = self.choice.divided(folder.root, everything, str, "maps")
+        self.ids, self.left_out = self.choice.divided(folder.root, everything, str, "map")
         self._fovs = FovFolder(options.fov, everything) if options.fov else None
+        if self._fovs is not None:
+            self._fovs.require_any(self.ids)
         self._pixels_um = _pixel_sizes(options.pixel_um)
         if isinstance(self._pixels_um, dict):
             self._tell_unsized(str(options.pixel_um), self._pixels_um)
@@ -72,11 +75,11 @@ class MapRows:
         """Warn of maps that the table of --pixel-um has no row for; InputError if it has none."""
         unsized = [id for id in self.ids if id not in sizes]
         if len(unsized) == len(self.ids):
-            problem = f"names none of the {len(unsized)} maps"
+            problem = f"names none of the {counted(len(unsized), 'map')}"
             raise InputError(table, problem, f"their ids are like {escaped(unsized[0])}")
         if unsized:
-            said = (table, len(unsized), escaped(unsized[0]))
-            ui.log.warning("%s: has no row for %d maps, the first is %s", *said)
+            said = (table, counted(len(unsized), "map"), escaped(unsized[0]))
+            ui.log.warning("%s: has no row for %s, the first is %s", *said)
 
     def is_made(self, tables: list[RowTable], id: str) -> bool:
         """Whether the tables have the rows of a map as they would be made now.

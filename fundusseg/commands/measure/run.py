@@ -20,6 +20,7 @@ from fundusseg.files.status import NAME as STATUS
 from fundusseg.morphometry import definitions
 from fundusseg.options import MeasureOptions
 from fundusseg.parallel import ordered_map
+from fundusseg.wording import counted
 
 
 def run_measure(maps: Path, out: Path, options: MeasureOptions) -> int:
@@ -76,20 +77,22 @@ def _written(
     comparison = None if options.compare is None else Comparison(job, out, options)
     mine = job.ids[part.number :: part.total]
     todo = [id for id in mine if not job.is_made(tables, id)]
-    ui.log.info("%s: %d maps, %d of them measured before", maps, len(mine), len(mine) - len(todo))
-    failed = _measured(tables, todo, job.rows, job.settings, options.threads, f"measure {maps}")
+    known = (maps, counted(len(mine), "map"), len(mine) - len(todo))
+    ui.log.info("%s: %s, %d of them measured before", *known)
+    how = (job.settings, options.threads)
+    failed = _measured(tables, todo, job.rows, *how, f"measure {maps}", "map")
     others = job.left_out if part.total == 1 else []
     for table in tables:
         earlier = [id for id in others if id in table.ids and job.stays(table, id)]
         table.conclude(sorted([*mine, *earlier], key=name_bytes), has_all=table is tables[0])
-    said = (tables[0].path, len(mine), failed, told_of_left_out(len(job.left_out)))
-    ui.log.info("%s: %d rows, %d failed%s", *said)
+    left_out = told_of_left_out(len(job.left_out))
+    said = (tables[0].path, counted(len(mine), "row"), failed, left_out)
+    ui.log.info("%s: %s, %d failed%s", *said)
     if comparison is not None:
         todo = comparison.begin()
-        what = f"measure {options.compare}"
-        failed += comparison.missing + _measured(
-            [comparison.masks], todo, comparison.rows, job.settings, options.threads, what
-        )
+        what = (f"measure {options.compare}", "mask")
+        failed += comparison.missing
+        failed += _measured([comparison.masks], todo, comparison.rows, *how, *what)
         sys.stdout.write(comparison.conclude(out))
     return EXIT_SOME_FAILED if failed else EXIT_OK
 
@@ -100,11 +103,12 @@ def _measured(
     rows_of: Callable[[str], MeasuredRows],
     settings: str,
     threads: int,
-    what: str,
+    title: str,
+    unit: str,
 ) -> int:
     """Measure what is left, and note the rows in their tables; how many failed."""
     failed = 0
-    with ui.progress(what, len(ids), "maps") as bar:
+    with ui.progress(title, len(ids), unit) as bar:
         for made in ordered_map(rows_of, ids, threads):
             if made.reason:
                 ui.log.warning("%s: %s", escaped(made.id), made.reason)
@@ -133,7 +137,7 @@ def _require_all_parts(maps: Path) -> None:
     for total in part_totals(maps, STATUS):
         done = sum(part.total == total for part in parts_of(maps, STATUS).values())
         if done < total:
-            problem = f"has the maps of {done} of {total} parts"
+            problem = f"has the maps of {done} of {counted(total, 'part')}"
             raise InputError(maps, problem, "run the others first, then fundusseg merge")
 
 

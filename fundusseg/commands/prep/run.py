@@ -77,7 +77,7 @@ class _Prep:
         mine = [only] if only is not None else list(range(len(plan.shards)))
         ledger.require_config(plan.key)
         photographs = sum(len(plan.shards[shard]) for shard in mine)
-        with ui.progress(f"prep {plan.source.root}", photographs, "photographs") as bar:
+        with ui.progress(f"prep {plan.source.root}", photographs, "photograph") as bar:
             unfinished = []
             for shard in mine:
                 stop.check()

@@ -9,6 +9,7 @@ from fundusseg.datasets.layouts import Entry
 from fundusseg.files.images import image_suffix
 from fundusseg.files.kinds import KINDS, UNKNOWN, by_kind
 from fundusseg.files.names import escaped
+from fundusseg.wording import counted, left_aside
 
 
 def warn(
@@ -30,29 +31,36 @@ def warn(
     is_dealt = is_dealt and not any(entry.part for entry in source.entries)
     tells_better = "(--subjects tells better)"
     warnings = (
-        (list(filter(image_suffix, source.ignored)), "other images have no role in this layout"),
+        (list(filter(image_suffix, source.ignored)), "image", "without a role in this layout"),
         (
             [path for path in source.ignored if is_dealt and lists_parts(path)],
-            "files may list the set's own split, which is read from folders only (train/, test/)",
+            "file",
+            "that may list the set's own split, which is read from folders only (train/, test/)",
         ),
-        (source.unmatched, "masks or fields of view have no photograph"),
-        *((others[kind], f"{kind} are left out") for kind in KINDS if kind != UNKNOWN),
+        (source.unmatched, "picture", "of masks or fields of view without a photograph"),
         (
             [" and ".join(pair) for pair in splits.across_parts(of_ids, equal)],
-            "photographs stand in two parts of the split with the same bytes",
+            "photograph",
+            "in two parts of the split with the same bytes",
         ),
         (
             [" and ".join(pair) for pair in splits.across_parts(of_ids, eyes)],
-            f"persons seem to have their eyes in two parts of the split {tells_better}",
+            "person",
+            f"with eyes in two parts of the split, it seems {tells_better}",
         ),
         (
             [] if has_subjects else [" and ".join(pair) for pair in splits.same_names(entries)],
-            f"names stand in several folders, and count as one person's {tells_better}",
+            "name",
+            f"in several folders, taken for one person's {tells_better}",
         ),
     )
-    for names, what in warnings:
+    for names, noun, what in warnings:
         if names:
-            ui.log.warning("%d %s, the first is %s", len(names), what, escaped(names[0]))
+            nouns = counted(len(names), noun)
+            ui.log.warning("%s %s, the first is %s", nouns, what, escaped(names[0]))
+    for kind in KINDS:
+        if kind != UNKNOWN and others[kind]:
+            ui.log.warning("%s", left_aside([escaped(name) for name in others[kind]], kind))
 
 
 def report(plan: Plan, entries: list[Entry], failed: int) -> None:
@@ -60,11 +68,11 @@ def report(plan: Plan, entries: list[Entry], failed: int) -> None:
     members = [plan.members[entry.id] for entry in entries]
     of_splits = [member.split for member in members]
     ui.log.info(
-        "%s (%s): %d photographs of %d subjects (%s), %d without a mask, %d failed%s",
+        "%s (%s): %s of %s (%s), %d without a mask, %d failed%s",
         plan.source.root,
         plan.source.layout,
-        len(entries),
-        len({member.subject for member in members}),
+        counted(len(entries), "photograph"),
+        counted(len({member.subject for member in members}), "subject"),
         ", ".join(f"{of_splits.count(split)} {split}" for split in splits.SPLITS),
         sum(entry.mask is None for entry in entries),
         failed,

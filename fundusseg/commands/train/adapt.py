@@ -34,6 +34,7 @@ from fundusseg.files.manifest import STATE_FOLDER
 from fundusseg.metrics.curves import ScoreHistogram
 from fundusseg.metrics.validation import THRESHOLDS, Validation, mean_dice, validation
 from fundusseg.nets import runtime
+from fundusseg.wording import counted
 
 FOLDS = 2
 LEAST_PERSONS = 3
@@ -119,7 +120,8 @@ class Adaptation:
         """The weights after a training on some of the photographs, which goes on if begun."""
         out = self.trainings / part.replace(" ", "-")
         job = dataclasses.replace(self.job, preset=preset, out=out, adapting_part=part)
-        ui.log.info("%s: %d photographs, %d steps", part, len(samples), preset.train.steps)
+        photographs = counted(len(samples), "photograph")
+        ui.log.info("%s: %s, %s", part, photographs, counted(preset.train.steps, "step"))
         _PartTraining(job, adapting_data(samples)).run()
         return models.read_model(out).weights
 

@@ -21,6 +21,7 @@ from fundusseg.options import TrainOptions
 from fundusseg.presets import ADAPTING, PRESETS
 from fundusseg.report.markdown import named_in_a_line
 from fundusseg.serial import with_overrides
+from fundusseg.wording import counted
 
 
 @dataclass(frozen=True)
@@ -184,12 +185,13 @@ def _superseded(folders: list[ShardFolder], parts: Collection[str]) -> set[Sampl
         trained = [ref for ref in refs if ref.labelled and ref.split in parts]
         repeated += [ref for ref in trained if ref not in superseded][1:]
     for left, what in (
-        (list(superseded), "are left out, since a later part of the split has the same bytes"),
-        (repeated, "are there more than once, with the same bytes, and count as often"),
+        (list(superseded), "left out, since a later part of the split has the same bytes"),
+        (repeated, "there more than once, with the same bytes, and count as often"),
     ):
         if left:
             names = named_in_a_line(sorted(escaped(ref.id) for ref in left))
-            ui.log.warning("%d photographs %s: %s", len(left), what, names)
+            are = counted(len(left), "photograph is", "photographs are")
+            ui.log.warning("%s %s: %s", are, what, names)
     return superseded
 
 

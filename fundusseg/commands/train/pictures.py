@@ -86,7 +86,7 @@ class Pictures:
         if self._maps:
             dice = {int(row["step"]): row.get("validation_dice") for row in rows}
             steps = sorted(self._maps)
-            titles = [f"step {step}\nDice {dice[step]:.4f}" for step in steps]
+            titles = [f"map at step {step}\nmean Dice {dice[step]:.4f}" for step in steps]
             panels = [
                 [*begun, *(self._maps[step][row] for step in steps)]
                 for row, begun in enumerate(self._begun)

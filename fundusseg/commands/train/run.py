@@ -18,6 +18,7 @@ from fundusseg.errors import EXIT_OK
 from fundusseg.files import models
 from fundusseg.files.manifest import require_own_folder
 from fundusseg.options import TrainOptions
+from fundusseg.wording import counted
 
 
 def run_train(shard_folders: list[Path], out: Path, options: TrainOptions) -> int:
@@ -64,7 +65,8 @@ def _training(job: Job) -> Training:
     replicas, workers = joined(options.distribute, options.jobs, job.preset.train.seed)
     preset = with_batch_of_all(job.preset, replicas.count)
     if replicas.count > 1:
-        ui.log.info("%d replicas, %d crops a step", replicas.count, preset.train.batch)
+        crops = counted(preset.train.batch, "crop")
+        ui.log.info("%d replicas, %s a step", replicas.count, crops)
     job = dataclasses.replace(job, preset=preset, options=options)
     if workers is None:
         return Training(job, replicas)

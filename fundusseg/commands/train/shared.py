@@ -34,6 +34,7 @@ class SharedTraining(Training):
     forget = _by_chief(Training.forget)
     read_data = _by_all(Training.read_data)
     mend_files = _by_chief(Training.mend_files)
+    log_finished = _by_chief(Training.log_finished)
     save = _by_chief(Training.save)
     conclude = _by_chief(Training.conclude)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -16,8 +17,9 @@ from fundusseg.config import DEFAULT_THRESHOLD
 from fundusseg.errors import LACK_OF_MEMORY, InputError
 from fundusseg.files import models
 from fundusseg.files.atomic import output_folder
-from fundusseg.files.history import History
+from fundusseg.files.history import History, read_history
 from fundusseg.files.lock import locked
+from fundusseg.wording import counted
 
 if TYPE_CHECKING:
     from fundusseg.nets.event_log import EventLog
@@ -57,6 +59,7 @@ class Training:
                 self.forget()
             if self.is_finished():
                 ui.log.info("%s is finished", self.out)
+                self.log_finished()
                 return
             self.data = self.read_data()
             self.begin()
@@ -81,7 +84,7 @@ class Training:
         self.threads = self.options.jobs or notes.get("threads") or self.options.threads
         runtime.start(self.threads, seed=train.seed)
         self.precision = self.chosen_precision(notes)
-        ui.log.info("precision %s, %d threads", self.precision, self.threads)
+        ui.log.info("precision %s, %s", self.precision, counted(self.threads, "thread"))
         self.batches_per_epoch = max(1, len(self.data.frames) // train.batch)
         self.steps = train.epochs * self.batches_per_epoch if train.epochs else train.steps
         sets = len(self.data.set_sizes)
@@ -107,7 +110,7 @@ class Training:
         validate_every = train.validate_every or self.batches_per_epoch
         with (
             stop.interrupts_deferred(),
-            ui.progress(f"train {self.out}", self.steps, "steps") as bar,
+            ui.progress(f"train {self.out}", self.steps, "step") as bar,
         ):
             bar.passed(self.trainer.step)
             for batch in self._batches():
@@ -225,6 +228,13 @@ class Training:
     def mend_files(self) -> None:
         """Write the files that follow from the state anew before going on: they may be damaged."""
         self._write_files()
+        self._log_events()
+
+    def log_finished(self) -> None:
+        """Write the whole history for TensorBoard, if that is asked for now, and was not before."""
+        folder = self.job.event_folder
+        if folder is not None and not _has_log(folder):
+            self._event_log(folder).add(read_history(self.out / models.HISTORY))
 
     def _write_files(self) -> None:
         self.history.write()
@@ -239,15 +249,24 @@ class Training:
                 models.write_weights(self.out / models.DISCRIMINATOR, weights)
 
     def _log_events(self) -> None:
-        """Write the history since the last state for TensorBoard, if that is asked for."""
+        """Write the history since the last state for TensorBoard, if that is asked for.
+
+        All of it where no run has written any yet.
+        """
         if (folder := self.job.event_folder) is None:
             return
-        if self._events is None:
-            from fundusseg.nets.event_log import EventLog
+        if not _has_log(folder):
+            self._logged_rows = 0
+        if rows := self.history.rows[self._logged_rows :]:
+            self._events = self._events or self._event_log(folder)
+            self._events.add(rows)
+            self._logged_rows = len(self.history.rows)
 
-            self._events = EventLog(folder)
-        self._events.add(self.history.rows[self._logged_rows :])
-        self._logged_rows = len(self.history.rows)
+    @staticmethod
+    def _event_log(folder: Path) -> "EventLog":
+        from fundusseg.nets.event_log import EventLog
+
+        return EventLog(folder)
 
     def stop(self) -> None:
         """End before the last step; Stopped naming the signal."""
@@ -336,3 +355,8 @@ class Training:
             raise InputError(self.out / models.STATE, problem, remedy) from error
         ui.log.info("%s: going on at step %d of %d", self.out, self.trainer.step, self.steps)
         self.mend_files()
+
+
+def _has_log(folder: Path) -> bool:
+    """Whether event files stand in a folder."""
+    return any(folder.glob("*.tfevents.*"))
