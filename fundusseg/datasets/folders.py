@@ -14,6 +14,7 @@ from fundusseg.files.kinds import require_no_archive
 from fundusseg.files.ledger import has_ledger
 from fundusseg.files.manifest import read_manifest
 from fundusseg.files.names import name_bytes
+from fundusseg.files.regular import open_regular
 
 # Thumbnails, snapshots and deleted files of NAS, Windows, macOS and Linux; in lower case.
 SYSTEM_FOLDERS = frozenset(
@@ -135,7 +136,7 @@ def _is_record(root: Path, path: str) -> bool:
             return read_manifest(root / path)["stage"] != "phantom"
     if name.startswith("status") and name.endswith(".tsv"):
         header = "\t".join(status.COLUMNS[:3]).encode()
-        with suppress(OSError), (root / path).open("rb") as file:
+        with suppress(OSError, InputError), open_regular(root / path) as file:
             return file.read(len(header)) == header
     return False
 

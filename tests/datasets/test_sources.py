@@ -445,3 +445,11 @@ def test_a_pipe_among_the_files_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "b.png")
     os.mkfifo(tmp_path / "c.log")
     assert ids(tmp_path) == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["status.tsv", "status-0-of-2.tsv", "manifest.json"])
+def test_a_pipe_or_device_with_the_name_of_a_record_is_none(tmp_path, name):
+    touch(tmp_path, "a/x.png", "b/x.png")
+    os.mkfifo(tmp_path / "a" / name)
+    (tmp_path / "b" / name).symlink_to("/dev/zero")
+    assert ids(tmp_path) == ["a/x", "b/x"]
