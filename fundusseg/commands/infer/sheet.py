@@ -13,6 +13,7 @@ from fundusseg.files.encoders import thumbnail
 from fundusseg.files.images import read_photograph
 from fundusseg.files.names import escaped
 from fundusseg.files.regular import open_regular
+from fundusseg.files.single import require_file_to_write
 from fundusseg.parallel import ordered_map
 from fundusseg.report.contact_sheet import MARK, Card, contact_sheet
 
@@ -26,7 +27,9 @@ def require_own_sheet(file: Path, out: Path) -> None:
 
     Raises:
         InputError: if so, or if it cannot be read.
+        UsageError: as of `require_file_to_write`.
     """
+    require_file_to_write(file, "sheet.html")
     try:
         with open_regular(file) as page:
             is_ours = page.read(len(MARK)) == MARK.encode()
