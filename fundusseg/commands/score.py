@@ -14,6 +14,7 @@ from fundusseg.evaluation.scoring import Evaluation, evaluated
 from fundusseg.evaluation.study import open_study
 from fundusseg.evaluation.systems import MAPS
 from fundusseg.files.atomic import output_folder
+from fundusseg.files.lock import shared
 from fundusseg.files.manifest import NAME, require_own_folder
 from fundusseg.files.names import escaped
 from fundusseg.files.text import read_text
@@ -53,14 +54,16 @@ def run_score(preds: list[Path], truth: Path, options: ScoreOptions) -> int:
             cache.require_same_settings(out, of_settings)
             cache.require_own_files(out, (*TEXTS, NAME))
     study = open_study(preds, truth, options, paths)
-    if out is not None:
-        output_folder(out)
-    report = Report(evaluated(study))
-    sys.stdout.write(report.printed(options.json))
-    code = _concluded(report.evaluation)
-    if out is not None:
+    if out is None:
+        return _printed(Report(evaluated(study)))
+    output_folder(out)
+    with shared(out, of_settings):
+        if not options.force:  # another run may have finished since it was looked at
+            cache.require_same_settings(out, of_settings)
+        report = Report(evaluated(study))
+        code = _printed(report)
         cache.store(out, of_inputs, write_report(report, out), code, of_settings)
-        ui.log.info("%s: report.md, and report.html to mail", out)
+    ui.log.info("%s: report.md, and report.html to mail", out)
     return code
 
 
@@ -77,6 +80,12 @@ def _walked(preds: list[Path], truth: Path, options: ScoreOptions) -> dict[Path,
     """The files below each folder that is read; what is no folder is refused where it is opened."""
     folders = dict.fromkeys([*preds, truth, *filter(None, [options.fov])])
     return {folder: walk(folder, options.out) for folder in folders if folder.is_dir()}
+
+
+def _printed(report: Report) -> int:
+    """Print the table, and what was left out; the exit code."""
+    sys.stdout.write(report.printed(report.evaluation.options.json))
+    return _concluded(report.evaluation)
 
 
 def _concluded(evaluation: Evaluation) -> int:
