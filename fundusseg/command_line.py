@@ -105,6 +105,8 @@ def command(run: Callable[..., int]) -> Callable[..., int]:
             raise errors.UsageError("--quiet and --verbose exclude each other; give one")
         if messages.log_format != "text" and messages.log_file is None:
             raise errors.UsageError("--log-format is of the log file; give --log-file too")
+        if messages.log_file is not None:
+            _require_log_file(messages.log_file, words)
         ui.start_logging(**vars(messages))
         ui.event("start", command=run.__name__, version=__version__, options=_options(kind, words))
         given = {name: words[name] for name in paths}
@@ -122,6 +124,17 @@ def command(run: Callable[..., int]) -> Callable[..., int]:
     called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     app.command(run.__name__, cls=_Command, help=inspect.getdoc(run))(called)
     return run
+
+
+def _require_log_file(path: Path, words: dict[str, Any]) -> None:
+    """Raise UsageError if messages would be appended to what the command reads, or to a pipe."""
+    from fundusseg.files.single import require_own_name  # it takes a while, for the picture formats
+
+    if path.is_fifo():
+        raise errors.UsageError(f"{path}: is a pipe; give the name of a file for --log-file")
+    others = [word for name, word in words.items() if name != "log_file"]
+    flat = [one for word in others for one in (word if isinstance(word, list) else [word])]
+    require_own_name(path, "run.log", [one for one in flat if isinstance(one, Path | str)])
 
 
 def _parameters(kind: type) -> list[inspect.Parameter]:

@@ -19,7 +19,8 @@ from PIL import Image
 from fundusseg import cli
 from fundusseg.files import models
 from fundusseg.files.checksums import sha256_of
-from fundusseg.files.manifest import write_manifest
+from fundusseg.files.ledger import LedgerFiles
+from fundusseg.files.manifest import WHOLE, Part, write_manifest
 from fundusseg.files.status import StatusRow, id_bytes, status_line, write_lines
 from fundusseg.phantom.drawing import PhantomConfig, phantom
 from fundusseg.serial import config_hash
@@ -121,6 +122,13 @@ def write_sealed(path: Path, values: dict) -> None:
     """Write what a manifest holds, with the hash that it must have."""
     values = {key: value for key, value in values.items() if key != "sha256"}
     path.write_text(json.dumps({**values, "sha256": config_hash(values)}))
+
+
+def note_outputs(folder: Path, *names: str, part: Part = WHOLE) -> None:
+    """Note files as outputs in the ledger of a folder."""
+    ledger = LedgerFiles(folder, part)
+    ledger.begin()
+    ledger.append("x", "0" * 64, outputs=dict.fromkeys(names, "0" * 64))
 
 
 def flip_byte(path: Path, position: int) -> None:

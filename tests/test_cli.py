@@ -367,3 +367,19 @@ def test_an_error_names_a_path_in_every_locale(tmp_path):
         done = subprocess.run(words, capture_output=True, env=env, cwd=tmp_path)
         assert done.returncode == errors.EXIT_USAGE
         assert done.stderr.startswith(b"fundusseg: error: M\xc3\xbcller")
+
+
+def test_a_log_file_is_no_pipe_and_nothing_that_is_read(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "table.csv").write_text("mine")
+    for name, said in {
+        "pipe": "is a pipe",
+        "x.png": "is named like a picture",
+        "manifest.json": "is named like a record",
+        "table.csv": "is read by the command",
+    }.items():
+        words = ["check", str(tmp_path / "table.csv"), "--log-file", str(tmp_path / name)]
+        assert cli.main(words) == errors.EXIT_USAGE
+        message = capsys.readouterr().err
+        assert f"{name}: {said}" in message and message.count("\n") == 1
+    assert (tmp_path / "table.csv").read_text() == "mine"

@@ -1,8 +1,9 @@
 """phantom: a synthetic data set whose truth is known exactly."""
 
 import hashlib
+import os
 from collections.abc import Iterator
-from dataclasses import asdict, astuple
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 from fundusseg import stop, ui
@@ -16,15 +17,25 @@ from fundusseg.files.encoders import picture_bytes
 from fundusseg.files.images import image_suffix, without_suffix
 from fundusseg.files.ledger import output_stands
 from fundusseg.files.lock import shared
-from fundusseg.files.names import escaped
+from fundusseg.files.names import escaped, is_inside
+from fundusseg.files.text import read_json
 from fundusseg.option_fields import settings_of
 from fundusseg.options import PhantomOptions
 from fundusseg.parallel import ordered_map
 from fundusseg.phantom.appearance import APPEARANCES
 from fundusseg.phantom.drawing import Phantom, PhantomConfig, phantom
-from fundusseg.serial import config_hash
+from fundusseg.serial import config_hash, from_dict
 
 TRUTH = "truth.json"
+_BEGUN = "phantom.json"  # in the hidden folder
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """What a folder was begun as. config: hash of the settings. names: of files that are ours."""
+
+    config: str = ""
+    names: tuple[str, ...] = ()
 
 
 def run_phantom(out: Path, options: PhantomOptions) -> int:
@@ -66,14 +77,7 @@ def _drawn(out: Path, drawing: PhantomConfig, config: dict, options: PhantomOpti
     if not options.force and _is_finished(out, config["sha256"]):
         ui.log.info("%s is finished", out)
         return EXIT_OK
-    if options.force and (out / manifest.NAME).is_file():
-        drawn_now = set(_paths(out, options))
-        for name, _ in manifest.outputs_of(out):
-            if out / name not in drawn_now:
-                (out / name).unlink(missing_ok=True)
-    manifest.begin_anew(out)
-    for folder in {path.parent for path in _paths(out, options)} - {out}:
-        sweep(folder)
+    _begin(out, config["sha256"], options)
     truths: dict[str, dict] = {}
     hashes: dict[str, str] = {}
 
@@ -94,10 +98,41 @@ def _drawn(out: Path, drawing: PhantomConfig, config: dict, options: PhantomOpti
     return EXIT_OK
 
 
-def _paths(out: Path, options: PhantomOptions) -> Iterator[Path]:
+def _begin(out: Path, config_sha256: str, options: PhantomOptions) -> None:
+    """Note whose folder it is before anything is drawn; with --force, what was drawn before goes.
+
+    A stranger's file that stands there is not noted as ours, and so stays.
+    """
+    ours, names = set(_read_begun(out).names), [*_names(options), TRUTH]
+    if options.force and (out / manifest.NAME).is_file():
+        ours |= {name for name, _ in manifest.outputs_of(out)}
+    manifest.begin_anew(out)
+    for name in ours if options.force else ():
+        (out / name).unlink(missing_ok=True)
+    for folder in {(out / name).parent for name in names} - {out}:
+        sweep(folder)
+    mine = [
+        name for name in names if options.force or name in ours or not os.path.lexists(out / name)
+    ]
+    begun = _Begun(config_sha256, tuple(mine))
+    write_json(out / manifest.STATE_FOLDER / _BEGUN, asdict(begun))
+
+
+def _read_begun(out: Path) -> _Begun:
+    """What a folder was begun as; InputError if the note is damaged."""
+    path = out / manifest.STATE_FOLDER / _BEGUN
+    if not path.exists():
+        return _Begun()
+    begun = from_dict(_Begun, read_json(path), str(path))
+    if not all(map(is_inside, begun.names)):
+        raise InputError(path, "is damaged", "draw into another folder")
+    return begun
+
+
+def _names(options: PhantomOptions) -> Iterator[str]:
     for number in range(options.count):
         names = phantom_names(options.layout, number, options.count)
-        yield from (out / name for name in astuple(names) if name)
+        yield from filter(None, astuple(names))
 
 
 def _write(out: Path, names: PhantomNames, made: Phantom, force: bool) -> dict[str, str]:
@@ -120,9 +155,14 @@ def _write(out: Path, names: PhantomNames, made: Phantom, force: bool) -> dict[s
 
 
 def _is_finished(out: Path, config_sha256: str) -> bool:
-    if not (out / manifest.NAME).is_file():
-        return False
-    if manifest.read_manifest(out / manifest.NAME)["config"].get("sha256") != config_sha256:
+    """Whether all is drawn; InputError if the folder was begun with other settings."""
+    settings = {_read_begun(out).config}
+    is_concluded = (out / manifest.NAME).is_file()
+    if is_concluded:
+        settings.add(manifest.read_manifest(out / manifest.NAME)["config"].get("sha256", ""))
+    if settings - {"", config_sha256}:
         problem = "holds phantoms drawn with other settings"
         raise InputError(out, problem, "choose another folder, or give --force")
-    return all(output_stands(out / name, sha256) for name, sha256 in manifest.outputs_of(out))
+    return is_concluded and all(
+        output_stands(out / name, sha256) for name, sha256 in manifest.outputs_of(out)
+    )

@@ -15,6 +15,7 @@ from fundusseg.evaluation.scoring import Evaluation, evaluated
 from fundusseg.evaluation.study import open_study
 from fundusseg.evaluation.systems import MAPS
 from fundusseg.files.atomic import filled_folder
+from fundusseg.files.lock import shared
 from fundusseg.files.manifest import NAME, require_own_folder
 from fundusseg.files.names import escaped
 from fundusseg.files.text import read_text
@@ -57,11 +58,13 @@ def run_score(preds: list[Path], truth: Path, options: ScoreOptions) -> int:
     study = open_study(preds, truth, options, paths)
     with nullcontext() if out is None else filled_folder(out):
         report = Report(evaluated(study))
-        sys.stdout.write(report.printed(options.json))
-        code = _concluded(report.evaluation)
-        if out is not None:
+    code = _printed(report)
+    if out is not None:
+        with shared(out, of_settings):
+            if not options.force:  # another run may have finished since it was looked at
+                cache.require_same_settings(out, of_settings)
             cache.store(out, of_inputs, write_report(report, out), code, of_settings)
-            ui.log.info("%s: report.md, and report.html to mail", out)
+        ui.log.info("%s: report.md, and report.html to mail", out)
     return code
 
 
@@ -78,6 +81,12 @@ def _walked(preds: list[Path], truth: Path, options: ScoreOptions) -> dict[Path,
     """The files below each folder that is read; what is no folder is refused where it is opened."""
     folders = dict.fromkeys([*preds, truth, *filter(None, [options.fov])])
     return {folder: walk(folder, options.out) for folder in folders if folder.is_dir()}
+
+
+def _printed(report: Report) -> int:
+    """Print the table, and what was left out; the exit code."""
+    sys.stdout.write(report.printed(report.evaluation.options.json))
+    return _concluded(report.evaluation)
 
 
 def _concluded(evaluation: Evaluation) -> int:

@@ -9,11 +9,14 @@ from pathlib import Path
 from fundusseg import ui
 from fundusseg.errors import InputError
 from fundusseg.files import status
+from fundusseg.files.checksums import NAME as CHECKSUMS
+from fundusseg.files.checksums import read_checksums
 from fundusseg.files.images import image_suffix
 from fundusseg.files.kinds import require_no_archive
-from fundusseg.files.ledger import has_ledger
-from fundusseg.files.manifest import read_manifest
+from fundusseg.files.ledger import LedgerFiles, has_ledger
+from fundusseg.files.manifest import read_manifest, whole_or_parts
 from fundusseg.files.names import name_bytes
+from fundusseg.files.regular import open_regular
 from fundusseg.wording import left_aside
 
 # Thumbnails, snapshots and deleted files of NAS, Windows, macOS and Linux; in lower case.
@@ -101,19 +104,22 @@ def walked(root: Path, leave_out: Path | None = None) -> Walk:
 
 
 def parted(root: Path, paths: list[str], with_maps: bool = False) -> tuple[list[str], list[str]]:
-    """`paths` (from `walk`) without the images in output folders below `root`, and these.
+    """`paths` (from `walk`) without the images that commands wrote below `root`, and these.
+
+    An image in an output folder that no command noted is one like all others.
 
     with_maps: those that infer wrote are none of them.
     """
-    outputs = output_folders(root, paths) - {""}
+    folders = output_folders(root, paths) - {""}
     if with_maps:
         tables = status.NAME.replace(".", "*.")  # of a whole or of its parts
-        outputs = {folder for folder in outputs if not any((root / folder).glob(tables))}
-    if not outputs:
+        folders = {folder for folder in folders if not any((root / folder).glob(tables))}
+    if not folders:
         return paths, []
-    inside = {folder for folder in map(_folder, paths) if not outputs.isdisjoint(_upwards(folder))}
-    left_out = [path for path in paths if image_suffix(path) and _folder(path) in inside]
-    return sorted(set(paths) - set(left_out), key=name_bytes), left_out
+    images = {path for path in paths if image_suffix(path)}
+    named = (f"{folder}/{name}" for folder in folders for name in _written(root / folder))
+    written = images.intersection(named)
+    return sorted(set(paths) - written, key=name_bytes), sorted(written, key=name_bytes)
 
 
 def output_folders(root: Path, paths: list[str]) -> set[str]:
@@ -128,6 +134,19 @@ def output_folders(root: Path, paths: list[str]) -> set[str]:
     return outputs | {_folder(path) for path in paths if _is_record(root, path)}
 
 
+def _written(folder: Path) -> Iterator[str]:
+    """The files that a command noted as its own in a folder: of a damaged list those before it."""
+    with suppress(OSError, InputError):
+        for record in LedgerFiles(folder):
+            yield from record["outputs"]
+    for path in whole_or_parts(folder, CHECKSUMS):
+        with suppress(InputError):
+            yield from (name for name, _ in read_checksums(path))
+    for path in whole_or_parts(folder, status.NAME):
+        with suppress(InputError):
+            yield from (status.row_of(line).map for line in status.read_lines(path))
+
+
 def _is_record(root: Path, path: str) -> bool:
     """Whether a file is a manifest or a status table of ours."""
     name = path.rpartition("/")[2]
@@ -136,7 +155,7 @@ def _is_record(root: Path, path: str) -> bool:
             return read_manifest(root / path)["stage"] != "phantom"
     if name.startswith("status") and name.endswith(".tsv"):
         header = "\t".join(status.COLUMNS[:3]).encode()
-        with suppress(OSError), (root / path).open("rb") as file:
+        with suppress(OSError, InputError), open_regular(root / path) as file:
             return file.read(len(header)) == header
     return False
 

@@ -18,6 +18,7 @@ from fundusseg.datasets.layouts import Entry
 from fundusseg.errors import InputError
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.names import name_bytes, nfc
+from fundusseg.files.regular import open_regular
 from fundusseg.wording import counted
 
 SPLITS = ("train", "validation", "test")
@@ -260,7 +261,7 @@ def _size(path: Path) -> int:
 
 
 def _middle(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         file.seek(os.stat(path).st_size // 2)
         return file.read(_PROBE_BYTES)
 

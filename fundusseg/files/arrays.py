@@ -20,6 +20,7 @@ import numpy as np
 from fundusseg.errors import InputError, UnavailableError
 from fundusseg.files.atomic import write_bytes
 from fundusseg.files.limits import require_few_bytes
+from fundusseg.files.regular import open_regular, require_regular
 
 MAKE_ANEW = "make it anew: prep and infer do with --verify"
 SEAL = "crc32"  # the root attribute that holds `crc32_of` all arrays
@@ -49,6 +50,7 @@ def open_hdf5(path: Path, remedy: str = MAKE_ANEW) -> Iterator[h5py.File]:
         InputError: if it is missing, damaged or no HDF5, also while it is read.
     """
     try:
+        require_regular(path)
         with h5py.File(path, "r") as file:
             yield file
     except FileNotFoundError as error:
@@ -67,7 +69,7 @@ def open_npz(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
     InputError if it is missing, damaged, no NPZ or holds pickled objects, also while it is read.
     """
     try:
-        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
+        with open_regular(path) as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
             yield archive
     except InputError:
         raise

@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from fundusseg.errors import InputError
+from fundusseg.files.regular import regular_bytes
 
 TEMPORARY_PREFIX = ".tmp-"
 _TEMPORARY = re.compile(r"\.tmp-(?P<host>.+)\.(?P<pid>\d+)\.[0-9a-f]{8}(\.|$)")
@@ -101,8 +102,8 @@ def write_json(path: Path, values: dict) -> None:
     A file that holds them already is left alone, with its time, which make goes by.
     """
     data = (json.dumps(values, indent=1, sort_keys=True, ensure_ascii=True) + "\n").encode()
-    with suppress(OSError):
-        if path.read_bytes() == data:
+    with suppress(OSError, InputError):
+        if regular_bytes(path) == data:
             return
     write_bytes(path, data)
 

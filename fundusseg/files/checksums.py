@@ -1,15 +1,14 @@
 """SHA-256 of files, and SHA256SUMS: every output of a command, as `sha256sum -c` reads it."""
 
 import hashlib
-import os
 import re
-import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fundusseg.errors import InputError
 from fundusseg.files.atomic import write_pieces
 from fundusseg.files.names import is_inside, name_bytes, name_from
+from fundusseg.files.regular import open_regular
 
 NAME = "SHA256SUMS"
 _HASHED_AT_ONCE_BYTES = 1 << 20
@@ -23,9 +22,7 @@ def sha256_of(path: Path | str) -> str:
     """SHA-256 (64 hex digits) of a regular file's bytes; InputError if it cannot be read."""
     digest = hashlib.sha256()
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would keep us waiting for ever
-            raise InputError(path, "is no regular file")
-        with open(path, "rb", buffering=0) as file:
+        with open_regular(path) as file:
             while data := file.read(_HASHED_AT_ONCE_BYTES):
                 digest.update(data)
     except OSError as error:
@@ -50,7 +47,7 @@ def read_checksums(path: Path) -> Iterator[tuple[str, str]]:
     the folder.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             for line in file:
                 match = _LINE.fullmatch(line)
                 if match is None:

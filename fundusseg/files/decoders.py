@@ -42,6 +42,7 @@ from fundusseg.files.pages import (
     one_picture,
     require_few_pages,
 )
+from fundusseg.files.regular import open_regular
 from fundusseg.files.wholeness import require_whole_jpeg, require_whole_png
 
 _STRIP_PX = 64  # rows that are computed with at once
@@ -185,7 +186,7 @@ def decoded(data: bytes, path: Path) -> Picture:
 def is_turned(path: Path) -> bool:
     """Whether an orientation in the head of a file turns its picture; False if none is read."""
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with open_regular(path) as file, Image.open(file, formats=FORMATS) as image:
             return image.getexif().get(_ORIENTATION, 1) in _TURNS
     except Exception:  # whoever reads the picture itself says what is wrong
         return False

@@ -5,7 +5,6 @@ One read of a file serves the decoder and the hash.
 
 import hashlib
 import re
-import stat
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 
 from fundusseg.errors import InputError, UnavailableError, blamed_on
 from fundusseg.files.decoders import decoded
-from fundusseg.files.limits import require_few_bytes
+from fundusseg.files.regular import regular_bytes
 from fundusseg.files.wholeness import require_no_hole
 
 SUFFIXES = tuple(
@@ -122,14 +121,10 @@ def file_bytes(path: Path) -> bytes:
     """The bytes of a regular file.
 
     Raises:
-        InputError: if it is a pipe, a folder or a device.
+        InputError: if it is a pipe, a folder or a device, or too large.
         UnavailableError: if it cannot be read.
     """
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):  # a pipe would keep us waiting for ever
-            raise InputError(path, "is no regular file")
-        require_few_bytes(status.st_size)
-        return path.read_bytes()
+        return regular_bytes(path)
     except OSError as error:
         raise UnavailableError(path, f"cannot be read ({error.strerror})") from error

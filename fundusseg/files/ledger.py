@@ -25,6 +25,7 @@ from fundusseg.files.atomic import append_line, make_folder, unwritable, write_p
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.manifest import STATE_FOLDER, WHOLE, Part
 from fundusseg.files.names import is_inside
+from fundusseg.files.regular import open_regular
 
 _PATTERN = "ledger*.jsonl"
 _SEAL = ', "crc32": '  # the last key of a line; what stands before it is what it is of
@@ -193,7 +194,7 @@ def output_stands(
 def _order(path: Path) -> int:
     """The number in a ledger's first line, the higher, the newer; 0 if it has none, or is gone."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             order = _values(file.readline())["order"]
     except (FileNotFoundError, ValueError, RecursionError, KeyError, TypeError):
         return 0
@@ -202,7 +203,7 @@ def _order(path: Path) -> int:
 
 def _records(paths: Iterable[Path]) -> Iterator[dict]:
     for path in paths:
-        with suppress(FileNotFoundError), path.open("rb") as file:
+        with suppress(FileNotFoundError), open_regular(path) as file:
             yield from filter(None, map(_record, file))
 
 
@@ -234,6 +235,6 @@ def is_torn(path: Path) -> bool:
     """Whether a file's last line has no end."""
     if not path.exists() or path.stat().st_size == 0:
         return False
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         file.seek(-1, os.SEEK_END)
         return file.read() != b"\n"

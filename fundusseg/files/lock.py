@@ -12,6 +12,7 @@ from fundusseg import stop, ui
 from fundusseg.errors import InputError
 from fundusseg.files.atomic import sweep, unwritable
 from fundusseg.files.manifest import STATE_FOLDER
+from fundusseg.files.regular import require_regular
 
 _LONGEST_BYTES = 1000
 _TRIES, _WAIT_S = 3, 0.05
@@ -105,11 +106,12 @@ def in_use(folder: Path) -> bool:
     """Whether a process holds `folder` by `shared`; False where nothing can be locked."""
     path = folder / STATE_FOLDER / "in-use"
     try:
+        require_regular(path)
         with path.open("r+b" if os.access(path, os.W_OK) else "rb") as file:  # NFS locks no reader
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
-    except OSError:
+    except (OSError, InputError):
         pass
     return False
 
@@ -125,6 +127,7 @@ def _lock_file(folder: Path, name: str) -> Iterator[int]:
     except OSError as error:
         raise unwritable(path, error) from error
     try:
+        require_regular(path, descriptor)
         yield descriptor
     finally:
         os.close(descriptor)

@@ -78,13 +78,17 @@ _NUMBERS = re.compile(r"-(?P<number>\d+)-of-(?P<total>\d+)")
 
 def parts_of(folder: Path, *names: str) -> dict[Path, Part]:
     """The files in a folder that are parts' own, of these `names` in the whole, and whose."""
-    parts: dict[Path, Part] = {}
-    for file in os.listdir(folder):
-        for numbers in _NUMBERS.finditer(file):
-            part = Part(*map(int, numbers.groups()))
-            if part.total > 1 and file in map(part.named, names):
-                parts[folder / file] = part
-    return parts
+    parts = {folder / file: part_named(file, *names) for file in os.listdir(folder)}
+    return {path: part for path, part in parts.items() if part is not None}
+
+
+def part_named(file: str, *names: str) -> Part | None:
+    """The part whose own file of one of `names` is called `file`; None if it is none's."""
+    for numbers in _NUMBERS.finditer(file):
+        part = Part(*map(int, numbers.groups()))
+        if part.total > 1 and file in map(part.named, names):
+            return part
+    return None
 
 
 def whole_or_parts(folder: Path, name: str) -> list[Path]:

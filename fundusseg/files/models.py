@@ -22,6 +22,7 @@ from fundusseg.files import arrays
 from fundusseg.files.atomic import unwritable, write_json
 from fundusseg.files.manifest import NAME as MANIFEST
 from fundusseg.files.manifest import STATE_FOLDER, read_manifest
+from fundusseg.files.regular import regular_bytes
 from fundusseg.files.text import read_json
 from fundusseg.metrics.calibration import Calibration
 from fundusseg.serial import from_dict, to_dict
@@ -192,7 +193,7 @@ def model_sha256(folder: Path) -> str:
     digest = hashlib.sha256()
     for name in (CONFIG, GENERATOR):
         try:
-            digest.update((folder / name).read_bytes())
+            digest.update(regular_bytes(folder / name))
         except OSError as error:
             raise InputError(folder / name, f"cannot be read ({error.strerror})") from error
     return digest.hexdigest()

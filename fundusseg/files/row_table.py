@@ -23,6 +23,7 @@ from fundusseg.errors import InputError
 from fundusseg.files.atomic import append_line, sweep, write_pieces
 from fundusseg.files.manifest import Part, part_totals
 from fundusseg.files.names import escaped, name_bytes, unescaped
+from fundusseg.files.regular import open_regular
 from fundusseg.files.status import FAILED
 from fundusseg.wording import counted
 
@@ -76,7 +77,7 @@ class RowTable:
     def cells(self, id: str) -> dict[str, str]:
         """The first row of an id that `read` found, by column."""
         which, start, stop = self._places[id]
-        with [path for path in self._read if path.exists()][which].open("rb") as file:
+        with open_regular([path for path in self._read if path.exists()][which]) as file:
             file.seek(start)
             line = file.read(stop - start).splitlines(keepends=True)[0]
         return dict(zip(self.columns, _row_cells(line), strict=True))
@@ -126,7 +127,7 @@ class RowTable:
             files: list[BinaryIO] = []
             for path in self._read:
                 if path.exists():
-                    files.append(stack.enter_context(path.open("rb")))
+                    files.append(stack.enter_context(open_regular(path)))
                     self._note(path, len(files) - 1, files[-1])
             yield files
 
@@ -174,7 +175,7 @@ def table_faults(path: Path) -> Iterator[str]:
     if _work_file(path).exists():
         yield f"{path}: is not finished; {remedy}"
         return
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         header = _cells(file.readline())
         if tuple(header[-len(HASHES) :]) != HASHES:
             yield f"{path}: is no table that measure wrote"
@@ -192,7 +193,7 @@ def table_faults(path: Path) -> Iterator[str]:
 
 def count_rows(path: Path) -> tuple[int, int]:
     """How many rows a table has, and how many of them failed."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         has_status = _cells(file.readline())[1:2] == [STATUS]
         failed = [has_status and _cells(line)[1:2] == [FAILED] for line in file]
     return len(failed), sum(failed)
@@ -230,7 +231,7 @@ def _merged(parts: list[Path], counts: list[int]) -> Iterator[bytes]:
 
     Parts share out the ids in turn: so those that saw other inputs show.
     """
-    tables = [part.open("rb") for part in parts]
+    tables = [open_regular(part) for part in parts]
     with ExitStack() as stack:
         for table in tables:
             stack.enter_context(table)

@@ -73,7 +73,7 @@ def _values(path: Path, command: str) -> dict[str, Any]:
     """All that a file holds; of a manifest, the options."""
     if path.suffix != ".json":
         try:
-            return tomllib.loads(read_text(path))
+            return tomllib.loads(read_text(path, may_be_pipe=True))
         except tomllib.TOMLDecodeError as error:
             remedy = "give what --print-config prints, or a manifest.json"
             raise InputError(path, f"is not TOML ({error})", remedy) from error

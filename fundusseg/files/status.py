@@ -3,11 +3,13 @@
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass, fields
+from io import TextIOWrapper
 from pathlib import Path
 
 from fundusseg.errors import InputError
 from fundusseg.files.atomic import write_pieces
 from fundusseg.files.names import escaped, name_bytes, unescaped
+from fundusseg.files.regular import open_regular
 
 NAME = "status.tsv"
 OK, FAILED = "ok", "failed"
@@ -89,7 +91,7 @@ def read_lines(path: Path) -> Iterator[str]:
     """
     number = 0
     try:
-        with path.open(encoding="utf-8") as file:
+        with TextIOWrapper(open_regular(path), encoding="utf-8") as file:
             for number, line in enumerate(file, start=1):
                 _require_row(path, number, line)
                 if number > 1:

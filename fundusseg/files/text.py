@@ -1,15 +1,21 @@
 """Text and JSON read from files."""
 
 import json
+from io import StringIO
 from pathlib import Path
 
 from fundusseg.errors import InputError
+from fundusseg.files.regular import regular_bytes
 
 
-def read_text(path: Path) -> str:
-    """Read UTF-8 text; InputError if the file cannot be read, or is no UTF-8."""
+def read_text(path: Path, may_be_pipe: bool = False) -> str:
+    """Read UTF-8 text; InputError if the file cannot be read, or is no UTF-8.
+
+    may_be_pipe: as what a user names, such as `<(...)`; any other must be a regular file.
+    """
     try:
-        return path.read_text(encoding="utf-8")
+        data = path.read_bytes() if may_be_pipe else regular_bytes(path)
+        return StringIO(data.decode(), newline=None).read()
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
@@ -19,7 +25,7 @@ def read_text(path: Path) -> str:
 def read_json(path: Path) -> dict:
     """Read a JSON object; InputError if the file is missing, no JSON, or no object."""
     try:
-        return json_object(path, path.read_bytes())  # as bytes, since JSON tells its encoding
+        return json_object(path, regular_bytes(path))  # as bytes, since JSON tells its encoding
     except OSError as error:
         raise InputError(path, f"cannot be read ({error.strerror})") from error
 

@@ -1,5 +1,6 @@
 """infer --contact-sheet: one page that holds all it shows, doubtful photographs first."""
 
+import os
 import re
 
 from fundusseg.commands.infer import sheet
@@ -52,3 +53,11 @@ def test_what_is_no_sheet_is_not_written_over(infer, photographs, tmp_path, caps
     assert infer(photographs, "--contact-sheet", tmp_path / "nowhere/page.html", "--quiet") == 1
     assert "nowhere: is no folder; make it first" in one_line(capsys)
     assert not (tmp_path / "maps").exists()
+
+
+def test_a_sheet_takes_the_place_of_a_regular_file_only(infer, photographs, tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link.html").symlink_to(tmp_path / "page.html")
+    for name in ("pipe", "link.html", "maps/status.tsv", "x.png"):
+        assert infer(photographs, "--contact-sheet", tmp_path / name) == 2
+        assert f"{name}: is n" in one_line(capsys)

@@ -359,3 +359,45 @@ def test_rows_that_are_gone_are_told(maps, tmp_path, capsys, monkeypatch):
     assert "out.csv: has lost 4 rows, the first that of a/soft" in one_line(capsys)
     assert run("measure", maps, out) == 3
     assert len(rows(out)) == 4
+
+
+@pytest.fixture(params=["OUT", "--segments"])
+def measure_to(maps, tmp_path, request):
+    """Measure with a path as one of the two tables; the exit code."""
+
+    def measured(path: Path, *words) -> int:
+        if request.param == "OUT":
+            return run("measure", maps, path, *words)
+        return run("measure", maps, tmp_path / "out.csv", "--segments", path, *words)
+
+    return measured
+
+
+def test_a_table_takes_the_place_of_a_regular_file_only(measure_to, tmp_path, capsys):
+    (tmp_path / "file.csv").write_text("mine")
+    (tmp_path / "link.csv").symlink_to(tmp_path / "file.csv")
+    (tmp_path / "nowhere.csv").symlink_to(tmp_path / "gone.csv")
+    (tmp_path / "device").symlink_to("/dev/null")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link.csv", "nowhere.csv", "device", "pipe"):
+        assert measure_to(tmp_path / name, "--force") == 2
+        assert f"{name}: is no regular file; give the name of a file" in one_line(capsys)
+    assert not (tmp_path / "out.csv").exists() and (tmp_path / "file.csv").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["status.tsv", "status-0-of-2.tsv", "SHA256SUMS", "manifest.json"])
+def test_a_table_is_no_record_of_the_maps(measure_to, maps, capsys, name):
+    before = (maps / "status.tsv").read_bytes()
+    assert measure_to(maps / name, "--force") == 2
+    assert "is named like a record" in one_line(capsys)
+    assert (maps / "status.tsv").read_bytes() == before
+
+
+def test_a_table_is_no_picture_and_none_that_is_read(measure_to, maps, tmp_path, capsys):
+    assert measure_to(tmp_path / "x.PNG") == 2
+    assert "is named like a picture" in one_line(capsys)
+    sizes = tmp_path / "sizes.tsv"
+    sizes.write_text("id\tpixel_um\n")
+    assert measure_to(sizes, "--pixel-um", sizes, "--force") == 2
+    assert "sizes.tsv: is read by the command" in one_line(capsys)
+    assert sizes.read_text() == "id\tpixel_um\n"

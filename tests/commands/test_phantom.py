@@ -8,6 +8,8 @@ import subprocess
 import pytest
 
 from fundusseg.datasets.layouts import LAYOUT_NAMES, data_set
+from fundusseg.errors import Stopped
+from fundusseg.files.atomic import write_json
 from tests.batch import contents, one_line, run, small_disk
 
 
@@ -166,3 +168,43 @@ def test_a_strangers_checksums_are_not_written_over(tmp_path, capsys):
     assert f"{tmp_path / 'SHA256SUMS'}: is there" in capsys.readouterr().err
     assert (tmp_path / "SHA256SUMS").read_text() == "mine"
     assert run(*words, "--force") == 0
+
+
+@pytest.fixture
+def begun(tmp_path, monkeypatch):
+    """A set of five phantoms of which all are drawn, but for the table and the manifest."""
+    from fundusseg.commands import phantom as stage
+
+    def killed(path, values):
+        if path.name == stage.TRUTH:
+            raise Stopped("here")
+        write_json(path, values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stage, "write_json", killed)
+        assert run("phantom", tmp_path / "set", "--count", 5, "--size", 64, "--quiet") == 75
+    return tmp_path / "set"
+
+
+@pytest.mark.parametrize("words", [("--seed", 3), ("--size", 80), ("--count", 8)])
+def test_a_folder_that_was_begun_belongs_to_its_settings(begun, phantoms, tmp_path, capsys, words):
+    """Or the first call's test photographs would stay beside the same eyes that train now."""
+    capsys.readouterr()
+    before = contents(begun)
+    assert phantoms(*words) == 1
+    assert "holds phantoms drawn with other settings; choose" in capsys.readouterr().err
+    assert contents(begun) == before
+    assert phantoms(*words, "--force") == 0
+    afresh = ("phantom", tmp_path / "afresh", "--count", 5, "--size", 64, "--quiet")
+    assert run(*afresh, *words) == 0
+    assert contents(begun) == contents(tmp_path / "afresh")
+
+
+def test_a_strangers_file_outlives_what_was_begun_around_it(tmp_path):
+    own = tmp_path / "own/Image_02R.jpg"
+    own.parent.mkdir()
+    own.write_bytes(b"a real photograph")
+    words = ("phantom", tmp_path / "own", "--layout", "chase", "--size", 64, "--quiet")
+    assert run(*words, "--count", 4) == 1
+    assert run(*words, "--count", 2, "--force") == 0
+    assert own.read_bytes() == b"a real photograph"

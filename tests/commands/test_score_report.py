@@ -13,11 +13,13 @@ import pytest
 
 from fundusseg.commands import score
 from fundusseg.commands.score import ScoreOptions, run_score
-from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED
+from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError
 from fundusseg.evaluation.row_formats import summary_cells
+from fundusseg.evaluation.scoring import evaluated
+from fundusseg.evaluation.study import open_study
 from fundusseg.evaluation.summary import FIGURES, SystemRow
 from fundusseg.files.checksums import sha256_of
-from fundusseg.files.manifest import outputs_of, read_manifest, write_manifest
+from fundusseg.files.manifest import outputs_of, read_manifest, require_tables, write_manifest
 from fundusseg.files.text import read_json
 from fundusseg.metrics.intervals import Interval
 from tests.commands.score_sets import guesses, write_maps
@@ -208,3 +210,30 @@ def test_the_names_of_the_summary_are_those_of_the_formats_page(capsys, root, ma
     assert names <= set(re.findall(r"`(\w+)`", page))
     assert {row["figure"] for row in found["rows"]} == {figure.key for figure in FIGURES}
     assert {row["role"] for row in found["rows"]} <= set(re.findall(r"`([\w ]+)`", page))
+
+
+def test_two_runs_of_other_settings_do_not_share_a_report(root, maps, tmp_path, monkeypatch):
+    out = tmp_path / "r"
+
+    def evaluated_beside_others(study):
+        with pytest.raises(InputError, match="is in use by a run with other settings"):
+            run_score([maps], root, ScoreOptions(split="all", out=out, seed=2, force=True))
+        return evaluated(study)
+
+    monkeypatch.setattr(score, "evaluated", evaluated_beside_others)
+    _report(maps, root, out)
+    manifest = read_manifest(out / "manifest.json")
+    require_tables(out, manifest)
+
+
+def test_what_another_run_finished_meanwhile_is_not_written_over(root, maps, tmp_path, monkeypatch):
+    out = tmp_path / "r"
+
+    def opened_while_another_finishes(*given):
+        monkeypatch.setattr(score, "open_study", open_study)
+        run_score([maps], root, ScoreOptions(split="all", out=out, seed=2))
+        return open_study(*given)
+
+    monkeypatch.setattr(score, "open_study", opened_while_another_finishes)
+    with pytest.raises(InputError, match="holds a report of other maps"):
+        _report(maps, root, out)

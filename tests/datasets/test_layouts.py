@@ -11,6 +11,7 @@ from fundusseg.datasets.layouts import LAYOUT_NAMES, data_set
 from fundusseg.errors import InputError
 from fundusseg.files import status
 from fundusseg.files.manifest import write_manifest
+from tests.batch import note_outputs
 from tests.phantom_sets import FORMS
 
 
@@ -38,17 +39,20 @@ def test_every_form_is_recognised_and_matched(tmp_path, form, wrapper):
     assert found.unmatched == found.ignored == found.duplicates == ()
 
 
-OUTPUTS = ("maps/.fundusseg/ledger.jsonl", "maps/Image_01L.png", "maps/deep/Image_01R.png")
+OUTPUTS = ("maps/Image_01L.png", "maps/deep/Image_01R.png")
 
 
 def test_output_folders_below_a_data_set_are_no_part_of_it(tmp_path):
     own = ("Image_01L.jpg", "Image_01L_1stHO.png", "Image_01R.jpg", "Image_01R_1stHO.png")
     alone = data_set(folder_of(tmp_path, *own))
-    assert data_set(folder_of(tmp_path, *OUTPUTS)) == alone
+    folder_of(tmp_path, *OUTPUTS)
+    note_outputs(tmp_path / "maps", "Image_01L.png", "deep/Image_01R.png")
+    assert data_set(tmp_path) == alone
 
 
 def test_images_in_output_folders_are_parted_from_the_others(tmp_path):
     folder_of(tmp_path, *OUTPUTS, "x.png", "maps/notes.txt", "mapsx/y.png", "b/maps/z.png")
+    note_outputs(tmp_path / "maps", "Image_01L.png", "deep/Image_01R.png")
     paths = walk(tmp_path)
     kept, outputs = parted(tmp_path, paths)
     assert outputs == ["maps/Image_01L.png", "maps/deep/Image_01R.png"]
@@ -460,9 +464,10 @@ def test_an_archive_is_named_as_one(tmp_path, name):
 
 def test_copies_of_outputs_without_their_ledger_are_an_output_folder(tmp_path):
     folder_of(tmp_path, "a.png", "b/a.png", "c/a.png", "d/a.png")
-    status.write_lines(tmp_path / "b/status.tsv", [])
-    write_manifest(tmp_path / "c", "infer", {}, {})
-    write_manifest(tmp_path / "d", "phantom", {}, {})
+    row = status.StatusRow("a", status.OK, map="a.png")
+    status.write_lines(tmp_path / "b/status.tsv", [status.status_line(row)])
+    write_manifest(tmp_path / "c", "infer", {}, {"a.png": "0" * 64})
+    write_manifest(tmp_path / "d", "phantom", {}, {"a.png": "0" * 64})
     kept, outputs = parted(tmp_path, walk(tmp_path))
     assert outputs == ["b/a.png", "c/a.png"]
     assert {"a.png", "d/a.png"} <= set(kept)

@@ -11,9 +11,9 @@ import pytest
 from fundusseg import stop
 from fundusseg.datasets.sources import LeftOut, sources
 from fundusseg.errors import InputError, Stopped, UsageError
-from fundusseg.files.manifest import write_manifest
+from fundusseg.files.manifest import Part, write_manifest
 from fundusseg.options import InferOptions
-from tests.batch import write_photographs
+from tests.batch import note_outputs, write_photographs
 from tests.phantom_sets import encoded
 
 EARLIER = "images in output folders of earlier runs"
@@ -82,18 +82,33 @@ def test_out_through_a_link_is_not_walked(tmp_path):
 
 @pytest.mark.parametrize("layout", ["auto", "none"])
 def test_maps_of_an_earlier_run_are_no_photographs(tmp_path, layout):
-    touch(
-        tmp_path,
-        "a.png",
-        "old/.fundusseg/ledger-0-of-2.jsonl",
-        "old/a.png",
-        "old/b/c.png",
-        "new/a.png",
-    )
+    touch(tmp_path, "a.png", "old/a.png", "old/b/c.png", "new/a.png")
+    note_outputs(tmp_path / "old", "a.png", "b/c.png", part=Part(0, 2))
     seen = found(tmp_path, tmp_path / "new", layout=layout)
     assert [source.id for source in seen.items] == ["a"]
     earlier = LeftOut(["old/a.png", "old/b/c.png"], EARLIER, may_be_photographs=True)
     assert seen.left_out == (earlier,)
+
+
+@pytest.mark.parametrize("ledger", [b"", b'{"order": 1}\n', b"\xff\n", None])
+def test_photographs_beside_a_ledger_that_does_not_name_them_are_taken(tmp_path, ledger):
+    touch(tmp_path, "good/e1.png", "bad/.fundusseg/ledger.jsonl", "bad/e2.png", "bad/deep/e3.png")
+    path = tmp_path / "bad/.fundusseg/ledger.jsonl"
+    if ledger is None:
+        path.unlink()
+        os.mkfifo(path)
+    else:
+        path.write_bytes(ledger)
+    assert ids(tmp_path) == ["bad/deep/e3", "bad/e2", "good/e1"]
+
+
+def test_photographs_that_maps_were_written_beside_are_taken(tmp_path):
+    """infer e1.jpg . in the folder of a patient, and then all patients."""
+    touch(tmp_path, "p1/e1.jpg", "p1/e1.png", "p1/e2.jpg", "p2/e1.jpg")
+    note_outputs(tmp_path / "p1", "e1.png")
+    seen = found(tmp_path)
+    assert [source.name for source in seen.items] == ["p1/e1.jpg", "p1/e2.jpg", "p2/e1.jpg"]
+    assert seen.left_out == (LeftOut(["p1/e1.png"], EARLIER, may_be_photographs=True),)
 
 
 def test_links_to_nothing_are_told_of(tmp_path):
@@ -186,8 +201,8 @@ def test_a_single_shard_names_its_folder(tmp_path):
 def test_copied_maps_do_not_pass_for_photographs(tmp_path):
     """cp OUT/* IN/ leaves the ledger behind, but not the tables."""
     touch(tmp_path, "a.jpg", "b/x.png", "b/x.jpg")
-    write_manifest(tmp_path / "b", "infer", {}, {})
-    assert ids(tmp_path) == ["a"]
+    write_manifest(tmp_path / "b", "infer", {}, {"x.png": "0" * 64})
+    assert ids(tmp_path) == ["a", "b/x"]
     write_manifest(tmp_path, "infer", {}, {})
     with pytest.raises(InputError, match="is what an earlier run wrote"):
         found(tmp_path)
@@ -445,3 +460,11 @@ def test_a_pipe_among_the_files_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "b.png")
     os.mkfifo(tmp_path / "c.log")
     assert ids(tmp_path) == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["status.tsv", "status-0-of-2.tsv", "manifest.json"])
+def test_a_pipe_or_device_with_the_name_of_a_record_is_none(tmp_path, name):
+    touch(tmp_path, "a/x.png", "b/x.png")
+    os.mkfifo(tmp_path / "a" / name)
+    (tmp_path / "b" / name).symlink_to("/dev/zero")
+    assert ids(tmp_path) == ["a/x", "b/x"]

@@ -12,6 +12,8 @@ from fundusseg.files.atomic import write_pieces
 from fundusseg.files.encoders import thumbnail
 from fundusseg.files.images import read_photograph
 from fundusseg.files.names import escaped
+from fundusseg.files.regular import open_regular
+from fundusseg.files.single import require_file_to_write
 from fundusseg.parallel import ordered_map
 from fundusseg.report.contact_sheet import MARK, Card, contact_sheet
 from fundusseg.wording import counted
@@ -26,9 +28,11 @@ def require_own_sheet(file: Path, out: Path) -> None:
 
     Raises:
         InputError: if so, or if it cannot be read.
+        UsageError: as of `require_file_to_write`.
     """
+    require_file_to_write(file, "sheet.html")
     try:
-        with file.open("rb") as page:
+        with open_regular(file) as page:
             is_ours = page.read(len(MARK)) == MARK.encode()
     except FileNotFoundError:
         if not file.parent.is_dir() and file.parent != out:

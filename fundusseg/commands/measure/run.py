@@ -16,11 +16,14 @@ from fundusseg.files.lock import waited_for
 from fundusseg.files.manifest import Part, part_totals, parts_of
 from fundusseg.files.names import escaped, name_bytes
 from fundusseg.files.row_table import RowTable
+from fundusseg.files.single import require_file_to_write
 from fundusseg.files.status import NAME as STATUS
 from fundusseg.morphometry import definitions
 from fundusseg.options import MeasureOptions
 from fundusseg.parallel import ordered_map
 from fundusseg.wording import counted
+
+_EXAMPLE = "vessels.csv"
 
 
 def run_measure(maps: Path, out: Path, options: MeasureOptions) -> int:
@@ -37,7 +40,7 @@ def run_measure(maps: Path, out: Path, options: MeasureOptions) -> int:
     Raises:
         FundussegError: if a folder, table or option is wrong, or a stop is asked for.
     """
-    _require_names_of_tables(out, options.segments)
+    _require_names_of_tables(out, options)
     if maps.is_dir():
         require_finished(maps)
         _require_all_parts(maps)
@@ -51,6 +54,8 @@ def run_measure(maps: Path, out: Path, options: MeasureOptions) -> int:
         )
         if path is not None
     ]
+    for table in tables:
+        require_file_to_write(table.path, _EXAMPLE)
     folders = dict.fromkeys(table.path.parent for table in tables)
     for folder in folders:
         if not folder.is_dir():
@@ -120,12 +125,15 @@ def _measured(
     return failed
 
 
-def _require_names_of_tables(*paths: Path | None) -> None:
-    """Raise UsageError where a folder stands, or the name promises what is no text."""
-    for path in paths:
-        if path is not None and path.is_dir():
-            raise UsageError(f"{path}: is a folder; give the table a name, such as vessels.csv")
-        if path is not None and path.suffix.lower() in (".xlsx", ".xls", ".ods"):
+def _require_names_of_tables(out: Path, options: MeasureOptions) -> None:
+    """Raise UsageError where something else stands, or the name promises what is no text."""
+    given = (options.fov, options.pixel_um, options.compare)
+    read = [one for one in given if one is not None]
+    for path in filter(None, (out, options.segments)):
+        if path.is_dir():
+            raise UsageError(f"{path}: is a folder; give the table a name, such as {_EXAMPLE}")
+        require_file_to_write(path, _EXAMPLE, read)
+        if path.suffix.lower() in (".xlsx", ".xls", ".ods"):
             name = path.with_suffix(".csv").name
             raise UsageError(f"{path}: is written as CSV; name it {name}, which Excel opens too")
 
