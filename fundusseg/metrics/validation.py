@@ -1,8 +1,8 @@
 """What a training's validation needs of the maps: one figure to select by, calibration, threshold.
 
 Thresholds are on the scale of the calibrated probabilities, in hundredths, so that a table of
-counts per image is small; the threshold is the one with the highest mean over images of Dice, since
-that is what is reported.
+counts per image is small. The threshold is the lowest one that costs next to no Dice, since clDice
+goes on rising below the best one for Dice (docs/recipe.md).
 """
 
 from collections.abc import Sequence
@@ -14,14 +14,16 @@ from fundusseg.metrics.calibration import Calibration
 from fundusseg.metrics.curves import N_LEVELS, ScoreHistogram, auroc
 
 THRESHOLDS = np.arange(1, 100) / 100
+DICE_TOLERANCE = 0.003  # what a lower threshold may cost
 MOST_NEWTON_STEPS = 100
 LARGEST_NEWTON_STEP = 2.0
 
 
 @dataclass(frozen=True)
 class Validation:
-    """dice: mean over images at `threshold`, which was chosen on the same images. auroc: pooled.
+    """dice: the highest mean over images of any threshold. auroc: pooled.
 
+    threshold: the lowest whose mean Dice is within `DICE_TOLERANCE` of that, on the same images.
     calibration: of the scores, fitted to the pooled pixels; None where none can be.
     """
 
@@ -32,7 +34,7 @@ class Validation:
 
 
 def validation(histograms: Sequence[ScoreHistogram]) -> Validation:
-    """Calibration, threshold, mean Dice at it, and pooled AUROC, from a histogram per image.
+    """Mean Dice, pooled AUROC, threshold and calibration, from a histogram per image.
 
     Raises:
         ValueError: if there is no image.
@@ -42,10 +44,8 @@ def validation(histograms: Sequence[ScoreHistogram]) -> Validation:
     together = pooled(histograms)
     calibration = platt_calibration(together)
     mean = mean_dice(histograms, calibration)
-    best = int(np.argmax(mean))
-    return Validation(
-        float(mean[best]), float(auroc(together)), float(THRESHOLDS[best]), calibration
-    )
+    lowest = THRESHOLDS[np.argmax(mean >= mean.max() - DICE_TOLERANCE)]
+    return Validation(float(mean.max()), float(auroc(together)), float(lowest), calibration)
 
 
 def pooled(histograms: Sequence[ScoreHistogram]) -> ScoreHistogram:

@@ -32,7 +32,7 @@ from fundusseg.files.atomic import output_folder
 from fundusseg.files.lock import locked
 from fundusseg.files.manifest import STATE_FOLDER
 from fundusseg.metrics.curves import ScoreHistogram
-from fundusseg.metrics.validation import THRESHOLDS, Validation, mean_dice, validation
+from fundusseg.metrics.validation import Validation, validation
 from fundusseg.nets import runtime
 from fundusseg.wording import counted
 
@@ -41,9 +41,8 @@ LEAST_PERSONS = 3
 FOLD_STEPS = 3  # a fold's training is this many times shorter than the last one
 # The threshold known before weighs as much as that of this many photographs.
 PRIOR_PHOTOGRAPHS = 5
-# The lowest threshold counts whose mean Dice is within this of the best: clDice is higher there.
-DICE_TOLERANCE = 0.003
-TRAINED_SCORE = 0.43  # as far below the 0.5 of cross-entropy as that comes to (docs/adapt.md)
+# As far below the 0.5 of cross-entropy as the tolerance of a validation comes to (docs/adapt.md).
+TRAINED_SCORE = 0.43
 Weights = dict[str, np.ndarray]
 
 
@@ -87,7 +86,7 @@ class Adaptation:
     def _fitted(self, samples: list[Sample]) -> tuple[Weights, Validation, str]:
         """Weights; figures with their threshold and calibration; what was fitted."""
         initial = self.initial
-        as_it_was = fitted(self._scores(initial.weights, samples))
+        as_it_was = validation(self._scores(initial.weights, samples))
         before = initial.threshold
         if initial.calibration:
             before = float(initial.calibration.inverse(np.array(before)))
@@ -98,7 +97,7 @@ class Adaptation:
             how += f"and these are of {len(persons)}"
             return initial.weights, as_it_was, how
         folds = [self._fold_scores(fold, persons[fold::FOLDS], samples) for fold in range(FOLDS)]
-        held_out = fitted([histogram for fold in folds for histogram in fold])
+        held_out = validation([histogram for fold in folds for histogram in fold])
         if not helped(as_it_was, held_out):
             return initial.weights, as_it_was, "threshold alone: training did not help"
         weights = self._trained("all", samples, self.job.preset)
@@ -151,14 +150,6 @@ class _PartTraining(Training):
 
     def read_data(self) -> TrainingData:
         return self._data
-
-
-def fitted(histograms: list[ScoreHistogram]) -> Validation:
-    """Calibration and figures as of a validation, with the lowest threshold that is nearly best."""
-    figures = validation(histograms)
-    mean = mean_dice(histograms, figures.calibration)
-    lowest = THRESHOLDS[np.flatnonzero(mean >= mean.max() - DICE_TOLERANCE)[0]]
-    return dataclasses.replace(figures, threshold=float(lowest))
 
 
 def with_prior(figures: Validation, score: float, photographs: int) -> Validation:
