@@ -85,6 +85,20 @@ def test_stopped_and_run_again_it_ends_with_the_same_bytes(
     assert "is finished" in capsys.readouterr().err
 
 
+def test_the_weights_end_between_those_before_and_after(adapted, trained, tmp_path, monkeypatch):
+    """As far on the way as `LEARNT_SHARE` says; what the training came to, share 1 shows."""
+    monkeypatch.setattr(adapt, "helped", lambda *_: True)
+    weights = {0.0: models.read_model(trained).weights}
+    for share in (1.0, 0.25):
+        monkeypatch.setattr(adapt, "LEARNT_SHARE", share)
+        assert adapted(tmp_path / str(share)) == 0
+        weights[share] = models.read_model(tmp_path / str(share)).weights
+    for name, between in weights[0.25].items():
+        expected = 0.75 * weights[0.0][name] + 0.25 * weights[1.0][name]
+        assert between == pytest.approx(expected, abs=1e-6)
+    assert any((weights[0.0][name] != weights[1.0][name]).any() for name in weights[0.0])
+
+
 def test_where_training_does_not_help_the_weights_stay(adapted, trained, tmp_path, monkeypatch):
     monkeypatch.setattr(adapt, "helped", lambda *_: False)
     assert adapted(tmp_path / "model") == 0
