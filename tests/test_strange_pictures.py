@@ -10,6 +10,7 @@ from tests.strange import strange_pictures
 FINE = ("ok", "")
 UNLIKE = ("ok", "is unlike a fundus photograph")
 BLURRED = ("ok", "is blurred")
+SMALL = ("ok", "is small")
 NOTHING = ("ok", "shows nothing, so its map is empty")
 BLACK_AND_WHITE = ("failed", "is black and white alone")
 EXPECTED = {
@@ -17,7 +18,7 @@ EXPECTED = {
     "upside down": FINE,
     "mirrored": FINE,
     "grey": FINE,
-    "without its border": BLURRED,
+    "without its border": SMALL,
     "blurred": UNLIKE,
     "black": NOTHING,
     "white": NOTHING,

@@ -13,9 +13,11 @@ from fundusseg.commands.prep import run as prep
 from fundusseg.commands.prep.plan import planned
 from fundusseg.commands.prep.run import run_prep
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError
+from fundusseg.files import images
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.manifest import NAME, outputs_of, read_manifest
 from fundusseg.files.names import unescaped
+from fundusseg.files.regular import regular_bytes
 from tests.commands.shard_folders import SMALL, TWO, changed, contents, same, samples, times
 from tests.phantom_sets import FORMS, encoded, small_phantom
 
@@ -118,15 +120,14 @@ def test_a_photograph_that_can_be_read_again_is_prepared(own_set, tmp_path, monk
         def read_bytes(path: Path) -> bytes:
             if path.name == "p1 right.png":
                 raise PermissionError(13, "Permission denied")
-            return original(path)
+            return regular_bytes(path)
 
         def hashed(path: Path) -> str:
             if path.name == "p1 right.png":
                 raise InputError(path, "cannot be read (Permission denied)")
             return sha256_of(path)
 
-        original = Path.read_bytes
-        hidden.setattr(Path, "read_bytes", read_bytes)
+        hidden.setattr(images, "regular_bytes", read_bytes)
         hidden.setattr(prep, "sha256_of", hashed)
         assert run_prep(src, out, TWO) == EXIT_SOME_FAILED
     assert len(samples(out)) == 3

@@ -14,8 +14,8 @@ import pytest
 from fundusseg.commands import score
 from fundusseg.commands.score import ScoreOptions, run_score
 from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError
+from fundusseg.evaluation.report import write_report
 from fundusseg.evaluation.row_formats import summary_cells
-from fundusseg.evaluation.scoring import evaluated
 from fundusseg.evaluation.study import open_study
 from fundusseg.evaluation.summary import FIGURES, SystemRow
 from fundusseg.files.checksums import sha256_of
@@ -215,12 +215,13 @@ def test_the_names_of_the_summary_are_those_of_the_formats_page(capsys, root, ma
 def test_two_runs_of_other_settings_do_not_share_a_report(root, maps, tmp_path, monkeypatch):
     out = tmp_path / "r"
 
-    def evaluated_beside_others(study):
-        with pytest.raises(InputError, match="is in use by a run with other settings"):
+    def written_beside_others(*given):
+        monkeypatch.setattr(score, "write_report", write_report)
+        with pytest.raises(InputError, match="is in use by a run with other inputs or settings"):
             run_score([maps], root, ScoreOptions(split="all", out=out, seed=2, force=True))
-        return evaluated(study)
+        return write_report(*given)
 
-    monkeypatch.setattr(score, "evaluated", evaluated_beside_others)
+    monkeypatch.setattr(score, "write_report", written_beside_others)
     _report(maps, root, out)
     manifest = read_manifest(out / "manifest.json")
     require_tables(out, manifest)
