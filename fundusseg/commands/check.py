@@ -10,13 +10,16 @@ from fundusseg.datasets.maps import INFERS_SUFFIXES
 from fundusseg.datasets.shards import ShardFolder
 from fundusseg.errors import EXIT_ERROR, EXIT_OK, FundussegError, InputError, Stopped, UsageError
 from fundusseg.files import models, status
+from fundusseg.files.atomic import json_bytes
 from fundusseg.files.checksums import NAME as CHECKSUMS
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.ledger import LedgerFiles, has_ledger
 from fundusseg.files.manifest import NAME as MANIFEST
 from fundusseg.files.manifest import outputs_of, part_totals, read_manifest
 from fundusseg.files.names import escaped
+from fundusseg.files.regular import regular_bytes
 from fundusseg.files.row_table import count_rows, table_faults
+from fundusseg.files.text import read_json
 from fundusseg.parallel import ordered_map
 from fundusseg.processor import free_cores
 from fundusseg.wording import counted
@@ -68,6 +71,8 @@ def faults(folder: Path) -> Iterator[str]:
             yield _unfinished(folder)
             return
         values = read_manifest(folder / MANIFEST)
+        if regular_bytes(folder / MANIFEST) != json_bytes(read_json(folder / MANIFEST)):
+            yield f"{folder / MANIFEST}: is not as it was written, in its blanks; copy it again"
         damaged = 0
         below = walked(folder).paths if values["stage"] == "infer" else []
         unlisted = {name for name in below if name.endswith(INFERS_SUFFIXES)}

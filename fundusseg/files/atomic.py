@@ -96,12 +96,17 @@ def write_pieces(path: Path, pieces: Iterable[bytes]) -> None:
         file.writelines(pieces)
 
 
+def json_bytes(values: dict) -> bytes:
+    """The one form in which values are written as JSON."""
+    return (json.dumps(values, indent=1, sort_keys=True, ensure_ascii=True) + "\n").encode()
+
+
 def write_json(path: Path, values: dict) -> None:
     """Write `values` as indented JSON with sorted keys, atomically.
 
     A file that holds them already is left alone, with its time, which make goes by.
     """
-    data = (json.dumps(values, indent=1, sort_keys=True, ensure_ascii=True) + "\n").encode()
+    data = json_bytes(values)
     with suppress(OSError, InputError):
         if regular_bytes(path) == data:
             return

@@ -52,6 +52,14 @@ def test_whole_folders_have_no_fault(shards, maps, tiny_model, tmp_path, capsys)
     assert faults(capsys, shards, maps, tiny_model, tmp_path / "phantoms") == []
 
 
+def test_a_manifest_with_a_blank_changed_is_one_line(shards, capsys):
+    """Its values are the same, but it is not the file that was written."""
+    path = shards / "manifest.json"
+    path.write_bytes(path.read_bytes().replace(b" ", b"\t", 1))
+    (line,) = faults(capsys, shards)
+    assert line == f"{path}: is not as it was written, in its blanks; copy it again"
+
+
 @pytest.mark.parametrize("part", [0.02, 0.5, 0.95])
 def test_a_flipped_byte_in_a_shard_is_one_line(shards, capsys, part):
     """check: 1 and a line per fault."""
