@@ -1,8 +1,11 @@
 """infer: a given field of view is taken, recorded, and missed where it is missing."""
 
+import shutil
+
 import numpy as np
 import pytest
 
+from fundusseg.commands.infer.output_folder import OutputFolder
 from tests.batch import one_line
 from tests.commands.map_folders import picture, rows
 from tests.phantom_sets import encoded
@@ -52,3 +55,21 @@ def test_a_field_of_view_is_found_by_its_stem_with_kept_suffixes_too(
     """--fov goes with --keep-suffix."""
     assert infer(shared_photographs, "--fov", fovs[0], "--keep-suffix") == 0
     assert rows(tmp_path / "maps")["b/c.jpg"].fov_method == "given"
+
+
+def test_another_folder_at_the_same_time_is_refused(
+    infer, shared_photographs, tmp_path, fovs, monkeypatch, capsys
+):
+    """Maps and rows of the two would mix."""
+    other = shutil.copytree(fovs[0], tmp_path / "others")
+    whole, codes = OutputFolder.conclude, []
+
+    def conclude(self, *arguments, **more):
+        monkeypatch.setattr(OutputFolder, "conclude", whole)
+        codes.append(infer(shared_photographs, "--fov", other))
+        whole(self, *arguments, **more)
+
+    monkeypatch.setattr(OutputFolder, "conclude", conclude)
+    assert infer(shared_photographs, "--fov", fovs[0]) == 0
+    assert codes == [1]
+    assert "is in use by a run with other inputs or settings" in one_line(capsys)

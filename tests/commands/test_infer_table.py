@@ -235,7 +235,14 @@ def test_a_lack_of_memory_costs_one_row_and_no_earlier_map(
 
 
 @pytest.mark.parametrize(
-    "other", [["--threshold", 0.9], ["--format", "npz"], ["--keep-suffix"], ["a photograph more"]]
+    "other",
+    [
+        ["--threshold", 0.9],
+        ["--format", "npz"],
+        ["--keep-suffix"],
+        ["--shard", 0, "--num-shards", 2],
+        ["a photograph more"],
+    ],
 )
 def test_a_run_of_other_inputs_or_settings_at_the_same_time_is_refused(
     infer, photographs, tmp_path, monkeypatch, capsys, other

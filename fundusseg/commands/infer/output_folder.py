@@ -84,7 +84,8 @@ class OutputFolder:
     def held(self, inputs: Sources) -> Iterator[None]:
         """Make the folder, and keep runs of other inputs or settings out of it.
 
-        Two that ask for different photographs would each write a table without the other's rows.
+        Two that ask for different photographs would each write a table without the other's rows,
+        and of arrays of different lengths one removes the other's tables.
 
         Raises:
             InputError: if the folder is another command's or a stranger's, in use with other
@@ -99,6 +100,8 @@ class OutputFolder:
         purpose = {
             "config": self.config_sha256,
             "inputs": inputs.sha256,
+            "fov": os.path.realpath(self.options.fov) if self.options.fov else None,
+            "parts": self.part.total,
             "include": self.options.include,
             "exclude": self.options.exclude,
             "kinds": asdict(self.kinds),
