@@ -1,7 +1,5 @@
 """Words that messages and reports share: counts with their nouns in the right number."""
 
-from collections.abc import Sequence
-
 
 def counted(count: int, one: str, several: str = "") -> str:
     """A count with what it counts: 1 photograph, 2 photographs.
@@ -11,8 +9,8 @@ def counted(count: int, one: str, several: str = "") -> str:
     return f"{count} {one if count == 1 else several or f'{one}s'}"
 
 
-def left_aside(names: Sequence[str], what: str, done: str = "left out") -> str:
+def left_aside(count: int, first: str, what: str, done: str = "left out") -> str:
     """That files are left out; `what` they are, as a noun of several, and the first by name."""
-    if len(names) == 1:
-        return f"{names[0]} is {done}, as are all {what.rstrip(',')}"
-    return f"{len(names)} {what} are {done}, the first is {names[0]}"
+    if count == 1:
+        return f"{first} is {done}, as are all {what.rstrip(',')}"
+    return f"{count} {what} are {done}, the first is {first}"

@@ -18,9 +18,9 @@ def test_the_verb_can_go_with_it():
 
 def test_one_file_that_is_left_out_is_named_alone():
     what = "archives, which must be unpacked first,"
-    assert left_aside(["a.zip"], what) == (
+    assert left_aside(1, "a.zip", what) == (
         "a.zip is left out, as are all archives, which must be unpacked first"
     )
-    assert left_aside(["a.zip", "b.zip"], what) == (
+    assert left_aside(2, "a.zip", what) == (
         "2 archives, which must be unpacked first, are left out, the first is a.zip"
     )

@@ -19,7 +19,7 @@ from fundusseg.files.manifest import outputs_of, part_totals, read_manifest
 from fundusseg.files.names import escaped
 from fundusseg.files.regular import regular_bytes
 from fundusseg.files.row_table import count_rows, table_faults
-from fundusseg.files.text import read_json
+from fundusseg.files.text import json_object
 from fundusseg.parallel import ordered_map
 from fundusseg.processor import free_cores
 from fundusseg.wording import counted
@@ -71,7 +71,8 @@ def faults(folder: Path) -> Iterator[str]:
             yield _unfinished(folder)
             return
         values = read_manifest(folder / MANIFEST)
-        if regular_bytes(folder / MANIFEST) != json_bytes(read_json(folder / MANIFEST)):
+        written = regular_bytes(folder / MANIFEST)
+        if written != json_bytes(json_object(folder / MANIFEST, written)):
             yield f"{folder / MANIFEST}: is not as it was written, in its blanks; copy it again"
         damaged = 0
         below = walked(folder).paths if values["stage"] == "infer" else []

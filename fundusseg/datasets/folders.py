@@ -57,7 +57,8 @@ def walk(root: Path, leave_out: Path | None = None) -> list[str]:
     for folder, reason in below.unreadable.items():
         raise InputError(root / folder, reason, _LISTABLE)
     if below.passed_over:
-        said = left_aside(below.passed_over, OF_A_SYSTEM, "passed over")
+        count, first = len(below.passed_over), below.passed_over[0]
+        said = left_aside(count, first, OF_A_SYSTEM, "passed over")
         ui.log.info("%s: %s", root, said)
     return below.paths
 

@@ -103,7 +103,7 @@ class Sources:
         """Say what of the folder `given` is no input."""
         for one in self.left_out:
             level = logging.WARNING if one.may_be_photographs else logging.INFO
-            said = left_aside([escaped(path) for path in one.paths], one.what)
+            said = left_aside(len(one.paths), escaped(one.paths[0]), one.what)
             ui.log.log(level, "%s: %s", given, said)
 
 

@@ -81,8 +81,8 @@ def _patterns(options: ScoreOptions) -> str:
 
 def _counted_sizes(evaluation: Evaluation) -> list[ImageSize]:
     """Of the images that are in the means; of all, if none is."""
-    sizes, counted = evaluation.sizes, evaluation.cohort.counted
-    return list(filter(None, compress(sizes, counted))) or list(filter(None, sizes))
+    sizes, are_in = evaluation.sizes, evaluation.cohort.counted
+    return list(filter(None, compress(sizes, are_in))) or list(filter(None, sizes))
 
 
 def _size(evaluation: Evaluation) -> str:

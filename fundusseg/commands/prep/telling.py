@@ -60,7 +60,8 @@ def warn(
             ui.log.warning("%s %s, the first is %s", nouns, what, escaped(names[0]))
     for kind in KINDS:
         if kind != UNKNOWN and others[kind]:
-            ui.log.warning("%s", left_aside([escaped(name) for name in others[kind]], kind))
+            first = escaped(others[kind][0])
+            ui.log.warning("%s", left_aside(len(others[kind]), first, kind))
 
 
 def report(plan: Plan, entries: list[Entry], failed: int) -> None:
