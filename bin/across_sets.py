@@ -7,7 +7,13 @@ import numpy as np
 
 from fundusseg.metrics.calibration import Calibration
 from fundusseg.metrics.curves import ScoreHistogram
-from fundusseg.metrics.validation import THRESHOLDS, mean_dice, platt_calibration, pooled
+from fundusseg.metrics.validation import (
+    THRESHOLDS,
+    lowest_near_best,
+    mean_dice,
+    platt_calibration,
+    pooled,
+)
 
 # clDice rises as the threshold falls below the best one for Dice; where Dice has lost this much,
 # the mean of both is highest (docs/recipe.md).
@@ -51,7 +57,7 @@ def across_sets(sets: Sequence[Sequence[ScoreHistogram]]) -> AcrossSets:
     )
     by_set = [mean_dice(histograms, calibration) for histograms in sets]
     mean = np.mean(by_set, axis=0)
-    best = int(np.argmax(mean >= mean.max() - DICE_TOLERANCE))
+    best = lowest_near_best(mean, DICE_TOLERANCE)
     return AcrossSets(
         float(mean[best]),
         float(THRESHOLDS[best]),

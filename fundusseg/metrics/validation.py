@@ -44,8 +44,13 @@ def validation(histograms: Sequence[ScoreHistogram]) -> Validation:
     together = pooled(histograms)
     calibration = platt_calibration(together)
     mean = mean_dice(histograms, calibration)
-    lowest = THRESHOLDS[np.argmax(mean >= mean.max() - DICE_TOLERANCE)]
-    return Validation(float(mean.max()), float(auroc(together)), float(lowest), calibration)
+    threshold = float(THRESHOLDS[lowest_near_best(mean, DICE_TOLERANCE)])
+    return Validation(float(mean.max()), float(auroc(together)), threshold, calibration)
+
+
+def lowest_near_best(mean: np.ndarray, tolerance: float) -> int:
+    """Which of `THRESHOLDS` is the lowest whose mean Dice, float (99,), is so near the highest."""
+    return int(np.argmax(mean >= mean.max() - tolerance))
 
 
 def pooled(histograms: Sequence[ScoreHistogram]) -> ScoreHistogram:
