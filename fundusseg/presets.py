@@ -69,6 +69,7 @@ PIX2PIX = Preset(
 # What train --adapt changes; a third of the steps for each of two folds comes on top.
 ADAPTING = {
     "train": {
+        "epochs": 0,
         "steps": 1200,
         "learning_rate": 3e-3,
         "warmup_steps": 50,

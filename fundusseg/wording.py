@@ -12,5 +12,6 @@ def counted(count: int, one: str, several: str = "") -> str:
 def left_aside(count: int, first: str, what: str, done: str = "left out") -> str:
     """That files are left out; `what` they are, as a noun of several, and the first by name."""
     if count == 1:
-        return f"{first} is {done}, as are all {what.rstrip(',')}"
-    return f"{count} {what} are {done}, the first is {first}"
+        return f"{first} is {done}, as are all {what}"
+    end = "," if "," in what else ""  # of the clause behind the noun
+    return f"{count} {what}{end} are {done}, the first is {first}"

@@ -24,6 +24,7 @@ from fundusseg.parallel import ordered_map
 from fundusseg.processor import free_cores
 from fundusseg.wording import counted
 
+_GIVEN = "prep, train, infer, score, phantom or (a table) measure"
 _VERIFY = "run the command that made it again, with --verify"
 _REMEDIES = {
     "prep": _VERIFY,
@@ -44,9 +45,8 @@ def run_check(paths: list[Path]) -> int:
         UsageError: if a path does not exist.
     """
     for path in paths:
-        if not path.is_dir() and not (path.is_file() and path.suffix == ".csv"):
-            said = "is no folder and no table; give what prep, train, infer, phantom or measure"
-            raise UsageError(f"{path}: {said} wrote")
+        if not path.is_dir() and not path.is_file():
+            raise UsageError(f"{path}: is no folder and no table; give what {_GIVEN} wrote")
     code = EXIT_OK
     for path in paths:
         is_whole = True
@@ -99,8 +99,7 @@ def _unfinished(folder: Path) -> str:
         return f"{folder}: is in parts; fundusseg merge joins them, or names those that are missing"
     if has_ledger(folder) or any((folder / name).exists() for name in models.WRITTEN):
         return f"{folder}: is not finished; run the same command again"
-    given = "prep, train, infer, score, phantom or (a table) measure"
-    return f"{folder / MANIFEST}: is missing; give what {given} wrote"
+    return f"{folder / MANIFEST}: is missing; give what {_GIVEN} wrote"
 
 
 def _stale_maps(folder: Path, unlisted: set[str]) -> Iterator[str]:

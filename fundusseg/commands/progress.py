@@ -3,7 +3,6 @@
 import json
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from fundusseg import ui
@@ -28,16 +27,12 @@ def run_status(out: Path, options: StatusOptions) -> int:
     """
     if not out.is_dir():
         raise UsageError(f"{out}: is no folder; give the OUT of infer")
-    runs = read_runs(out)
-    total = next(iter(runs)).total
-    is_held = in_use(out)
-    rows = []
-    by_number = {part.number: run for part, run in runs.items()}
-    for number in range(total):
-        run = by_number.get(number)
-        rows.append(
-            {"part": f"{number} of {total}", **_figures(run), "state": _state(run, is_held)}
-        )
+    runs, is_held = read_runs(out), in_use(out)
+    total = len(runs)
+    rows = [
+        {"part": f"{number} of {total}", **_figures(run), "state": _state(run, is_held)}
+        for number, run in enumerate(runs)
+    ]
     counts = {name: sum(row[name] or 0 for row in rows) for name in COLUMNS[1:5]}
     per_s = sum(row["per_s"] or 0 for row in rows if row["state"] == AT_WORK)
     left_s = counts["left"] / per_s if per_s else None
@@ -61,14 +56,9 @@ def run_status(out: Path, options: StatusOptions) -> int:
 def _figures(run: Run | None) -> dict:
     if run is None:
         return dict.fromkeys(COLUMNS[1:6])
-    told = asdict(run)
     per_s = None if run.per_s is None else round(run.per_s, 3)
-    return {
-        "photographs": run.asked,
-        **{name: told[name] for name in ("finished", "failed")},
-        "left": run.left,
-        "per_s": per_s,
-    }
+    figures = (run.asked, run.finished, run.failed, run.left, per_s)
+    return dict(zip(COLUMNS[1:6], figures, strict=True))
 
 
 def _state(run: Run | None, is_held: bool) -> str:

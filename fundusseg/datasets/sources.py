@@ -214,7 +214,7 @@ def _walked(root: Path, out: Path, below: Walk, layout: str, keep_suffix: bool) 
         *(LeftOut(names, kind, may_be_photographs=kind != UNKNOWN) for kind, names in others),
         LeftOut(below.passed_over, OF_A_SYSTEM),
         LeftOut(sorted(roles), "masks and fields of view"),
-        LeftOut(masks, "images that are masks, by name or by their two grey levels,", True),
+        LeftOut(masks, "images that are masks, by name or by their two grey levels", True),
         LeftOut(outputs, "images in output folders of earlier runs", may_be_photographs=True),
         LeftOut(
             without_role,

@@ -70,17 +70,17 @@ def _report(cluster: Cluster, end: float) -> None:
 def _word(connection: socket.socket, chief: str, end: float) -> bytes:
     """What the chief says; nothing if it goes away."""
     while True:
-        _require_patience(chief, end)
+        _require_patience(chief, end, "waits for another worker, which has not come; see its log")
         with suppress(TimeoutError):
             return connection.recv(len(_GO))
 
 
-def _require_patience(absent: str, end: float) -> None:
+def _require_patience(
+    address: str, end: float, problem: str = "this worker has not come; see its log"
+) -> None:
     stop.check()
     if time.monotonic() > end:
-        raise FundussegError(
-            f"{absent}: this worker has not come; see its log, and start all workers together"
-        )
+        raise FundussegError(f"{address}: {problem}, and start all workers together")
 
 
 def _listening(port: int) -> socket.socket:

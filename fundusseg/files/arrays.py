@@ -17,7 +17,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from fundusseg.errors import InputError, UnavailableError
+from fundusseg.errors import FundussegError, InputError, UnavailableError
 from fundusseg.files.atomic import write_bytes
 from fundusseg.files.limits import require_few_bytes
 from fundusseg.files.regular import open_regular, require_regular
@@ -71,8 +71,10 @@ def open_npz(path: Path) -> Iterator[np.lib.npyio.NpzFile]:
     try:
         with open_regular(path) as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
             yield archive
-    except InputError:
+    except (FundussegError, MemoryError):
         raise
+    except FileNotFoundError as error:
+        raise InputError(path, "does not exist") from error
     except PermissionError as error:
         raise _unreadable(path) from error
     # zipfile, zlib and numpy raise a dozen kinds on a flipped byte: it must cost this file only.

@@ -107,7 +107,7 @@ def write_json(path: Path, values: dict) -> None:
     A file that holds them already is left alone, with its time, which make goes by.
     """
     data = json_bytes(values)
-    with suppress(OSError, InputError):
+    with suppress(InputError):
         if regular_bytes(path) == data:
             return
     write_bytes(path, data)
@@ -184,23 +184,17 @@ def sweep(folder: Path) -> None:
 
 
 def _owner_may_live(entry: os.DirEntry, host: str, pid: int) -> bool:
-    if host == socket.gethostname() and not process_lives(pid):
-        return False
+    if host == socket.gethostname():
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:  # it is another user's
+            pass
     try:
         return time.time() - entry.stat().st_mtime < _TEMPORARY_MAX_AGE_S
     except FileNotFoundError:
         return True
-
-
-def process_lives(pid: int) -> bool:
-    """Whether a process of this host has the number `pid`."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def append_line(path: Path, line: str) -> None:

@@ -18,15 +18,19 @@ _ESCAPE = {b"\\": b"\\\\", b"\n": b"\\n", b"\r": b"\\r"}
 _ESCAPED = re.compile(rb"\\(.)")
 
 
-def sha256_of(path: Path | str) -> str:
-    """SHA-256 (64 hex digits) of a regular file's bytes; InputError if it cannot be read."""
+def sha256_of(*paths: Path | str) -> str:
+    """SHA-256 (64 hex digits) of the bytes of regular files, one file after the other.
+
+    InputError if one of them cannot be read.
+    """
     digest = hashlib.sha256()
-    try:
-        with open_regular(path) as file:
-            while data := file.read(_HASHED_AT_ONCE_BYTES):
-                digest.update(data)
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})") from error
+    for path in paths:
+        try:
+            with open_regular(path) as file:
+                while data := file.read(_HASHED_AT_ONCE_BYTES):
+                    digest.update(data)
+        except OSError as error:
+            raise InputError(path, f"cannot be read ({error.strerror})") from error
     return digest.hexdigest()
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fundusseg.errors import InputError, UnavailableError, blamed_on
+from fundusseg.errors import InputError, blamed_on
 from fundusseg.files.decoders import decoded
 from fundusseg.files.regular import regular_bytes
 from fundusseg.files.wholeness import require_no_hole
@@ -66,7 +66,7 @@ def read_photograph(path: Path) -> Photograph:
             white, or all but hidden by alpha, or has a hole.
     """
     with blamed_on(path):
-        data = file_bytes(path)
+        data = regular_bytes(path)
         picture = decoded(data, path)
         height, width, channels = picture.values.shape
         if min(height, width) < SMALLEST_SIDE_PX:
@@ -115,16 +115,3 @@ def is_blank(pixels: np.ndarray) -> bool:
         for part in (coarse, pixels)
         for channel in range(3)
     )
-
-
-def file_bytes(path: Path) -> bytes:
-    """The bytes of a regular file.
-
-    Raises:
-        InputError: if it is a pipe, a folder or a device, or too large.
-        UnavailableError: if it cannot be read.
-    """
-    try:
-        return regular_bytes(path)
-    except OSError as error:
-        raise UnavailableError(path, f"cannot be read ({error.strerror})") from error

@@ -8,8 +8,8 @@ from fundusseg.errors import InputError
 from fundusseg.files.images import image_suffix
 
 UNKNOWN = "files of unknown suffix"
-UNREAD = "files that look like pictures, of a format or suffix that is not read,"
-ARCHIVES = "archives, which must be unpacked first,"
+UNREAD = "files that look like pictures, of a format or suffix that is not read"
+ARCHIVES = "archives, which must be unpacked first"
 DANGLING = "links to nothing"
 KINDS = (UNKNOWN, UNREAD, ARCHIVES, DANGLING)
 

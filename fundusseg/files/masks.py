@@ -14,7 +14,8 @@ from scipy import ndimage
 from fundusseg import ui
 from fundusseg.errors import InputError, blamed_on
 from fundusseg.files.decoders import FORMATS, Picture, decoded
-from fundusseg.files.images import SOFT_RANGE, Photograph, file_bytes
+from fundusseg.files.images import SOFT_RANGE, Photograph
+from fundusseg.files.regular import regular_bytes
 from fundusseg.fundus.field_of_view import holds_light
 from fundusseg.fundus.vessel_darkness import darker_share
 
@@ -163,7 +164,7 @@ def read_probability(path: Path) -> np.ndarray:
             values that are no probabilities.
     """
     with blamed_on(path):
-        picture = decoded(file_bytes(path), path)
+        picture = decoded(regular_bytes(path), path)
         grey = _only_alpha(picture)
         if grey is None:
             grey = picture.values[..., 0]
@@ -207,7 +208,7 @@ def is_plain_mask(path: Path) -> bool:
 def _mask(path: Path) -> tuple[np.ndarray, bool]:
     """As `read_mask`, and whether an orientation has turned it."""
     with blamed_on(path):
-        picture = decoded(file_bytes(path), path)
+        picture = decoded(regular_bytes(path), path)
         grey = _only_alpha(picture)
         if grey is None:
             grey = picture.scaled_to_8_bit()

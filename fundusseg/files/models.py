@@ -7,7 +7,6 @@ there is no calibration); state.h5 is where a training goes on, and holds all th
 follow from; manifest.json comes last.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Collection, Mapping
@@ -20,9 +19,9 @@ from fundusseg.config import Preset
 from fundusseg.errors import InputError, UsageError
 from fundusseg.files import arrays
 from fundusseg.files.atomic import unwritable, write_json
+from fundusseg.files.checksums import sha256_of
 from fundusseg.files.manifest import NAME as MANIFEST
 from fundusseg.files.manifest import STATE_FOLDER, read_manifest
-from fundusseg.files.regular import regular_bytes
 from fundusseg.files.text import read_json
 from fundusseg.metrics.calibration import Calibration
 from fundusseg.serial import from_dict, to_dict
@@ -190,13 +189,7 @@ def model_sha256(folder: Path) -> str:
 
     InputError if one of them cannot be read.
     """
-    digest = hashlib.sha256()
-    for name in (CONFIG, GENERATOR):
-        try:
-            digest.update(regular_bytes(folder / name))
-        except OSError as error:
-            raise InputError(folder / name, f"cannot be read ({error.strerror})") from error
-    return digest.hexdigest()
+    return sha256_of(folder / CONFIG, folder / GENERATOR)
 
 
 def photographs_seen(folder: Path) -> dict[str, list[str]]:

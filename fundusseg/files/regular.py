@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-from fundusseg.errors import InputError, blamed_on
+from fundusseg.errors import InputError, UnavailableError, blamed_on
 from fundusseg.files.limits import require_few_bytes
 
 
@@ -32,7 +32,15 @@ def open_regular(path: Path | str) -> BinaryIO:
 
 
 def regular_bytes(path: Path | str) -> bytes:
-    """All bytes of a regular file; InputError if they are too many, else as `require_regular`."""
-    with blamed_on(path), open_regular(path) as file:
-        require_few_bytes(os.fstat(file.fileno()).st_size)
-        return file.read()
+    """All bytes of a regular file.
+
+    Raises:
+        InputError: if it is a pipe, a folder or a device, or too large.
+        UnavailableError: if it cannot be read.
+    """
+    try:
+        with blamed_on(path), open_regular(path) as file:
+            require_few_bytes(os.fstat(file.fileno()).st_size)
+            return file.read()
+    except OSError as error:
+        raise UnavailableError(path, f"cannot be read ({error.strerror})") from error

@@ -104,6 +104,7 @@ class RowTable:
                     f"has lost {counted(len(lost), 'row')}, the first that of {escaped(lost[0])}"
                 )
                 raise InputError(self.path, problem, "run the same command again")
+            ids = [id for id in ids if id in self._places]
             is_as_due = self.path.exists() and [*self._places] == ids
             if self.path in self._read and not self._work.exists() and is_as_due:
                 return
@@ -111,11 +112,10 @@ class RowTable:
             def pieces() -> Iterator[bytes]:
                 yield f"{_line(self.columns)}\n".encode()
                 for id in ids:
-                    if id in self._places:
-                        which, start, stop = self._places[id]
-                        files[which].seek(start)
-                        lines = files[which].read(stop - start).splitlines(keepends=True)
-                        yield b"".join(line for line in lines if _row_cells(line))
+                    which, start, stop = self._places[id]
+                    files[which].seek(start)
+                    lines = files[which].read(stop - start).splitlines(keepends=True)
+                    yield b"".join(line for line in lines if _row_cells(line))
 
             write_pieces(self.path, pieces())
         self._work.unlink(missing_ok=True)
@@ -222,36 +222,37 @@ def merge_tables(path: Path) -> tuple[int, int]:
         problem = f"{', '.join(missing)} missing or unfinished of {total} parts"
         raise InputError(path, problem, "run those parts again, then merge")
     counts = [0, 0]
-    write_pieces(path, _merged(parts, counts))
+    with ExitStack() as stack:
+        tables = []
+        for part in parts:
+            try:
+                tables.append(stack.enter_context(open_regular(part)))
+            except OSError as error:
+                raise InputError(part, f"cannot be read ({error.strerror})") from error
+        write_pieces(path, _merged(parts, tables, counts))
     return counts[0], counts[1]
 
 
-def _merged(parts: list[Path], counts: list[int]) -> Iterator[bytes]:
+def _merged(parts: list[Path], tables: list[BinaryIO], counts: list[int]) -> Iterator[bytes]:
     """The lines of all parts; `counts` become those of rows and of failed ones.
 
     Parts share out the ids in turn: so those that saw other inputs show.
     """
-    tables = [open_regular(part) for part in parts]
-    with ExitStack() as stack:
-        for table in tables:
-            stack.enter_context(table)
-        headers = [table.readline() for table in tables]
-        has_status = _cells(headers[0])[1:2] == [STATUS]
-        yield headers[0]
-        settings: set[bytes] = {headers[0]}
-        rows = (_keyed(table, number, parts[number]) for number, table in enumerate(tables))
-        for _, number, line in heapq.merge(*rows, key=itemgetter(0)):
-            wrong = headers[number] != headers[0] or (
-                has_status and number != counts[0] % len(parts)
-            )
-            settings.add(line.rsplit(b",", len(HASHES))[-len(HASHES)])
-            if wrong or len(settings) > 2:
-                problem = "was made with other settings, maps or versions than the first part"
-                remedy = "run all parts with the same command on the same maps"
-                raise InputError(parts[number], problem, remedy)
-            counts[0] += 1
-            counts[1] += has_status and _cells(line)[1] == FAILED
-            yield line
+    headers = [table.readline() for table in tables]
+    has_status = _cells(headers[0])[1:2] == [STATUS]
+    yield headers[0]
+    settings: set[bytes] = {headers[0]}
+    rows = (_keyed(table, number, parts[number]) for number, table in enumerate(tables))
+    for _, number, line in heapq.merge(*rows, key=itemgetter(0)):
+        wrong = headers[number] != headers[0] or (has_status and number != counts[0] % len(parts))
+        settings.add(line.rsplit(b",", len(HASHES))[-len(HASHES)])
+        if wrong or len(settings) > 2:
+            problem = "was made with other settings, maps or versions than the first part"
+            remedy = "run all parts with the same command on the same maps"
+            raise InputError(parts[number], problem, remedy)
+        counts[0] += 1
+        counts[1] += has_status and _cells(line)[1] == FAILED
+        yield line
 
 
 def _keyed(table: BinaryIO, number: int, part: Path) -> Iterator[tuple[bytes, int, bytes]]:

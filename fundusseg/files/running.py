@@ -76,8 +76,8 @@ class RunFile:
         write_json(self.path, asdict(self.run))
 
 
-def read_runs(out: Path) -> dict[Part, Run]:
-    """The runs of all parts that have begun, in their order; of several arrays, of the last one.
+def read_runs(out: Path) -> list[Run | None]:
+    """The run of each part, in their order, None where it has not begun; of the last array.
 
     Raises:
         InputError, FundussegError: if there are none, or a file is damaged.
@@ -90,9 +90,8 @@ def read_runs(out: Path) -> dict[Part, Run]:
     if not runs:
         problem = "holds no run of infer, which would tell how far it is"
         raise InputError(out, problem, "give the output folder of infer")
-    last = max(runs, key=lambda part: runs[part].last_s)
-    parts = sorted((part for part in runs if part.total == last.total), key=lambda p: p.number)
-    return {part: runs[part] for part in parts}
+    total = max(runs, key=lambda part: runs[part].last_s).total
+    return [runs.get(Part(number, total)) for number in range(total)]
 
 
 def _read(path: Path) -> Run:

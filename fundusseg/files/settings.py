@@ -96,6 +96,6 @@ def _value(field: Field, value: Any, where: str) -> Any:
         return Path(value_of(str, value, where))
     value = value_of(hint, value, where)
     low, high = field.minimum, field.maximum
-    if (low is not None and value < low) or (high is not None and value > high):
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
         raise InputError(where, f"is {value}", f"give {field.range}")
     return value

@@ -24,10 +24,7 @@ def read_text(path: Path, may_be_pipe: bool = False) -> str:
 
 def read_json(path: Path) -> dict:
     """Read a JSON object; InputError if the file is missing, no JSON, or no object."""
-    try:
-        return json_object(path, regular_bytes(path))  # as bytes, since JSON tells its encoding
-    except OSError as error:
-        raise InputError(path, f"cannot be read ({error.strerror})") from error
+    return json_object(path, regular_bytes(path))  # as bytes, since JSON tells its encoding
 
 
 def json_object(path: Path, text: str | bytes) -> dict:

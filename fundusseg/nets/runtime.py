@@ -4,9 +4,11 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from fundusseg import ui
+from fundusseg.errors import LACK_OF_MEMORY, InputError
 from fundusseg.processor import free_cores, is_faster_in_bfloat16
 
 
@@ -55,6 +57,16 @@ with _native_chatter_silenced(), _without_what_no_command_needs():
 
     OUT_OF_MEMORY = (MemoryError, tf.errors.ResourceExhaustedError)
     _GPUS = tf.config.list_physical_devices("GPU")
+
+
+@contextmanager
+def out_of_memory_told(folder: Path) -> Iterator[None]:
+    """Make a lack of memory, the GPU's too, an InputError of the training in this folder."""
+    try:
+        yield
+    except OUT_OF_MEMORY as error:
+        remedy = "lower train.batch or augment.crop_px (--config), or --jobs"
+        raise InputError(folder, LACK_OF_MEMORY, remedy) from error
 
 
 def start(

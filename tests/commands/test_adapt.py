@@ -15,6 +15,8 @@ from fundusseg.files.manifest import read_manifest
 from fundusseg.metrics.calibration import Calibration
 from fundusseg.metrics.curves import ScoreHistogram
 from fundusseg.metrics.validation import Validation, validation
+from fundusseg.presets import ADAPTING, PIX2PIX
+from fundusseg.serial import with_overrides
 from tests.batch import contents, one_line, run
 from tests.commands.trainings import signal_at
 
@@ -139,3 +141,32 @@ def test_training_helps_if_what_was_held_out_is_drawn_better():
 def test_it_takes_one_process(adapted, tmp_path, capsys):
     assert adapted(tmp_path / "model", "--distribute", "mirrored") == 2
     assert "--adapt takes one process" in one_line(capsys)
+
+
+def test_it_is_counted_in_steps(trained, tiny_shards, tmp_path, capsys):
+    words = ("--adapt", "--start-from", trained, "--epochs", 2)
+    assert run("train", tiny_shards, tmp_path / "model", *words) == 2
+    assert "--adapt is counted in steps" in one_line(capsys)
+
+
+def test_a_preset_s_epochs_do_not_count():
+    """As of pix2pix."""
+    assert with_overrides(PIX2PIX, ADAPTING, "--adapt").train.epochs == 0
+
+
+def test_a_lack_of_memory_while_maps_are_drawn_is_one_line(adapted, tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(adapt, "held_out_scores", full)
+    assert adapted(tmp_path / "model") == 1
+    assert "model: needs more memory than there is; lower train.batch" in one_line(capsys)
+
+
+def test_what_a_kill_at_the_end_left_is_removed(adapted, tmp_path, monkeypatch):
+    monkeypatch.setattr(adapt, "LEAST_PERSONS", 100)
+    assert adapted(tmp_path / "model") == 0
+    left = tmp_path / "model/.fundusseg/trainings/fold-1-of-2"
+    left.mkdir(parents=True)
+    assert adapted(tmp_path / "model") == 0
+    assert not left.parent.exists()

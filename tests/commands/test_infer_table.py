@@ -263,3 +263,12 @@ def test_a_run_of_other_inputs_or_settings_at_the_same_time_is_refused(
     assert infer(photographs) == 0
     assert codes == [1]
     assert "is in use by a run with other inputs or settings" in one_line(capsys)
+
+
+def test_a_copied_folder_speaks_for_its_photographs(infer, maps, photographs, tmp_path):
+    """Its files have the same bytes and other times."""
+    copy = shutil.copytree(photographs, tmp_path / "copy", copy_function=shutil.copyfile)
+    assert infer(copy) == 0
+    (copy / "a.png").unlink()
+    assert infer(copy) == 0
+    assert "a" not in table(maps) and "é" in table(maps)

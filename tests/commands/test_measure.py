@@ -401,3 +401,29 @@ def test_a_table_is_no_picture_and_none_that_is_read(measure_to, maps, tmp_path,
     assert measure_to(sizes, "--pixel-um", sizes, "--force") == 2
     assert "sizes.tsv: is read by the command" in one_line(capsys)
     assert sizes.read_text() == "id\tpixel_um\n"
+
+
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_both_tables_under_one_name_are_refused(maps, tmp_path, capsys, force):
+    out = tmp_path / "out.csv"
+    other = tmp_path / "maps" / ".." / "out.csv"
+    assert run("measure", maps, out, "--segments", other, *force) == 2
+    assert "out.csv: is OUT and --segments" in one_line(capsys)
+    assert not out.exists()
+
+
+def test_a_segments_table_stays_where_a_map_has_none(maps, tmp_path):
+    words = ("measure", maps, tmp_path / "out.csv", "--segments", tmp_path / "segments.csv")
+    run(*words)
+    before = (tmp_path / "segments.csv").stat()
+    run(*words)
+    assert (tmp_path / "segments.csv").stat() == before
+
+
+def test_check_reads_a_table_of_any_name(maps, tmp_path, capsys):
+    run("measure", maps, tmp_path / "vessels.txt")
+    assert run("check", tmp_path / "vessels.txt") == 0
+    (tmp_path / "notes.txt").write_text("a,b\n")
+    capsys.readouterr()
+    assert run("check", tmp_path / "notes.txt") == 1
+    assert "notes.txt: is no table that measure wrote" in capsys.readouterr().out

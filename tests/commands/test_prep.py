@@ -12,7 +12,7 @@ from PIL import Image
 from fundusseg.commands.prep import run as prep
 from fundusseg.commands.prep.plan import planned
 from fundusseg.commands.prep.run import run_prep
-from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError
+from fundusseg.errors import EXIT_OK, EXIT_SOME_FAILED, InputError, UnavailableError
 from fundusseg.files import images
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.manifest import NAME, outputs_of, read_manifest
@@ -119,7 +119,7 @@ def test_a_photograph_that_can_be_read_again_is_prepared(own_set, tmp_path, monk
 
         def read_bytes(path: Path) -> bytes:
             if path.name == "p1 right.png":
-                raise PermissionError(13, "Permission denied")
+                raise UnavailableError(path, "cannot be read (Permission denied)")
             return regular_bytes(path)
 
         def hashed(path: Path) -> str:
@@ -326,3 +326,17 @@ def test_lists_of_an_own_split_are_warned_of(own_set, tmp_path, caplog):
     caplog.clear()
     run_prep(src, tmp_path / "all", replace(SMALL, split="train"))
     assert warning not in caplog.text
+
+
+def test_a_failure_of_before_is_told_of_in_one_line(own_set, tmp_path, caplog):
+    src, out = own_set("pairs-flat"), tmp_path / "out"
+    path = src / "images/p1 right.png"
+    named = path.with_name("p1\nright.png")
+    path.rename(named)
+    spoil_with_text(named)
+    for other in src.rglob("p1 right.*"):
+        other.rename(other.with_name(other.name.replace(" ", "\n")))
+    for _ in range(2):
+        caplog.clear()
+        assert run_prep(src, out, TWO) == EXIT_SOME_FAILED
+    assert r"images/p1\nright: failed before" in caplog.text

@@ -353,3 +353,14 @@ def test_parts_of_a_folder_renamed_between_them_are_refused(own_set, tmp_path):
     for shard in (0, 1):
         run_prep(renamed, out, replace(TWO, shard=shard, force=True))
     assert len(samples(out)) == 4
+
+
+def test_the_last_number_of_parts_is_kept(phantom_set, tmp_path):
+    root = phantom_set("pairs-flat")
+    for total, force in ((2, False), (3, True)):
+        for shard in range(total):
+            assert run_prep(
+                root, tmp_path, replace(SMALL, num_shards=total, shard=shard, force=force)
+            ) in (EXIT_OK, EXIT_SOME_FAILED)
+    assert run_prep(root, tmp_path, SMALL) == EXIT_OK
+    assert len(list(tmp_path.glob("*.h5"))) == 3

@@ -90,3 +90,20 @@ def test_a_port_that_is_taken_is_named(addresses):
     with socket.create_server(("", int(addresses[0].split(":")[1]))):
         with pytest.raises(FundussegError, match=f"^{addresses[0]}: cannot be listened on"):
             meet(Cluster(addresses, 0), patience_s=60)
+
+
+def test_a_worker_does_not_blame_a_chief_that_waits_too(addresses):
+    others = {}
+
+    def worker(rank: int) -> None:
+        with pytest.raises(FundussegError) as raised:
+            meet(Cluster(addresses, rank), patience_s=2)
+        others[rank] = str(raised.value)
+
+    threads = [threading.Thread(target=worker, args=(rank,)) for rank in (0, 1)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert others[0].startswith(f"{addresses[2]}: this worker has not come")
+    assert f"{addresses[0]}: " in others[1]

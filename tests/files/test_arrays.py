@@ -7,8 +7,8 @@ import h5py
 import numpy as np
 import pytest
 
-from fundusseg.errors import InputError
-from fundusseg.files.arrays import open_hdf5, read_arrays, write_arrays
+from fundusseg.errors import InputError, Stopped
+from fundusseg.files.arrays import open_hdf5, open_npz, read_arrays, write_arrays
 from tests.batch import flip_byte, small_disk
 
 ARRAYS = {
@@ -102,3 +102,15 @@ def test_no_flipped_byte_makes_other_arrays(tmp_path):
             assert found.keys() == arrays.keys()
             assert all(np.array_equal(found[name], arrays[name]) for name in arrays)
         path.write_bytes(data)
+
+
+def test_a_missing_npz_is_an_input_error(tmp_path):
+    with pytest.raises(InputError, match="x.npz: does not exist"), open_npz(tmp_path / "x.npz"):
+        pass
+
+
+@pytest.mark.parametrize("error", [MemoryError(), Stopped("SIGTERM")])
+def test_what_is_no_fault_of_an_npz_passes_through(tmp_path, error):
+    np.savez(tmp_path / "x.npz", a=np.zeros(3))
+    with pytest.raises(type(error)), open_npz(tmp_path / "x.npz"):
+        raise error

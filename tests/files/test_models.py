@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fundusseg.errors import FundussegError, InputError, UsageError
-from fundusseg.files import models
+from fundusseg.files import limits, models
 from fundusseg.files.manifest import write_manifest
 from fundusseg.presets import PIX2PIX
 
@@ -202,3 +202,9 @@ def test_a_model_that_was_changed_since_it_was_trained_is_refused(folder):
     changed(folder, threshold=0.6)
     with pytest.raises(InputError, match=r"another config.json or generator.weights.h5 than"):
         models.read_model(folder)
+
+
+def test_a_model_of_any_size_has_a_hash(folder, monkeypatch):
+    whole = models.model_sha256(folder)
+    monkeypatch.setattr(limits, "MOST_BYTES", 9)
+    assert models.model_sha256(folder) == whole

@@ -11,7 +11,6 @@ from fundusseg.files.arrays import open_hdf5, open_npz
 from fundusseg.files.atomic import write_json
 from fundusseg.files.checksums import read_checksums, sha256_of
 from fundusseg.files.decoders import is_turned
-from fundusseg.files.images import file_bytes
 from fundusseg.files.ledger import LedgerFiles
 from fundusseg.files.lock import shared
 from fundusseg.files.manifest import STATE_FOLDER, read_manifest
@@ -40,7 +39,6 @@ READERS = [
     sha256_of,
     lambda path: list(read_checksums(path)),
     read_status,
-    file_bytes,
     entered(open_hdf5),
     entered(open_npz),
     lambda path: list(table_faults(path)),
@@ -66,7 +64,7 @@ def test_what_is_no_regular_file_is_one_line(special, reader):
     assert "is no regular file" in assert_one_line(special, reader)
 
 
-@pytest.mark.parametrize("reader", [regular_bytes, read_text, read_json, read_manifest, file_bytes])
+@pytest.mark.parametrize("reader", [regular_bytes, read_text, read_json, read_manifest])
 def test_what_is_read_at_once_has_a_limit(tmp_path, reader, monkeypatch):
     monkeypatch.setattr(limits, "MOST_BYTES", 9)
     (tmp_path / "x").write_bytes(bytes(10))

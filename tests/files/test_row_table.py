@@ -5,6 +5,7 @@ import zlib
 import pytest
 
 from fundusseg.errors import InputError
+from fundusseg.files import row_table
 from fundusseg.files.row_table import RowTable, merge_tables, table_faults
 from tests.batch import flip_byte
 
@@ -161,3 +162,19 @@ def test_an_id_that_has_no_rows_any_more_loses_those_of_before(tmp_path):
     table.append("a", [], "s", "from another a")
     table.conclude(["a", "b"])
     assert [line.split(",")[0] for line in path.read_text().splitlines()] == ["id", "b"]
+
+
+def test_a_part_that_cannot_be_opened_is_named(tmp_path, monkeypatch):
+    for number, id in enumerate("ab"):
+        written(tmp_path / f"t-{number}-of-2.csv", [id])
+    opened = row_table.open_regular
+
+    def refused(path):
+        if path.name == "t-1-of-2.csv":
+            raise OSError(24, "Too many open files")
+        return opened(path)
+
+    monkeypatch.setattr(row_table, "open_regular", refused)
+    with pytest.raises(InputError, match=r"t-1-of-2.csv: cannot be read \(Too many open files"):
+        merge_tables(tmp_path / "t.csv")
+    assert not (tmp_path / "t.csv").exists()

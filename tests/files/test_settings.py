@@ -115,3 +115,10 @@ def test_a_preset_s_sections_are_trains(tmp_path):
     noted = option_fields.settings_of(options.TrainOptions(**found[0]))
     assert noted["steps"] == 4 and noted["loss"] == {"dice": 1.0} and "jobs" not in noted
     assert "".join(toml(noted)).endswith("\n[loss]\ndice = 1.0\n\n[augment]\ncrop_px = 64\n")
+
+
+@pytest.mark.parametrize("value", ["nan", "-nan", "inf"])
+def test_what_is_no_number_is_out_of_range(value, tmp_path, capsys):
+    (tmp_path / "s.toml").write_text(f"threshold = {value}")
+    said = refused(capsys, "infer", "--config", tmp_path / "s.toml", "--print-config")
+    assert "give 0 to 1" in said

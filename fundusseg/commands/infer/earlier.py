@@ -294,7 +294,8 @@ class EarlierRuns:
             except (OSError, InputError):
                 continue
             if self._has_same_bytes(source, record, files):
-                record = replace(record, stamps=stamps)
+                folder, row = self.scope.folder_of(source), self._with_names(id, record.row)
+                record = replace(record, stamps=stamps, folder=folder, row=row)
                 self.ledger.append(id, self.config_sha256, **vars(record))
                 self._hold(id, record)
 

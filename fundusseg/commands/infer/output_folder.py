@@ -68,12 +68,7 @@ class OutputFolder:
         self.known: set[str] = set()
         self._ledger = (SealedLedger if options.dry_run else LedgerFiles)(root, part)
         self._untold: dict[str, dict[str, Any]] = {}  # failures to be known from the next run on
-        self._made: dict[str, str] = {}  # by id, as `MapRecord.condensed`
-
-    @property
-    def n_made(self) -> int:
-        """The maps that were made until now."""
-        return len(self._made)
+        self.made: dict[str, str] = {}  # by id, as `MapRecord.condensed`
 
     def map_names(self) -> list[str]:
         """The names of the maps that were asked for and are there."""
@@ -172,7 +167,7 @@ class OutputFolder:
         unlike = {name for name, inputs in files.items() if inputs != record.inputs}
         self._remove(unlike - set(record.outputs))
         self._ledger.append(id, self.config_sha256, **vars(record))
-        self._made[id] = record.condensed(self.kinds.names(id))
+        self.made[id] = record.condensed(self.kinds.names(id))
         self._run.note(failed=False)
 
     def fail(self, failure: Failure) -> None:
@@ -277,7 +272,7 @@ class OutputFolder:
 
     def _condensed(self, id: str) -> list[str]:
         """The row of a finished map, and its files' hashes."""
-        condensed = self._made.get(id) or self.earlier.finished[id]
+        condensed = self.made.get(id) or self.earlier.finished[id]
         return condensed.rsplit("\t", len(self.kinds.names(id)))
 
     def _row(self, id: str) -> str:

@@ -26,7 +26,7 @@ def summary(mine: Sequence[Source], inputs: Sources, folder: OutputFolder) -> It
     made, left: of this run; --dry-run makes none.
     """
     n_before, n_failed, n_known = map(len, (folder.earlier.finished, folder.failures, folder.known))
-    n_made = folder.n_made
+    n_made = len(folder.made)
     told = {
         "format": FORMAT,
         "version": VERSION,

@@ -140,7 +140,7 @@ class Comparison:
         hashes: list[str | None] = [
             self._sha256_of(path) for path in self._truth.files(self._items[id])
         ]
-        return self._job.hash_of(id, self._job.folder.row(id), hashes)
+        return self._job.hash_of(id, hashes)
 
     def conclude(self, out: Path) -> str:
         """Write tables and plots; the table as Markdown.

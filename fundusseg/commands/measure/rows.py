@@ -151,11 +151,10 @@ class MapRows:
     def _made_from(self, id: str) -> str:
         """A hash of all that the row of a map follows from, but for the settings."""
         file = self._file(id)
-        known = self.folder.row(id)
         paths = (file.path, file.probability)
-        return self.hash_of(id, known, [sha256_of(path) if path else None for path in paths])
+        return self.hash_of(id, [sha256_of(path) if path else None for path in paths])
 
-    def hash_of(self, id: str, known: StatusRow | None, hashes: list[str | None]) -> str:
+    def hash_of(self, id: str, hashes: list[str | None]) -> str:
         """A hash of hashes, of what status.tsv knows, and of the field of view and pixel of a map.
 
         Raises:
@@ -164,6 +163,7 @@ class MapRows:
         fov = None if self._fovs is None else self._fovs.path_of(id)
         hashes = [*hashes, sha256_of(fov) if fov else None]
         pixel_um = self._pixels_um.get(id) if isinstance(self._pixels_um, dict) else self._pixels_um
+        known = self.folder.row(id)
         cells = None if known is None else [escaped(cell) for cell in astuple(known)]
         return config_hash([hashes, cells, pixel_um])[:_HASH_DIGITS]
 

@@ -1,5 +1,6 @@
 """measure: what the vessels of maps say, in units; one row for each map."""
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -63,7 +64,7 @@ def run_measure(maps: Path, out: Path, options: MeasureOptions) -> int:
     for folder in folders:
         output_folder(folder)
     with ExitStack() as held:
-        for path in sorted({table.path for table in tables}):
+        for path in sorted(table.path for table in tables):
             held.enter_context(waited_for(path))
         return _written(job, tables, maps, out, options)
 
@@ -126,9 +127,14 @@ def _measured(
 
 
 def _require_names_of_tables(out: Path, options: MeasureOptions) -> None:
-    """Raise UsageError where something else stands, or the name promises what is no text."""
+    """Raise UsageError where something else stands, or the name promises what is no text.
+
+    And where both tables would have one.
+    """
     given = (options.fov, options.pixel_um, options.compare)
     read = [one for one in given if one is not None]
+    if options.segments and os.path.realpath(out) == os.path.realpath(options.segments):
+        raise UsageError(f"{out}: is OUT and --segments; give each table a name of its own")
     for path in filter(None, (out, options.segments)):
         if path.is_dir():
             raise UsageError(f"{path}: is a folder; give the table a name, such as {_EXAMPLE}")

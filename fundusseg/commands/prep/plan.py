@@ -21,9 +21,9 @@ from fundusseg.serial import config_hash
 class Plan:
     """All that is known before the first photograph is decoded.
 
-    members: split, subject and group by id. shards: the photographs of each; of NPZ, each of which
-    holds one, as many at a time. format: "h5" or "npz". standing: the header of the shards that
-    stand in the output folder; None without, or with --force.
+    members: split, subject and group by id. shards: the photographs of each; NPZ hold one each, and
+    a shard of them is what is prepared and noted together. format: "h5" or "npz". standing: the
+    header of the shards that stand in the output folder; None without, or with --force.
     """
 
     source: layouts.DataSet
@@ -73,9 +73,11 @@ class Plan:
 
 
 def _standing_count(out: Path, standing: ShardHeader) -> int:
-    """How many shards there were to be; NPZ do not tell, the ledger does."""
-    noted = (record["num_shards"] for record in LedgerFiles(out) if "num_shards" in record)
-    return next(noted, standing.num_shards)
+    """How many shards there were to be; NPZ do not tell, the last word of the ledger does."""
+    count = standing.num_shards
+    for record in LedgerFiles(out):
+        count = record.get("num_shards", count)
+    return count
 
 
 def planned(src: Path, out: Path, options: PrepOptions) -> Plan:

@@ -28,6 +28,7 @@ from fundusseg.files.checksums import is_sha256, sha256_of
 from fundusseg.files.ledger import Ledger, output_stands, stamp
 from fundusseg.files.lock import shared
 from fundusseg.files.manifest import Part
+from fundusseg.files.names import escaped
 from fundusseg.fundus.framing import coverage, framed
 from fundusseg.option_fields import settings_of
 from fundusseg.options import PrepOptions
@@ -83,7 +84,8 @@ class _Prep:
                 stop.check()
                 if self._is_finished(shard):
                     for id, reason in ledger.records[str(shard)]["failures"].items():
-                        ui.log.warning("%s: failed before, and has not changed (%s)", id, reason)
+                        said = "%s: failed before, and has not changed (%s)"
+                        ui.log.warning(said, escaped(id), reason)
                     bar.passed(len(plan.shards[shard]))
                 else:
                     unfinished.append(shard)

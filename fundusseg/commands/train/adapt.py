@@ -45,7 +45,8 @@ LEARNT_SHARE = 0.7
 FOLD_STEPS = 3  # a fold's training is this many times shorter than the last one
 # The threshold known before weighs as much as that of this many photographs.
 PRIOR_PHOTOGRAPHS = 5
-# As far below the 0.5 of cross-entropy as the tolerance of a validation comes to (docs/adapt.md).
+# What a training's threshold is drawn towards: cross-entropy alone would give 0.5, and the lowest
+# threshold that is nearly best is some 0.07 lower (docs/adapt.md).
 TRAINED_SCORE = 0.43
 Weights = dict[str, np.ndarray]
 
@@ -76,11 +77,14 @@ class Adaptation:
                 shutil.rmtree(self.trainings, ignore_errors=True)
             if outputs.is_finished(self.out, sha256, job.preset.train.batch):
                 ui.log.info("%s is finished", self.out)
+                shutil.rmtree(self.trainings, ignore_errors=True)  # as after a kill
                 return
             samples = adapting_samples(job.folders, job.options.split)
             runtime.start(job.options.threads, seed=job.preset.train.seed)
             self.precision = runtime.chosen_precision(job.options.precision)
-            self._write(*self._fitted(samples), len(samples))
+            with runtime.out_of_memory_told(self.out):
+                fitted = self._fitted(samples)
+            self._write(*fitted, len(samples))
             config = {**job.settings(), "sha256": sha256}
             names = (models.CONFIG, models.GENERATOR)
             seen = photographs_seen(self.initial, {sample.source_sha256 for sample in samples})

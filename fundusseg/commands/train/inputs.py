@@ -70,6 +70,8 @@ def configured(folders: list[ShardFolder], options: TrainOptions) -> Preset:
     if options.adversarial_weight is not None:
         asked["loss"] = {"adversarial": float(options.adversarial_weight)}
     preset = with_overrides(preset, asked, "command line")
+    if options.adapt and preset.train.epochs:
+        raise UsageError("--adapt is counted in steps, a third of them for each half; give --steps")
     _require_fitting_sizes(preset)
     return preset
 

@@ -14,7 +14,7 @@ from fundusseg.commands.train.job import Job
 from fundusseg.commands.train.pictures import Pictures
 from fundusseg.commands.train.validation import held_out_scores
 from fundusseg.config import DEFAULT_THRESHOLD
-from fundusseg.errors import LACK_OF_MEMORY, InputError
+from fundusseg.errors import InputError
 from fundusseg.files import models
 from fundusseg.files.atomic import output_folder
 from fundusseg.files.history import History, read_history
@@ -65,11 +65,8 @@ class Training:
             self.begin()
             from fundusseg.nets import runtime
 
-            try:
+            with runtime.out_of_memory_told(self.out):
                 self.learn()
-            except runtime.OUT_OF_MEMORY as error:
-                remedy = "lower train.batch or augment.crop_px (--config), or --jobs"
-                raise InputError(self.out, LACK_OF_MEMORY, remedy) from error
             self.conclude()
 
     def begin(self) -> None:
@@ -175,28 +172,16 @@ class Training:
         figures = scores.figures
         self.pictures.add(self.trainer.step, scores.panels)
         score = figures.dice if self.preset.train.select == "dice" else -scores.l1
+        about = {"validation_dice": figures.dice, "validation_auroc": figures.auroc}
+        row = {**about, "validation_l1": scores.l1, "threshold": figures.threshold}
         if self.best is None or score > self.best:
             self.best = score
-            about = {
-                "validation_dice": figures.dice,
-                "validation_auroc": figures.auroc,
-                "threshold_from": "validation part, prepared size, inside the field of view",
-            }
-            self._choose(weights, about, figures.threshold, figures.calibration)
-        ui.log.info(
-            "step %d: validation Dice %.4f, AUROC %.4f, L1 %.4f, threshold %.2f",
-            self.trainer.step,
-            figures.dice,
-            figures.auroc,
-            scores.l1,
-            figures.threshold,
-        )
-        return {
-            "validation_dice": figures.dice,
-            "validation_auroc": figures.auroc,
-            "validation_l1": scores.l1,
-            "threshold": figures.threshold,
-        }
+            source = "validation part, prepared size, inside the field of view"
+            about_all = {**about, "threshold_from": source}
+            self._choose(weights, about_all, figures.threshold, figures.calibration)
+        said = "step %d: validation Dice %.4f, AUROC %.4f, L1 %.4f, threshold %.2f"
+        ui.log.info(said, self.trainer.step, *row.values())
+        return row
 
     def choose_unvalidated(self) -> None:
         """The last weights, where every photograph was trained on (--split all)."""
