@@ -16,7 +16,7 @@ from bin.script import run_script
 from fundusseg.datasets.maps import MapFolder
 from fundusseg.datasets.truth import ShardTruth
 from fundusseg.errors import InputError
-from fundusseg.files import models
+from fundusseg.files import arrays, models
 from fundusseg.files.checksums import sha256_of
 from fundusseg.files.manifest import NAME as MANIFEST
 from fundusseg.files.manifest import begin_anew, read_manifest, write_manifest
@@ -24,11 +24,21 @@ from fundusseg.files.text import read_json
 from fundusseg.metrics.calibration import Calibration
 from fundusseg.metrics.curves import ScoreHistogram
 
+# With this share of weights of an earlier stage, maps of cameras never seen are better
+# (docs/recipe.md).
+BEFORE_SHARE = 0.2
 
-def run_ship(trained: Path, folder: Path, chosen_on: Sequence[tuple[Path, Path]]) -> None:
+
+def run_ship(
+    trained: Path,
+    folder: Path,
+    chosen_on: Sequence[tuple[Path, Path]],
+    before: Path | None = None,
+) -> None:
     """Write a trained model to `folder`, weights as float16.
 
     Args:
+        before: a model folder of an earlier stage; the mean of both is written, BEFORE_SHARE of it.
         chosen_on: pairs of maps with probabilities (from `infer --probability`) and the shards
             that they were made from; each a data set that its model was not trained on.
             Threshold and calibration come from them, every set counting the same. Without
@@ -38,7 +48,7 @@ def run_ship(trained: Path, folder: Path, chosen_on: Sequence[tuple[Path, Path]]
         InputError: if the model is not finished or damaged, or a map is missing.
     """
     if not chosen_on:
-        _write_shipped(trained, folder)
+        _write_shipped(trained, folder, before=before)
         return
     sets = [_histograms(maps, shards) for maps, shards in chosen_on]
     chosen = across_sets(sets)
@@ -51,7 +61,7 @@ def run_ship(trained: Path, folder: Path, chosen_on: Sequence[tuple[Path, Path]]
             for (_, shards), of_set in zip(chosen_on, chosen.sets, strict=True)
         },
     }
-    _write_shipped(trained, folder, chosen.threshold, chosen.calibration, about)
+    _write_shipped(trained, folder, chosen.threshold, chosen.calibration, about, before)
 
 
 def _write_shipped(
@@ -60,12 +70,14 @@ def _write_shipped(
     threshold: float | None = None,
     calibration: Calibration | None = None,
     about: dict | None = None,
+    before: Path | None = None,
 ) -> None:
     """Write what `infer` needs of a trained model to `folder`, weights as float16.
 
     Args:
         threshold, calibration: in place of the trained model's, if a threshold is given.
         about: entries of config.json's "training" that say where they come from.
+        before: as of `run_ship`.
 
     Raises:
         InputError: if the trained model is not finished or damaged.
@@ -74,13 +86,18 @@ def _write_shipped(
     training = read_json(trained / models.CONFIG)["training"] | (about or {})
     if threshold is None:
         threshold, calibration = model.threshold, model.calibration
-    small = {name: weights.astype(np.float16) for name, weights in model.weights.items()}
-    source = read_manifest(trained / MANIFEST)
+    weights, source = model.weights, read_manifest(trained / MANIFEST)
+    config = {**source["config"], "stored_as": "float16"}
+    if before is not None:
+        stored, _ = arrays.read_arrays(before / models.GENERATOR)
+        earlier = {name: values.astype(np.float32) for name, values in stored.items()}
+        weights = models.mean_weights(earlier, weights, 1 - BEFORE_SHARE)
+        config["mean_with"] = {sha256_of(before / models.GENERATOR): BEFORE_SHARE}
+    small = {name: values.astype(np.float16) for name, values in weights.items()}
     begin_anew(folder)
     models.write_weights(folder / models.GENERATOR, small)
     models.write_config(folder, model.preset, threshold, calibration, training)
     outputs = {name: sha256_of(folder / name) for name in (models.CONFIG, models.GENERATOR)}
-    config = {**source["config"], "stored_as": "float16"}
     more = {"inputs": source.get("inputs", {}), "model_sha256": models.model_sha256(folder)}
     if "photographs" in source:
         more["photographs"] = source["photographs"]
@@ -110,11 +127,14 @@ def main(words: list[str]) -> int:
     parser.add_argument("trained", type=Path, help="a finished model folder")
     parser.add_argument("name", help="what it is called in the package")
     parser.add_argument("chosen_on", type=Path, nargs="*", metavar="MAPS SHARDS")
+    earlier = "a model of an earlier stage, whose weights take part"
+    parser.add_argument("--before", type=Path, metavar="MODEL", help=earlier)
     given = parser.parse_args(words)
     if len(given.chosen_on) % 2:
         parser.error("MAPS and SHARDS come in pairs")
     pairs = list(zip(given.chosen_on[::2], given.chosen_on[1::2], strict=True))
-    return run_script(lambda: run_ship(given.trained, models.SHIPPED / given.name, pairs))
+    folder = models.SHIPPED / given.name
+    return run_script(lambda: run_ship(given.trained, folder, pairs, given.before))
 
 
 if __name__ == "__main__":

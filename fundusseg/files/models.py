@@ -192,6 +192,16 @@ def model_sha256(folder: Path) -> str:
     return sha256_of(folder / CONFIG, folder / GENERATOR)
 
 
+def mean_weights(
+    before: Mapping[str, np.ndarray], after: Mapping[str, np.ndarray], share: float
+) -> dict[str, np.ndarray]:
+    """Weights of one network by name, those after with this share in [0, 1]."""
+    return {
+        name: ((1 - share) * before[name] + share * weights).astype(weights.dtype)
+        for name, weights in after.items()
+    }
+
+
 def photographs_seen(folder: Path) -> dict[str, list[str]]:
     """The SHA-256 of the photographs that a finished model was trained on, by part of the data.
 

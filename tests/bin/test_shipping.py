@@ -96,3 +96,15 @@ def test_the_script_says_what_is_wrong_in_one_line(tmp_path, capsys):
     assert main([str(tmp_path / "none"), "name"]) != 0
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("fundusseg: error: ") and "none" in line
+
+
+def test_the_weights_of_an_earlier_stage_have_their_share(tmp_path):
+    trained = write_tiny_model(tmp_path / "trained")
+    before = write_tiny_model(tmp_path / "before", seed=4)
+    run_ship(trained, tmp_path / "shipped", [], before)
+    shipped = models.read_model(tmp_path / "shipped").weights
+    first, second = (models.read_model(folder).weights for folder in (before, trained))
+    for name, values in shipped.items():
+        mean = 0.2 * first[name] + 0.8 * second[name]
+        np.testing.assert_allclose(values, mean, rtol=1e-3, atol=1e-5)
+    assert any((first[name] != second[name]).any() for name in first)

@@ -133,7 +133,9 @@ class Adaptation:
         photographs = counted(len(samples), "photograph")
         ui.log.info("%s: %s, %s", part, photographs, counted(preset.train.steps, "step"))
         _PartTraining(job, adapting_data(samples)).run()
-        return mean_weights(self.initial.weights, models.read_model(out).weights, LEARNT_SHARE)
+        return models.mean_weights(
+            self.initial.weights, models.read_model(out).weights, LEARNT_SHARE
+        )
 
     def _scores(self, weights: Weights, samples: list[Sample]) -> list[ScoreHistogram]:
         return held_out_scores(self.job.preset, weights, self.precision, samples).histograms
@@ -161,14 +163,6 @@ class _PartTraining(Training):
 
     def read_data(self) -> TrainingData:
         return self._data
-
-
-def mean_weights(before: Weights, after: Weights, share: float) -> Weights:
-    """Weights of one network by name, those after with this share in [0, 1]."""
-    return {
-        name: ((1 - share) * before[name] + share * weights).astype(weights.dtype)
-        for name, weights in after.items()
-    }
 
 
 def with_prior(figures: Validation, score: float, photographs: int) -> Validation:
