@@ -251,7 +251,7 @@ def _exit_code(words: Sequence[str]) -> int:
 
 
 def _require_part(command: str, options: PartOptions) -> None:
-    """Raise if --shard K is none of the --num-shards N parts; N alone says something to prep."""
+    """Raise if --shard K is none of the --num-shards N parts; prep alone takes N without K."""
     shard, count = options.shard, options.num_shards
     if shard is None:
         if count is not None and command != "prep":

@@ -134,6 +134,6 @@ def test_messages_that_the_readme_explains_are_those_of_the_program():
     said = re.sub(r'"\s+f?"', "", sources)
     table = README.partition("## Troubleshooting")[2].partition("\n## ")[0]
     messages = re.findall(r"^\| `([^`]+)`", table, re.MULTILINE)
-    assert len(messages) == 12
+    assert len(messages) == 13
     for message in messages:
         assert message.partition(" (")[0] in said, message
