@@ -33,15 +33,28 @@ $(MODELS)/split-seed-%/manifest.json: steps := $(THIRD_STEPS)
 $(MODELS)/split-seed-%/manifest.json: $(call shards_of,$(SPLIT_SETS) phantoms)
 	$(FUNDUSSEG) train $(^D) $(@D) --steps $(steps) --seed $* --jobs $(JOBS)
 
-$(MODELS)/without-%/model/manifest.json: $(call shards_of,$(SETS) phantoms)
-	$(FUNDUSSEG) train $(filter-out $(MODELS)/shards/$*,$(^D)) $(@D) --split all \
-		--steps $(THIRD_STEPS) --jobs $(JOBS)
+# The left-out models and the final one learn in two stages, the second from the weights of the
+# first; what ships is a mean of both (docs/recipe.md).
+first_stage = $(FUNDUSSEG) train $(1) $(@D) --split all --config bin/first-stage.toml \
+	--steps $(2) --jobs $(JOBS)
+second_stage = $(FUNDUSSEG) train $(1) $(@D) --split all --start-from $(@D)-first \
+	--steps $(2) --jobs $(JOBS)
+$(MODELS)/without-%/model-first/manifest.json: $(call shards_of,$(SETS))
+	$(call first_stage,$(filter-out $(MODELS)/shards/$*,$(^D)),$(THIRD_STEPS))
+$(MODELS)/without-%/model/manifest.json: $(call shards_of,$(SETS) phantoms) \
+		$(MODELS)/without-%/model-first/manifest.json
+	$(call second_stage,$(filter-out %/$* %-first,$(^D)),$(THIRD_STEPS))
 
-$(MODELS)/without-%/maps/manifest.json: $(MODELS)/without-%/model/manifest.json
+$(MODELS)/without-%/mean/manifest.json: $(MODELS)/without-%/model/manifest.json
+	$(SHIP_MODEL) $(<D) $(abspath $(@D)) --before $(<D)-first
+
+$(MODELS)/without-%/maps/manifest.json: $(MODELS)/without-%/mean/manifest.json
 	$(FUNDUSSEG) infer $(MODELS)/shards/$* $(@D) --split all --probability --model $(<D)
 
-$(MODELS)/final/manifest.json: $(call shards_of,$(SETS) phantoms)
-	$(FUNDUSSEG) train $(^D) $(@D) --split all --steps $(FULL_STEPS) --jobs $(JOBS)
+$(MODELS)/final-first/manifest.json: $(call shards_of,$(SETS))
+	$(call first_stage,$(^D),$(FULL_STEPS))
+$(MODELS)/final/manifest.json: $(call shards_of,$(SETS) phantoms) $(MODELS)/final-first/manifest.json
+	$(call second_stage,$(filter-out %-first,$(^D)),$(FULL_STEPS))
 
 $(MODELS)/split/manifest.json: $(MODELS)/split-seed-1/manifest.json
 	$(SHIP_MODEL) $(<D) $(abspath $(@D))
@@ -51,11 +64,11 @@ maps_and_shards = $(foreach set,$(1),$(MODELS)/without-$(set)/maps $(MODELS)/sha
 
 # Its threshold is chosen on the other sets, so on nothing of the one that it left out.
 $(MODELS)/without-%/shipped/manifest.json: $(LEFT_OUT:=/maps/manifest.json)
-	$(SHIP_MODEL) $(MODELS)/without-$*/model $(abspath $(@D)) \
+	$(SHIP_MODEL) $(MODELS)/without-$*/mean $(abspath $(@D)) \
 		$(call maps_and_shards,$(filter-out $*,$(SETS)))
 
 $(MODELS)/default/manifest.json: $(MODELS)/final/manifest.json $(LEFT_OUT:=/maps/manifest.json)
-	$(SHIP_MODEL) $(<D) $(abspath $(@D)) $(call maps_and_shards,$(SETS))
+	$(SHIP_MODEL) $(<D) $(abspath $(@D)) $(call maps_and_shards,$(SETS)) --before $(<D)-first
 
 # Trials of other recipes (docs/trials): what is changed, from which base (tests/bench/trials.py).
 BASE ?= scratch

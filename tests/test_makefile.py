@@ -180,29 +180,37 @@ def test_the_shipped_models_are_trained_on_what_they_may_see(make, tmp_path):
     words = (f"MODELS={tmp_path / 'models'}", f"SHIP_MODEL={ship}", "DATA=/some sets")
     code, calls = make("reproduce-default", *words)
     assert code == 0 and stages(calls).count("prep") == 8
-    sets_of = {}
+    sets_of, begins_from = {}, {}
     for call in calls:
         if call.startswith("[train]"):
             names = [word.rpartition("/models/")[2] for word in call[1:-1].split("][")[1:]]
             model = next(name for name in names if not name.startswith("shards/"))
             sets_of[model] = {name.removeprefix("shards/") for name in names if "shards/" in name}
-            everything = model == "final" or model.startswith("without-")
+            begins_from[model] = re.findall(r"\[--start-from\]\[\S+?/models/([^]]+)", call)
+            everything = model.startswith(("final", "without-"))
             assert ("[--split][all]" in call) == everything
     seven = {"CHASE_DB1", "HRF", "LES-AV", "ARIA", "DR-HAGIS", "ORVS", "GAVE"}
     learnt = seven | {"phantoms"}
     assert sets_of == {
+        "final-first": seven,
         "final": learnt,
         **{f"split-seed-{seed}": learnt - {"LES-AV"} for seed in (1, 2, 3)},
+        **{f"without-{name}/model-first": seven - {name} for name in seven},
         **{f"without-{name}/model": learnt - {name} for name in seven},
     }
+    for model, before in begins_from.items():
+        has_first = f"{model}-first" in sets_of
+        assert before == ([f"{model}-first"] if has_first else [])
     chosen_on = {}
     for call in calls:
         if call.startswith("ship "):
             shipped = call.split()[2].rpartition("/models/")[2]
             chosen_on[shipped] = set(re.findall(r"shards/(\S+)", call))
+            assert ("--before" in call) == (shipped == "default" or shipped.endswith("/mean"))
     assert chosen_on == {
         "split": set(),
         "default": seven,
+        **{f"without-{name}/mean": set() for name in seven},
         **{f"without-{name}/shipped": seven - {name} for name in seven},
     }
     assert make("reproduce-default", *words) == (0, [])
