@@ -54,7 +54,7 @@ class Study:
 
     def image(self, item: TruthItem) -> TruthImage:
         """The masks of one item; InputError if they, or its field of view, cannot be used."""
-        image = self.truth.read(item)
+        image = self.truth.read(item, needs_fov=self.given_fields is None)
         if self.given_fields is not None:
             return self.given_fields.replaced(item, image)
         return image if image.fov is not None else self._in_infers_field(item, image)

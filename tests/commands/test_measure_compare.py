@@ -91,6 +91,14 @@ def test_masks_without_a_map_and_masks_that_are_none_are_failures(maps, own_set,
     assert "--compare needs all maps" in one_line(capsys)
 
 
+def test_masks_are_compared_though_their_photographs_are_damaged(maps, own_set, tmp_path):
+    truth = own_set("chase-flat")
+    for item in items_of(truth)[1]:
+        (photograph,) = truth.glob(f"{item.id}.*")
+        photograph.write_bytes(b"damaged")
+    assert run("measure", maps, tmp_path / "out.csv", "--compare", truth, "--split", "all") == 0
+
+
 def test_masks_of_maps_that_are_left_out_are_neither_compared_nor_missed(
     maps, own_set, tmp_path, capsys
 ):

@@ -122,7 +122,7 @@ class Comparison:
         """Measure the masks of a map's photograph, in the map's field of view."""
         try:
             made_from = self._made_from(id)
-            image = self._truth.read(self._items[id])
+            image = self._truth.read(self._items[id], needs_fov=False)
             masks = [mask for mask in (image.mask, image.mask2) if mask is not None]
             shape = self._job.folder.read(self._job.folder.files[id]).vessels.shape
             if image.mask.shape != shape:
