@@ -69,7 +69,7 @@ class Report:
         lines = [f"Region: {self.protocol['region']}."]
         for pairing in self.evaluation.pairings:
             for remark in remarks(self.evaluation, pairing):
-                lines.append(f"{markdown.plain(escaped(pairing.label))}: {remark}.")
+                lines.append(f"Maps in {markdown.plain(escaped(pairing.label))}: {remark}.")
         systems = system_rows(self.rows)
         if any(None in row.intervals.values() for row in systems if row.role == MAPS):
             lines.append(f"{NOT_APPLICABLE}: needs probabilities (infer --probability).")
