@@ -91,8 +91,9 @@ class MapFolder:
         names = {nfc(id): id for id in self.files}
         self.status: list[StatusRow] = []
         for path in whole_or_parts(root, STATUS):
-            rows = read_status(path)
-            self.status += [replace(row, id=names.get(nfc(row.id), row.id)) for row in rows]
+            for row in read_status(path):
+                id = row.id if row.id in self.files else names.get(nfc(row.id), row.id)
+                self.status.append(replace(row, id=id))
         self._rows = {row.id: row for row in self.status}
         self.unlisted = [id for id in self.files if id not in self._rows] if is_infers else []
         for id in self.unlisted:
@@ -266,7 +267,7 @@ def _stored_arrays(path: Path) -> tuple[np.ndarray | None, np.ndarray | None]:
     if not present:
         raise InputError(path, "holds neither an array `map` nor `probability`")
     for values in present:
-        if values.ndim != 2:
+        if values.ndim != 2 or not values.size:
             raise InputError(path, f"has an array of shape {values.shape}, not (Y, X)")
         if values.dtype.kind not in "biuf":
             raise InputError(path, f"has an array of {values.dtype}, not of numbers")
