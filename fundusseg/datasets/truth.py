@@ -134,11 +134,7 @@ class DataSetTruth(Truth):
         self.entries = {entry.id: entry for entry in labelled}
         self._sha256: dict[str, str] = {}
         members = _memberships(source, subjects)
-        self.items = [
-            TruthItem(entry.id, member.split, member.subject, member.group)
-            for entry in labelled
-            for member in (members[entry.id],)
-        ]
+        self.items = [TruthItem(entry.id, **vars(members[entry.id])) for entry in labelled]
 
     def read(self, item: TruthItem, needs_fov: bool = True) -> TruthImage:
         entry = self.entries[item.id]
@@ -215,7 +211,9 @@ class ShardTruth(Truth):
             TruthItem(
                 ref.id,
                 ref.split,
-                ref.subject if subjects is None else _listed(ref.id, subjects, root),
+                ref.subject
+                if subjects is None
+                else splits.listed_subject(root / ref.id, ref.id, subjects),
                 ref.group,
             )
             for ref in self.samples.values()
@@ -283,7 +281,7 @@ class MaskTruth(Truth):
     def _item(self, id: str, subjects: dict[str, str] | None) -> TruthItem:
         stem, folder = stem_of(id), id.rpartition("/")[0]
         named = splits.subject_of(stem, folder)
-        subject = named if subjects is None else _listed(id, subjects, self.root)
+        subject = named if subjects is None else splits.listed_subject(self.root / id, id, subjects)
         return TruthItem(id, "", subject, splits.group_of(stem))
 
     def read(self, item: TruthItem, needs_fov: bool = True) -> TruthImage:
@@ -355,9 +353,3 @@ def _memberships(
     if len({member.subject for member in undivided.values()}) >= splits.LEAST_SUBJECTS:
         return splits.memberships(source.root, source.entries, "auto", subjects)
     return {id: replace(member, split="") for id, member in undivided.items()}
-
-
-def _listed(id: str, subjects: dict[str, str], root: Path) -> str:
-    if id not in subjects:
-        raise InputError(root / id, "has no row in the subjects file", f"add {id}")
-    return subjects[id]

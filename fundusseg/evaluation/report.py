@@ -9,7 +9,6 @@ from fundusseg.evaluation.metrics_tsv import metrics_tsv
 from fundusseg.evaluation.pictures import ReportImage, galleries, plots
 from fundusseg.evaluation.protocol import protocol, remarks
 from fundusseg.evaluation.row_formats import (
-    FIGURE_BY_KEY,
     NOT_APPLICABLE,
     SUMMARY_HEADER,
     TABLE_HEADER,
@@ -23,6 +22,7 @@ from fundusseg.evaluation.row_formats import (
 from fundusseg.evaluation.scoring import Evaluation
 from fundusseg.evaluation.summary import (
     DIFFERENCE,
+    FIGURE_BY_KEY,
     STRATUM_FIGURES,
     SystemRow,
     stratum_rows,
