@@ -67,9 +67,7 @@ class Definition:
         return [value * factors.get(unit, 1.0) for unit in _UNITS[self.dimension]]
 
 
-def _widths(
-    prefix: str, what: str, needs: str, of_six: str, pitfall: str
-) -> Iterator[Definition]:
+def _widths(prefix: str, what: str, needs: str, of_six: str, pitfall: str) -> Iterator[Definition]:
     """The six summaries of one kind of width. of_six: what the mean of the widest needs."""
     summaries = {
         "mean": ("Mean over segments of their mean width.", needs),
@@ -154,7 +152,9 @@ DEFINITIONS = (
         "Stretches of centreline between nodes. Spurs shorter than the vessel that they leave is "
         "wide are left out; nodes nearer than that to each other are one.",
     ),
-    Definition("spurs_left_out", "count", "Spurs that were left out so."),
+    Definition(
+        "spurs_left_out", "count", "Spurs, and loops around a missing pixel, that were left out."
+    ),
     Definition(
         "branch_points",
         "count",
