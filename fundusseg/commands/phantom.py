@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fundusseg import stop, ui
 from fundusseg.datasets.folders import walked
-from fundusseg.datasets.phantom_names import PhantomNames, phantom_names
+from fundusseg.datasets.phantom_names import PhantomNames, phantom_names, require_names
 from fundusseg.errors import EXIT_OK, InputError
 from fundusseg.files import checksums, manifest
 from fundusseg.files.atomic import output_folder, sweep, write_bytes, write_json
@@ -42,8 +42,10 @@ def run_phantom(out: Path, options: PhantomOptions) -> int:
     """Draw `count` phantoms into the folder `out`, a quarter of them as the test part.
 
     Raises:
+        UsageError: if the layout has no names for so many.
         FundussegError: if the folder holds phantoms of other settings, or a stop is asked for.
     """
+    require_names(options.layout, options.count)
     drawing = PhantomConfig(size_px=options.size_px, appearance=APPEARANCES[options.appearance])
     config: dict = {
         "count": options.count,

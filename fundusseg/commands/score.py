@@ -121,7 +121,7 @@ def _concluded(evaluation: Evaluation) -> int:
     for system in evaluation.systems:
         if system.role != MAPS:
             continue
-        if evaluation.options.threshold is not None and system.pool.histogram is None:
+        if evaluation.options.threshold is not None and system.is_binary:
             warning("%s: has binary maps: --threshold does not apply", system.label)
         if system.pool.counts.tp == 0 < system.pool.counts.fn:
             text = "%s: no map hits a vessel; is full scale what is certain, and are they its maps?"

@@ -17,8 +17,8 @@ PARTS = {
     ),
 }
 _FILLERS = ("set", "sets", "subset", "data", "dataset", "split", "part", "fold", "folder", "out")
-# A name with one of the words above and others is taken for a part, since a missed test part would
-# be trained on; not so with these, which often mean something else.
+# A name that has a part's word among others (external_test) counts as that part: a missed test part
+# would be trained on. These words are exceptions; they often mean something else.
 _MAY_BE_NONE = ("dev", "devel", "development", "eval", "evaluation", "hold", "held", "ts")
 _NEVER_ALONE = ("tr", "ts")  # imagesTr, labelsTs (nnU-Net)
 

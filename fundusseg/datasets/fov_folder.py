@@ -23,10 +23,12 @@ _ENDINGS = ("_mask", "_fov", "_training_mask", "_test_mask")
 class FovFolder:
     """Masks by the id of their photograph, or by its stem where only one photograph has that.
 
+    A mask that has a photograph's whole id is no other's.
+
     A mask's stem may end in _mask, _fov, _training_mask or _test_mask.
 
     Args:
-        ids: of all photographs that masks are asked for: what several of them share tells none.
+        ids: of all photographs; a stem that several of them have identifies no mask.
         paths: the files below `root`, from `folders.walk`, if the caller has them already.
 
     Raises:
@@ -38,14 +40,17 @@ class FovFolder:
         if not root.is_dir():
             raise UsageError(f"{root}: is no folder; give --fov that of the masks, or leave it out")
         self.root = root
-        self._count = Counter(_stem(nfc(id)) for id in ids)
+        names = [nfc(id) for id in ids]
+        self._count = Counter(map(_stem, names))
+        owned = {*names, *map(without_suffix, names)}
         self._by_path: dict[str, list[Path]] = {}
         self._by_stem: dict[str, list[Path]] = {}
         for path in walk(root) if paths is None else paths:
             if image_suffix(path):
                 bare = nfc(without_suffix(path))
                 self._by_path.setdefault(bare, []).append(root / path)
-                self._by_stem.setdefault(bare.rpartition("/")[2], []).append(root / path)
+                if owned.isdisjoint(bare.removesuffix(ending) for ending in ("", *_ENDINGS)):
+                    self._by_stem.setdefault(bare.rpartition("/")[2], []).append(root / path)
 
     def require_any(self, ids: Iterable[str]) -> None:
         """Raise InputError if this is another folder: none of some photographs has a mask here."""

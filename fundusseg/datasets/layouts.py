@@ -71,7 +71,8 @@ class DataSet:
 
 _Key = tuple[str, str, str, str]  # part, folder, place and stem
 _CHANNEL = re.compile(r"_\d{4}\Z")
-_FOLD = re.compile(r"\b(?:fold|split|cv)[ _-]?\d+/", re.IGNORECASE)  # holds what others do, too
+# Folders of cross-validation: each photograph lies in several, so their names are no part of a key.
+_FOLD = re.compile(r"\b(?:fold|split|cv)[ _-]?\d+/", re.IGNORECASE)
 
 
 def _folded(key: _Key) -> tuple[str, ...]:
@@ -199,7 +200,8 @@ def _joined(
     """Give the files of a stem without a photograph to the only one that is kin and lacks them.
 
     Returns:
-        Where several are and do, two of these, as duplicates.
+        Where several photographs could take it: ("photograph", path, path) of two of them, for
+        `DataSet.duplicates`.
     """
     kin: dict[tuple[str, ...], list[dict[str, str]]] = {}
     for key, roles in by_stem.items():
@@ -239,15 +241,7 @@ def _first_match(
 
 def _entries(by_stem: dict[_Key, dict[str, str]]) -> tuple[Entry, ...]:
     entries = [
-        Entry(
-            id=without_suffix(roles["photograph"]),
-            photograph=roles["photograph"],
-            part=part,
-            stem=stem,
-            mask=roles.get("mask"),
-            mask2=roles.get("mask2"),
-            fov=roles.get("fov"),
-        )
+        Entry(without_suffix(roles["photograph"]), part=part, stem=stem, **roles)
         for (part, _, _, stem), roles in by_stem.items()
         if "photograph" in roles
     ]

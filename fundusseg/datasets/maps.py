@@ -91,8 +91,9 @@ class MapFolder:
         names = {nfc(id): id for id in self.files}
         self.status: list[StatusRow] = []
         for path in whole_or_parts(root, STATUS):
-            rows = read_status(path)
-            self.status += [replace(row, id=names.get(nfc(row.id), row.id)) for row in rows]
+            for row in read_status(path):
+                id = row.id if row.id in self.files else names.get(nfc(row.id), row.id)
+                self.status.append(replace(row, id=id))
         self._rows = {row.id: row for row in self.status}
         self.unlisted = [id for id in self.files if id not in self._rows] if is_infers else []
         for id in self.unlisted:
@@ -120,15 +121,11 @@ class MapFolder:
         Raises:
             InputError: if a cell of it is no number.
         """
-        row = self.row(id)
-        if row is None or not row.fov_diameter_px:
+        numbers = self._numbers(id, "fov_diameter_px", "fov_y_px", "fov_x_px")
+        if numbers is None:
             return None
-        try:
-            y_px, x_px, diameter_px = map(float, (row.fov_y_px, row.fov_x_px, row.fov_diameter_px))
-            return FieldOfView(y_px, x_px, diameter_px, row.fov_method)
-        except ValueError as error:
-            problem = f"has no numbers for the field of view of {id}"
-            raise InputError(self.root / STATUS, problem, "run infer again") from error
+        diameter_px, y_px, x_px = numbers
+        return FieldOfView(y_px, x_px, diameter_px, self._rows[id].fov_method)
 
     def pixel_um(self, id: str) -> float | None:
         """The side of a map's pixel, as status.tsv tells; None if it does not.
@@ -136,11 +133,18 @@ class MapFolder:
         Raises:
             InputError: if the cell of it is no number.
         """
+        numbers = self._numbers(id, "pixel_um")
+        return None if numbers is None else numbers[0]
+
+    def _numbers(self, id: str, *columns: str) -> list[float] | None:
+        """Cells of a map's row; None where it has none, or the first is empty."""
         row = self.row(id)
+        if row is None or not getattr(row, columns[0]):
+            return None
         try:
-            return float(row.pixel_um) if row is not None and row.pixel_um else None
+            return [float(getattr(row, column)) for column in columns]
         except ValueError as error:
-            problem = f"has a pixel_um of {id} that is no number"
+            problem = f"has a {columns[0]} of {id} that is no number"
             raise InputError(self.root / STATUS, problem, "run infer again") from error
 
     def read(self, file: MapFile, threshold: float | None = None) -> VesselMap:
@@ -175,7 +179,10 @@ class MapFolder:
             raise InputError(path, problem, remedy)
 
     def _cut(self, id: str, probability: np.ndarray, threshold: float) -> np.ndarray:
-        """The map that infer makes of these probabilities; only cut where it tells too little."""
+        """The map that infer makes of these probabilities.
+
+        Merely thresholded where status.tsv or the manifest lacks what cleaning needs.
+        """
         field_of_view, config = self.field_of_view(id), self._config
         if field_of_view is None or not config:
             return probability >= threshold
@@ -266,7 +273,7 @@ def _stored_arrays(path: Path) -> tuple[np.ndarray | None, np.ndarray | None]:
     if not present:
         raise InputError(path, "holds neither an array `map` nor `probability`")
     for values in present:
-        if values.ndim != 2:
+        if values.ndim != 2 or not values.size:
             raise InputError(path, f"has an array of shape {values.shape}, not (Y, X)")
         if values.dtype.kind not in "biuf":
             raise InputError(path, f"has an array of {values.dtype}, not of numbers")

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from fundusseg.errors import UsageError
+
 TEST_FRACTION = 0.25
 # Of photograph, mask, second mask and field of view, "" for none; number is from 1.
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -33,6 +35,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         "masks/{number}_mask.gif",
     ),
 }
+_MOST = {"hrf": 3 * 99, "stare": 9999}  # photographs, by the digits that their names have
 
 
 @dataclass(frozen=True)
@@ -62,3 +65,10 @@ def phantom_names(layout: str, place: int, count: int) -> PhantomNames:
     }
     photograph, mask, mask2, fov = (name.format(**words) for name in _NAMES[layout])
     return PhantomNames(photograph, mask, mask2 or None, fov or None)
+
+
+def require_names(layout: str, count: int) -> None:
+    """Raise UsageError if a layout has no names for so many photographs."""
+    most = _MOST.get(layout, count)
+    if count > most:
+        raise UsageError(f"--count is {count}; the layout {layout} has names for {most}")

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,6 +31,7 @@ ARRAY_ATTRIBUTES = {
     **dict.fromkeys(FRAME_ARRAYS[1:], {"axes": "YX", "unit": "coverage 0..255"}),
     **dict.fromkeys(NATIVE_ARRAYS, {"axes": "YX", "unit": "0 or 1"}),
 }
+_IDENTITY = ("id", "split", "subject", "group", "source", "source_sha256")  # of Sample, SampleRef
 
 
 @dataclass(frozen=True)
@@ -140,12 +142,7 @@ def sample_attributes(sample: Sample) -> dict:
     """All of a sample but its arrays, with their checksums, sealed."""
     geometry, field_of_view = sample.geometry, sample.field_of_view
     attributes = {
-        "id": escaped(sample.id),
-        "split": sample.split,
-        "subject": escaped(sample.subject),
-        "group": sample.group,
-        "source": escaped(sample.source),
-        "source_sha256": sample.source_sha256,
+        **{name: escaped(getattr(sample, name)) for name in _IDENTITY},
         "source_shape": list(geometry.source_shape),
         "box": list(geometry.box),
         "frame_px": geometry.frame_px,
@@ -176,7 +173,7 @@ def sample_from(attributes: dict, stored: Mapping, wanted: tuple[str, ...]) -> S
     ValueError if a checksum does not hold.
     """
     attributes = _unsealed(attributes)
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for name, checksum in json.loads(attributes["arrays"]).items():
         if name in wanted:
             values = stored_values(stored, name)
@@ -185,12 +182,7 @@ def sample_from(attributes: dict, stored: Mapping, wanted: tuple[str, ...]) -> S
             arrays[name] = values.astype(bool) if name in NATIVE_ARRAYS else values
     height, width = attributes["source_shape"]
     return Sample(
-        id=unescaped(attributes["id"]),
-        split=attributes["split"],
-        subject=unescaped(attributes["subject"]),
-        group=attributes["group"],
-        source=unescaped(attributes["source"]),
-        source_sha256=attributes["source_sha256"],
+        **_identity(attributes),
         field_of_view=FieldOfView(
             attributes["fov_y_px"],
             attributes["fov_x_px"],
@@ -209,20 +201,19 @@ def ref_from(attributes: dict, path: Path, key: str) -> SampleRef:
     not stay inside a folder.
     """
     attributes = _unsealed(attributes)
-    id = unescaped(attributes["id"])
-    if not is_inside(id):
+    identity = _identity(attributes)
+    if not is_inside(identity["id"]):
         raise InputError(path, f"names {attributes['id']}, which is not inside its folder")
     return SampleRef(
-        id=id,
-        split=attributes["split"],
-        subject=unescaped(attributes["subject"]),
-        group=attributes["group"],
-        source=unescaped(attributes["source"]),
-        source_sha256=attributes["source_sha256"],
+        **identity,
         labelled="mask" in json.loads(attributes["arrays"]),
         path=path,
         key=key,
     )
+
+
+def _identity(attributes: dict) -> dict[str, Any]:
+    return {name: unescaped(attributes[name]) for name in _IDENTITY}
 
 
 def _sealed(attributes: dict) -> dict:

@@ -105,11 +105,13 @@ class ShardFolder:
         self.refs = sorted(refs, key=lambda ref: name_bytes(ref.id))
         self._require_single()
         parts = self._parts(are_npz=bool(npz_paths))
-        if len(parts) > 1:
-            self._require_one_set(parts)
+        paths = [root / part.named(MANIFEST) for part in parts]
+        manifests = [read_manifest(path) for path in paths if path.is_file()]
+        self._require_one_set(manifests)
         if npz_paths:
             self._require_listed(npz_paths, parts)
-        self._require_told_of(parts)
+        if len(manifests) == len(parts):  # else prep is not finished, or one is not there any more
+            self._require_told_of(manifests)
 
     def of_split(self, split: str) -> list[SampleRef]:
         """The references of one split, or of all of them ("all"), by id in byte order."""
@@ -146,7 +148,7 @@ class ShardFolder:
                 raise InputError(self.root / name, "is missing", "run the same prep again")
 
     def _require_single(self) -> None:
-        """The parts of an array between whose tasks the data set changed hold some ids twice."""
+        """Raise InputError if two shards hold one id: parts between which the data set changed."""
         for one, other in itertools.pairwise(self.refs):
             if one.id == other.id:
                 problem = f"and {one.path.relative_to(self.root)} both hold {one.id}"
@@ -161,20 +163,20 @@ class ShardFolder:
             total = max(part_totals(self.root), default=1)
         return [Part(number, total) for number in range(total)]
 
-    def _require_one_set(self, parts: list[Part]) -> None:
-        """Photographs that came or went between two parts may be in none of them, or in two."""
-        paths = [self.root / part.named(MANIFEST) for part in parts]
-        sets = {read_manifest(path).get("ids_sha256", "") for path in paths if path.is_file()}
-        if len(sets) > 1:
+    def _require_one_set(self, manifests: list[dict]) -> None:
+        """Raise InputError if the data set changed between two parts.
+
+        Photographs that came or went may be in none of them, or in two.
+        """
+        if len({values.get("ids_sha256", "") for values in manifests}) > 1:
             problem = "holds parts of a data set that changed in between"
             raise InputError(self.root, problem, "run the same prep again, all its parts")
 
-    def _require_told_of(self, parts: list[Part]) -> None:
-        """A shard of another run may have the name, and the settings, of one of this."""
-        paths = [self.root / part.named(MANIFEST) for part in parts]
-        if not all(path.is_file() for path in paths):
-            return  # prep is not finished, or its manifest is not there any more
-        manifests = [read_manifest(path) for path in paths]
+    def _require_told_of(self, manifests: list[dict]) -> None:
+        """Raise InputError for a sample whose photograph no manifest lists.
+
+        A shard file of another run can have the name, and the settings, of one of this.
+        """
         told = {sha256 for values in manifests for sha256 in values.get("inputs", {}).values()}
         for ref in self.refs:
             if told and ref.source_sha256 and ref.source_sha256 not in told:
@@ -182,7 +184,10 @@ class ShardFolder:
                 raise InputError(ref.path, problem, "run the same prep again with --verify")
 
     def _require_listed(self, paths: list[Path], parts: list[Part]) -> None:
-        """NPZ names do not tell how many there are, so what prep finished does."""
+        """Raise InputError unless the files are those that prep's manifests list.
+
+        Names of NPZ do not tell how many there are.
+        """
         names = [part.named(MANIFEST) for part in parts]
         unfinished = [name for name in names if not (self.root / name).is_file()]
         if unfinished:

@@ -94,7 +94,7 @@ class Sources:
 
     @property
     def sha256(self) -> str:
-        """Over the ids of all parts and the folders, as they really are, that the files lie in."""
+        """Over the ids and the real paths (links resolved) of the folders that the files lie in."""
         folders = {os.path.realpath(folder) for folder in {source.folder for source in self.items}}
         told = "\0".join([self.ids_sha256, *sorted(folders)])
         return hashlib.sha256(name_bytes(told)).hexdigest()
@@ -190,25 +190,25 @@ def _walked(root: Path, out: Path, below: Walk, layout: str, keep_suffix: bool) 
     """Photographs of a folder; of a data set only its photographs, not its masks."""
     paths, outputs = parted(root, below.paths)
     pictures = [path for path in paths if image_suffix(path)]
-    taken, roles, masks = pictures, set(), []
+    taken, roles, without_role, masks = set(pictures), set(), set(), []
+    known = None
     if layout != "none":
         known = recognised(root, paths) if layout == "auto" else data_set(root, layout, out, paths)
-        if known is not None:
-            duplicates = {
-                path for role, *pair in known.duplicates if role == "photograph" for path in pair
-            }
-            taken = sorted({entry.photograph for entry in known.entries} | duplicates)
-            roles = set(pictures) - set(taken) - set(known.ignored)
-    without_role = sorted(set(pictures) - set(taken) - roles)
+    if known is not None:
+        taken = {entry.photograph for entry in known.entries}
+        for role, *pair in known.duplicates:
+            taken.update(pair if role == "photograph" else ())
+        roles = set(pictures) - taken - set(known.ignored)
+        without_role = set(pictures) - taken - roles
     if layout != "none":
         # Without a known layout any picture may be a mask; if all of them look like one, none is.
-        masks = _masks(root, pictures if known is None else without_role)
+        masks = _masks(root, pictures if known is None else sorted(without_role))
         if known is None and len(masks) == len(pictures):
             masks = []
-        without_role = sorted(set(without_role) - set(masks))
-        taken = sorted(set(taken) - set(masks))
+        without_role.difference_update(masks)
+        taken.difference_update(masks)
     if len(without_role) > len(taken):  # a pair that strayed in makes no data set of a folder
-        taken, without_role = sorted([*taken, *without_role]), []
+        taken, without_role = taken | without_role, set()
     others = by_kind(root, paths).items()
     left_out = (
         *(LeftOut(names, kind, may_be_photographs=kind != UNKNOWN) for kind, names in others),
@@ -217,13 +217,13 @@ def _walked(root: Path, out: Path, below: Walk, layout: str, keep_suffix: bool) 
         LeftOut(masks, "images that are masks, by name or by their two grey levels", True),
         LeftOut(outputs, "images in output folders of earlier runs", may_be_photographs=True),
         LeftOut(
-            without_role,
+            sorted(without_role),
             "images without a role in this data set (--layout none takes all)",
             may_be_photographs=True,
         ),
     )
     before = _beginning(root)
-    items = [_source(before, path, keep_suffix) for path in taken]
+    items = [_source(before, path, keep_suffix) for path in sorted(taken)]
     for folder, reason in below.unreadable.items():
         items.append(Source(f"{folder}/", before, refusal=reason))
     return Sources(tuple(items), left_out=tuple(one for one in left_out if one.paths))

@@ -203,11 +203,14 @@ def _person(root: Path, entry: Entry, subjects: dict[str, str] | None) -> str:
     if subjects is None:
         name = _named_person(entry)
         return f"{entry.part}/{name}" if entry.part else name
-    if entry.id not in subjects:
-        raise InputError(
-            root / entry.photograph, "has no row in the subjects file", f"add {entry.id}"
-        )
-    return subjects[entry.id]
+    return listed_subject(root / entry.photograph, entry.id, subjects)
+
+
+def listed_subject(path: Path, id: str, subjects: dict[str, str]) -> str:
+    """The person of an id; InputError, of its file, if the subjects do not have it."""
+    if id not in subjects:
+        raise InputError(path, "has no row in the subjects file", f"add {id}")
+    return subjects[id]
 
 
 def _named_person(entry: Entry) -> str:

@@ -101,8 +101,12 @@ class Truth(ABC):
     unprepared: Mapping[str, str] = {}
 
     @abstractmethod
-    def read(self, item: TruthItem) -> TruthImage:
-        """The masks of one photograph; InputError if they, or its field of view, are of no use."""
+    def read(self, item: TruthItem, needs_fov: bool = True) -> TruthImage:
+        """The masks of one photograph; InputError if they, or its field of view, are of no use.
+
+        Args:
+            needs_fov: False where another field of view is taken: the truth's own may be of no use.
+        """
 
     @abstractmethod
     def files(self, item: TruthItem) -> list[Path]:
@@ -130,17 +134,14 @@ class DataSetTruth(Truth):
         self.entries = {entry.id: entry for entry in labelled}
         self._sha256: dict[str, str] = {}
         members = _memberships(source, subjects)
-        self.items = [
-            TruthItem(entry.id, member.split, member.subject, member.group)
-            for entry in labelled
-            for member in (members[entry.id],)
-        ]
+        self.items = [TruthItem(entry.id, **vars(members[entry.id])) for entry in labelled]
 
-    def read(self, item: TruthItem) -> TruthImage:
+    def read(self, item: TruthItem, needs_fov: bool = True) -> TruthImage:
         entry = self.entries[item.id]
         path = self.root / entry.photograph
         photograph = None
-        with suppress(InputError) if entry.fov else nullcontext():  # masks may be whole without it
+        is_needed = needs_fov and entry.fov is None  # else the masks may be whole without it
+        with nullcontext() if is_needed else suppress(InputError):
             photograph = images.read_photograph(path)
         shape = photograph.pixels.shape[:2] if photograph else None
         is_turned = photograph.is_turned if photograph else decoders.is_turned(path)
@@ -150,14 +151,22 @@ class DataSetTruth(Truth):
         if entry.mask2 is not None:
             path2 = self.root / entry.mask2
             mask2 = masks.read_vessels(path2, mask.shape, is_turned, photograph)
+        if entry.fov or photograph:
+            with nullcontext() if needs_fov else suppress(InputError):
+                return TruthImage(mask, mask2, *self._field_of_view(entry, mask.shape, photograph))
+        return TruthImage(mask, mask2, None, float(max(mask.shape)), "")
+
+    def _field_of_view(
+        self, entry: layouts.Entry, shape: tuple[int, int], photograph: images.Photograph | None
+    ) -> tuple[np.ndarray, float, str]:
+        """The field of view, its diameter in pixels, and how it was determined."""
         if entry.fov is not None:
-            fov = masks.read_field_of_view(self.root / entry.fov, mask.shape, photograph)
-            diameter_px = field_of_view_of_mask(fov).diameter_px
-            return TruthImage(mask, mask2, fov, diameter_px, "given")
-        assert photograph is not None  # else it was an error
-        with blamed_on(path):
+            fov = masks.read_field_of_view(self.root / entry.fov, shape, photograph)
+            return fov, field_of_view_of_mask(fov).diameter_px, "given"
+        assert photograph is not None  # one of the two there is
+        with blamed_on(self.root / entry.photograph):
             field_of_view, fov = found_field_of_view(photograph.pixels)
-        return TruthImage(mask, mask2, fov, field_of_view.diameter_px, field_of_view.method)
+        return fov, field_of_view.diameter_px, field_of_view.method
 
     def photograph(self, item: TruthItem) -> FramedPhotograph:
         path = self.root / self.entries[item.id].photograph
@@ -202,13 +211,15 @@ class ShardTruth(Truth):
             TruthItem(
                 ref.id,
                 ref.split,
-                ref.subject if subjects is None else _listed(ref.id, subjects, root),
+                ref.subject
+                if subjects is None
+                else splits.listed_subject(root / ref.id, ref.id, subjects),
                 ref.group,
             )
             for ref in self.samples.values()
         ]
 
-    def read(self, item: TruthItem) -> TruthImage:
+    def read(self, item: TruthItem, needs_fov: bool = True) -> TruthImage:
         sample = self.folder.read(self.samples[item.id], native=self.at == "native")
         field_of_view = sample.field_of_view
         if self.at == "native":
@@ -270,10 +281,10 @@ class MaskTruth(Truth):
     def _item(self, id: str, subjects: dict[str, str] | None) -> TruthItem:
         stem, folder = stem_of(id), id.rpartition("/")[0]
         named = splits.subject_of(stem, folder)
-        subject = named if subjects is None else _listed(id, subjects, self.root)
+        subject = named if subjects is None else splits.listed_subject(self.root / id, id, subjects)
         return TruthItem(id, "", subject, splits.group_of(stem))
 
-    def read(self, item: TruthItem) -> TruthImage:
+    def read(self, item: TruthItem, needs_fov: bool = True) -> TruthImage:
         mask = masks.read_vessels(self.masks[item.id])
         return TruthImage(mask, None, None, float(max(mask.shape)), "")
 
@@ -342,9 +353,3 @@ def _memberships(
     if len({member.subject for member in undivided.values()}) >= splits.LEAST_SUBJECTS:
         return splits.memberships(source.root, source.entries, "auto", subjects)
     return {id: replace(member, split="") for id, member in undivided.items()}
-
-
-def _listed(id: str, subjects: dict[str, str], root: Path) -> str:
-    if id not in subjects:
-        raise InputError(root / id, "has no row in the subjects file", f"add {id}")
-    return subjects[id]

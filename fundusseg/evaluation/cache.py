@@ -110,7 +110,10 @@ def _stamps(path: Path, names: list[str] | None) -> list:
 
 
 def _stamp(path: Path) -> list:
-    """Size and times, that of a rename too; the hash of a file that every run rewrites."""
+    """[size, mtime, ctime], the ctime because a rename changes it alone; [] of what cannot be read.
+
+    [SHA-256] of tables that every run writes anew.
+    """
     try:
         if path.name in (NAME, CHECKSUMS, STATUS):
             return [sha256_of(path)]

@@ -216,7 +216,7 @@ def _maps_and_faults(
 
 
 def _without_truth(folder: MapFolder, truth: Truth, matched: dict[str, str]) -> tuple[str, ...]:
-    known = {nfc(name) for item in truth.items for name in (item.id, item.stem)}
+    known = {nfc(name).casefold() for item in truth.items for name in (item.id, item.stem)}
     taken = set(matched.values())
     left = (id for id in folder.files if id not in taken)
-    return tuple(id for id in left if nfc(id) not in known and _stem(id) not in known)
+    return tuple(id for id in left if known.isdisjoint((nfc(id).casefold(), _folded_stem(id))))

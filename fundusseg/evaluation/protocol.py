@@ -113,7 +113,7 @@ def _region(evaluation: Evaluation) -> str:
 
 
 def _maps(evaluation: Evaluation, pairing: Pairing) -> str:
-    statement = _cut(evaluation, pairing)
+    statement = _thresholding(evaluation, pairing)
     if pairing.folder.unlisted:
         unlisted = counted(len(pairing.folder.unlisted), "map")
         statement += f"; {unlisted} not scored: not in its status.tsv"
@@ -146,10 +146,9 @@ def training_overlap(pairing: Pairing) -> str:
     )
 
 
-def _cut(evaluation: Evaluation, pairing: Pairing) -> str:
+def _thresholding(evaluation: Evaluation, pairing: Pairing) -> str:
     folder, override = pairing.folder, evaluation.options.threshold
-    system = _system_of(evaluation, pairing)
-    if system.scores and not any(score and score.sweep is not None for score in system.scores):
+    if _system_of(evaluation, pairing).is_binary:
         return "binary, as stored" + ("" if override is None else "; --threshold does not apply")
     if override is not None:
         told = f"threshold {override:g}, from --threshold{_scale(folder)}"

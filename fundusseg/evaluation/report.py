@@ -9,7 +9,6 @@ from fundusseg.evaluation.metrics_tsv import metrics_tsv
 from fundusseg.evaluation.pictures import ReportImage, galleries, plots
 from fundusseg.evaluation.protocol import protocol, remarks
 from fundusseg.evaluation.row_formats import (
-    FIGURE_BY_KEY,
     NOT_APPLICABLE,
     SUMMARY_HEADER,
     TABLE_HEADER,
@@ -23,6 +22,7 @@ from fundusseg.evaluation.row_formats import (
 from fundusseg.evaluation.scoring import Evaluation
 from fundusseg.evaluation.summary import (
     DIFFERENCE,
+    FIGURE_BY_KEY,
     STRATUM_FIGURES,
     SystemRow,
     stratum_rows,
@@ -69,7 +69,7 @@ class Report:
         lines = [f"Region: {self.protocol['region']}."]
         for pairing in self.evaluation.pairings:
             for remark in remarks(self.evaluation, pairing):
-                lines.append(f"{markdown.plain(escaped(pairing.label))}: {remark}.")
+                lines.append(f"Maps in {markdown.plain(escaped(pairing.label))}: {remark}.")
         systems = system_rows(self.rows)
         if any(None in row.intervals.values() for row in systems if row.role == MAPS):
             lines.append(f"{NOT_APPLICABLE}: needs probabilities (infer --probability).")

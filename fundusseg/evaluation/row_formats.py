@@ -3,7 +3,7 @@
 import math
 from dataclasses import asdict
 
-from fundusseg.evaluation.summary import FIGURES, SUMMARY_FIGURES, Row, StratumRow, SystemRow
+from fundusseg.evaluation.summary import FIGURE_BY_KEY, SUMMARY_FIGURES, Row, StratumRow, SystemRow
 from fundusseg.evaluation.systems import ORACLE, System
 from fundusseg.files.names import escaped
 from fundusseg.metrics.intervals import Interval
@@ -20,7 +20,6 @@ TABLE_HEADER = (
     "n/a",
 )
 NOT_APPLICABLE = "n/a (binary)"
-FIGURE_BY_KEY = {figure.key: figure for figure in FIGURES}
 SUMMARY_HEADER = (
     "system",
     *(FIGURE_BY_KEY[key].title for key in SUMMARY_FIGURES),

@@ -186,17 +186,13 @@ def _results(study: Study) -> Iterator[ImageResult]:
 
 def _with_oracles(study: Study, systems: list[System], cohort: Cohort) -> tuple[System, ...]:
     """The PREDs, the other systems that have a score in the cohort, and the PREDs' oracles."""
-    maps = [system for system in systems if system.role == MAPS]
-    others = [
-        system
-        for system in systems
-        if system.role != MAPS and any(compress(system.scores, cohort.counted))
-    ]
+    maps, others = systems[: len(study.pairings)], systems[len(study.pairings) :]
     oracles = [
         _oracle(study, pairing, system, cohort)
         for pairing, system in zip(study.pairings, maps, strict=True)
     ]
-    return (*maps, *others, *(system for system in oracles if system is not None))
+    shown = (system for system in others if any(compress(system.scores, cohort.counted)))
+    return (*maps, *shown, *filter(None, oracles))
 
 
 def _oracle(study: Study, pairing: Pairing, system: System, cohort: Cohort) -> System | None:

@@ -54,7 +54,7 @@ class Study:
 
     def image(self, item: TruthItem) -> TruthImage:
         """The masks of one item; InputError if they, or its field of view, cannot be used."""
-        image = self.truth.read(item)
+        image = self.truth.read(item, needs_fov=self.given_fields is None)
         if self.given_fields is not None:
             return self.given_fields.replaced(item, image)
         return image if image.fov is not None else self._in_infers_field(item, image)
@@ -97,7 +97,7 @@ class Study:
             (height, width), (y, x) = stored.vessels.shape, image.source_shape
             problem = f"is {width}x{height}, its truth {x}x{y}"
             raise InputError(file.path, problem, "maps must have their photograph's size")
-        if pairing.folder.row(file.id) is None:  # what infer drew is what its model sees
+        if pairing.folder.row(file.id) is None:  # infer's own maps are never taken for inverted
             _require_upright(file.path, stored, threshold, image)
         if image.geometry is None:
             return stored

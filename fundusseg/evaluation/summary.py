@@ -17,11 +17,15 @@ STRATUM_FIGURES = ("dice", "cldice", "sensitivity", "precision", "nsd_2px", "aur
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of merit: its key in `ImageScore.values`, and how the tables show it."""
+    """A figure of merit: its key in `ImageScore.values`, and how the tables show it.
+
+    range: that t intervals are cut at.
+    """
 
     key: str
     title: str
     decimals: int = 4
+    range: tuple[float, float] = (0, 1)
 
 
 FIGURES = (
@@ -31,34 +35,25 @@ FIGURES = (
     Figure("specificity", "specificity"),
     Figure("precision", "precision"),
     Figure("accuracy", "accuracy"),
-    Figure("mcc", "MCC"),
+    Figure("mcc", "MCC", range=(-1, 1)),
     Figure("auroc", "AUROC"),
     Figure("auprc", "AUPRC"),
     Figure("cldice", "clDice"),
     Figure("nsd_1px", "NSD at 1 px"),
     Figure("nsd_2px", "NSD at 2 px"),
-    Figure("hausdorff_95_px", "HD95 (px)", 2),
-    Figure("connected_components", "connected components", 1),
-    Figure("truth_connected_components", "connected components of the truth", 1),
+    Figure("hausdorff_95_px", "HD95 (px)", 2, (0, math.inf)),
+    Figure("connected_components", "connected components", 1, (0, math.inf)),
+    Figure("truth_connected_components", "connected components of the truth", 1, (0, math.inf)),
     Figure("brier", "Brier"),
     Figure("ece", "ECE"),
-    Figure("mse_continuous", "MSE, continuous map"),
-    Figure("ssim_continuous", "SSIM, continuous map"),
-    Figure("psnr_db_continuous", "PSNR (dB), continuous map", 2),
-    Figure("mse_binary", "MSE, binary map"),
-    Figure("ssim_binary", "SSIM, binary map"),
-    Figure("psnr_db_binary", "PSNR (dB), binary map", 2),
+    Figure("mse_continuous", "MSE, continuous map", range=(0, 4)),
+    Figure("ssim_continuous", "SSIM, continuous map", range=(-1, 1)),
+    Figure("psnr_db_continuous", "PSNR (dB), continuous map", 2, (-math.inf, math.inf)),
+    Figure("mse_binary", "MSE, binary map", range=(0, 4)),
+    Figure("ssim_binary", "SSIM, binary map", range=(-1, 1)),
+    Figure("psnr_db_binary", "PSNR (dB), binary map", 2, (-math.inf, math.inf)),
 )
-# Of figures that do not lie in 0 to 1; t intervals are cut at the range.
-_RANGES = {
-    "mcc": (-1, 1),
-    "hausdorff_95_px": (0, math.inf),
-    "connected_components": (0, math.inf),
-    "truth_connected_components": (0, math.inf),
-    **{f"mse_{kind}": (0, 4) for kind in ("continuous", "binary")},
-    **{f"ssim_{kind}": (-1, 1) for kind in ("continuous", "binary")},
-    **{f"psnr_db_{kind}": (-math.inf, math.inf) for kind in ("continuous", "binary")},
-}
+FIGURE_BY_KEY = {figure.key: figure for figure in FIGURES}
 
 
 @dataclass(frozen=True)
@@ -192,5 +187,5 @@ def _interval(key: str, system: System, cohort: Cohort) -> Interval | None:
     if column is None:
         return None
     interval = mean_interval(column, cohort.counted_subjects, seed=cohort.seed)
-    bounds = np.clip((interval.low, interval.high), *_RANGES.get(key, (0, 1)))
+    bounds = np.clip((interval.low, interval.high), *FIGURE_BY_KEY[key].range)
     return replace(interval, low=float(bounds[0]), high=float(bounds[1]))

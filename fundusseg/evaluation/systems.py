@@ -93,6 +93,12 @@ class System:
         """The pooled figures by key, computed once: read it when all images are added."""
         return self.pool.values()
 
+    @property
+    def is_binary(self) -> bool:
+        """Whether there are maps, and none of them has probabilities."""
+        scores = [*filter(None, self.scores)]
+        return bool(scores) and all(score.sweep is None for score in scores)
+
     def add_counts(self, counts: Counts | None) -> None:
         """Add an image of which only the overlap is known, or (None) nothing."""
         if counts is None:

@@ -103,6 +103,6 @@ def _filtered(
 
 
 def _evenly_spaced(items: Sequence[TruthItem]) -> list[TruthItem]:
-    """At most `MOST_TRAIN_IMAGES` of them, from the first to the last."""
+    """At most `MOST_TRAIN_IMAGES` of them: every k-th, the first included."""
     step = max(1, -(-len(items) // MOST_TRAIN_IMAGES))
     return list(items[::step])

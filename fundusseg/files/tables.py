@@ -18,7 +18,7 @@ def read_table(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
         with path.open(encoding="utf-8-sig", newline="") as file:  # Excel writes a BOM
             reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
             columns = reader.fieldnames or ()
-            rows = list(reader)
+            rows = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         remedy = "save it as UTF-8 text with tabs between the cells"
         raise InputError(path, f"cannot be read ({error})", remedy) from error
@@ -26,12 +26,13 @@ def read_table(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
     if missing:
         remedy = f"its first line must name the columns {', '.join(needed)}, tab-separated"
         raise InputError(path, f"has no column {', '.join(missing)}", remedy)
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         if None in row or None in row.values():
             problem = f"line {number} has not as many cells as the header"
             raise InputError(path, problem, "correct it")
     return [
-        {name: cell if name == "id" else cell.strip() for name, cell in row.items()} for row in rows
+        {name: cell if name == "id" else cell.strip() for name, cell in row.items()}
+        for _, row in rows
     ]
 
 

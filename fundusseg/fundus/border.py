@@ -13,8 +13,8 @@ from fundusseg.fundus.circle import Circle, Cut, CutCircle, circle_through
 from fundusseg.fundus.surround import Surround
 
 PROFILES = 360  # around a circle
-CUT_PROFILES = 60  # along a cut,
-CUT_SHARE = 0.8  # in the middle of its length
+CUT_PROFILES = 60  # along a cut
+CUT_SHARE = 0.8  # of a cut's length that is profiled, in its middle
 REACH = 0.025  # of the diameter, from the coarse border into the light; half of it outwards
 LEAST_REACH_PX = 4
 TOLERANCE = 0.005  # of the diameter, for borders that are no circle: else an arc of it is taken

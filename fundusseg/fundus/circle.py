@@ -10,8 +10,8 @@ from fundusseg.fundus.lit_parts import eroded
 CIRCLE_AGREEMENT = 0.95  # intersection over union of circle and hull
 LARGEST_CIRCLE = 1.5  # of the picture's diagonal: a circle of which more than a corner is seen
 OUTLINE_TOLERANCE_PX = 1.0
-LEAST_POINTS = 20  # of an outline,
-LEAST_ARC_BINS = 6  # of 10 degrees, in which it has to be seen
+LEAST_POINTS = 20  # fewest outline points for a fit
+LEAST_ARC_BINS = 6  # fewest 10-degree sectors with points
 STRAIGHT_FRACTION = 0.85  # of a circle's chord: a hull that ends so wide is cut there
 
 

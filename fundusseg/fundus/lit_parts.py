@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-OPENING_PX = 2  # half the width of what joins no two parts
+OPENING_PX = 2  # bridges of up to twice this width do not join two lit parts
 FIELD_STRIDE = 4  # in which fields of view are counted
 MIDDLE_DEPTH = 0.7  # of the largest distance to an edge, where the middle of a part begins
 LEAST_ROUNDNESS = 0.6  # of a part's area, the largest disc within; half a disc has 0.5

@@ -9,8 +9,8 @@ import numpy as np
 
 WORKING_SIZE_PX = 640
 DARK_FRACTION = 0.06  # of the range between surround and bright parts, above which a pixel is lit
-DARK_STEP = 8.0  # least number of grey levels above the surround,
-DARKEST_STEP = 3.0  # in a photograph that is all dark: a fifth of the range, or this
+DARK_STEP = 8.0  # least number of grey levels above the surround
+DARKEST_STEP = 3.0  # least step where all is dark (there: a fifth of the range, at least this)
 # A corner is dark up to this level, or this share of the bright parts' level. Of 230 real
 # photographs, 222 have a corner of 0.008 of it at most and 8 a grey surround (0.25); where
 # parts without a surround were cut out of them, retina in a corner had 0.105 at least.

@@ -25,7 +25,7 @@ _DIRECTION_PX = 4.0  # beside a vessel's width, over which its direction at the 
 
 @dataclass(frozen=True)
 class Curves:
-    """Curves one after the other; of each its points have one distance.
+    """Several curves in one array; the points of a curve are evenly spaced.
 
     points: float64 (N, 2), [y, x] in pixels. radius_px: float64 (N,), half the vessel's width
     there, to half a pixel. starts: int (S + 1,), where each curve begins, and N.
@@ -66,9 +66,7 @@ class Curves:
     @functools.cached_property
     def tangents(self) -> np.ndarray:
         """float64 (N, 2): unit vectors; (0, 1) where a curve is a point."""
-        back = np.roll(self.steps, 1, axis=0)
-        back[self.starts[:-1]] = 0
-        both = self.steps + back
+        both = self.steps + np.roll(self.steps, 1, axis=0)  # a curve's last step is 0
         length = np.hypot(*both.T)[:, np.newaxis]
         return np.where(length > 0, both / np.where(length > 0, length, 1), [0.0, 1.0])
 

@@ -67,8 +67,8 @@ class Definition:
         return [value * factors.get(unit, 1.0) for unit in _UNITS[self.dimension]]
 
 
-def _widths(prefix: str, what: str, needs: str, pitfall: str) -> Iterator[Definition]:
-    """The six summaries of one kind of width."""
+def _widths(prefix: str, what: str, needs: str, of_six: str, pitfall: str) -> Iterator[Definition]:
+    """The six summaries of one kind of width. of_six: what the mean of the widest needs."""
     summaries = {
         "mean": ("Mean over segments of their mean width.", needs),
         "median": ("Median over segments of their mean width.", needs),
@@ -78,7 +78,7 @@ def _widths(prefix: str, what: str, needs: str, pitfall: str) -> Iterator[Defini
         "six_widest": (
             f"Mean of the {measures.WIDEST} widest of the segments that are at least "
             f"{measures.SHORTEST:g} D long.",
-            _SIX,
+            of_six,
         ),
     }
     for name, (summary, needed) in summaries.items():
@@ -152,7 +152,9 @@ DEFINITIONS = (
         "Stretches of centreline between nodes. Spurs shorter than the vessel that they leave is "
         "wide are left out; nodes nearer than that to each other are one.",
     ),
-    Definition("spurs_left_out", "count", "Spurs that were left out so."),
+    Definition(
+        "spurs_left_out", "count", "Spurs, and loops around a missing pixel, that were left out."
+    ),
     Definition(
         "branch_points",
         "count",
@@ -181,6 +183,7 @@ DEFINITIONS = (
         "where the map, interpolated linearly between pixels, is one half; not nearer to a branch "
         "point than half the vessel's width.",
         _WIDTH,
+        _SIX,
         "Drawing on pixels alone costs up to half a pixel of width.",
     ),
     Definition(
@@ -194,6 +197,7 @@ DEFINITIONS = (
         "Width of the probabilities across the same centreline: from edge to edge, edges being "
         "where they are half of what they are on the centreline. No threshold enters, but in "
         "where the centreline is.",
+        _PROBABILITY,
         _PROBABILITY,
         "As wide as the model was taught to draw.",
     ),
@@ -340,14 +344,16 @@ SEGMENT_COLUMNS = (
 )
 
 
-def cells(values: dict[str, float], diameter_px: float, pixel_um: float | None) -> dict[str, str]:
+def cells(
+    values: dict[str, float], diameter_px: float, pixel_um: float | None, has_probability: bool
+) -> dict[str, str]:
     """Measures as the cells of their columns, and what is lacking for those that are empty."""
     row: dict[str, str] = {}
     lacking: dict[str, None] = {}
     for definition in DEFINITIONS:
-        value = values.get(definition.name, float("nan"))
-        if math.isnan(value) and definition.needs:
-            lacking[definition.needs] = None
+        value, needs = values.get(definition.name, float("nan")), definition.needs
+        if math.isnan(value) and needs and not (has_probability and needs == _PROBABILITY):
+            lacking[needs] = None
         shown = map(number, definition.in_units(value, diameter_px, pixel_um))
         row |= zip(definition.columns, shown, strict=True)
     if pixel_um is None:

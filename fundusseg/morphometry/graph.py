@@ -45,8 +45,9 @@ class VesselGraph:
     """The segments of a skeleton.
 
     nodes: float64 (M, 3), [y, x, half the vessel's width] in pixels. degrees: int (M,), how many
-    ends of segments meet at each: 1 at an end point, 0 where a node has gone. spurs: number of
-    those that were left out. components: number of connected components.
+    ends of segments meet at each: 1 at an end point, 0 where a node has gone. spurs: how many of
+    them, and of loops around a missing pixel, were left out. components: number of connected
+    components.
     """
 
     segments: list[VesselSegment]
@@ -138,7 +139,7 @@ class _Draft:
         return segments
 
     def simplify(self) -> None:
-        """Prune, join and merge, in that order, until nothing changes."""
+        """Prune and join until nothing changes; then merge, once."""
         while self._prune():
             self._join()
         self._join()
@@ -150,7 +151,10 @@ class _Draft:
         return np.bincount(np.array(ends, int), minlength=len(self.nodes))
 
     def _prune(self) -> bool:
-        """Leave out spurs. Where a node has nothing else, its two longest segments stay."""
+        """Leave out spurs, and loops around a missing pixel.
+
+        Where a node has nothing but spurs, its two longest stay.
+        """
         degrees = self._degrees()
         gone: set[int] = set()
         spurs_at: dict[int, list[VesselSegment]] = {}

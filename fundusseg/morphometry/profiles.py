@@ -31,27 +31,15 @@ def edge_distance(
     distances_px = np.empty(len(points))
     for first in range(0, len(points), _AT_ONCE):
         some = slice(first, first + _AT_ONCE)
-        ways = points[some], directions[some], reach_px[some], level[some]
-        distances_px[some] = _edge_distance(values, *ways)
+        step, least = reach_px[some] / _STEPS, level[some]
+        along = step[:, np.newaxis] * np.arange(_STEPS + 1)
+        places = points[some, np.newaxis] + along[..., np.newaxis] * directions[some, np.newaxis]
+        places = places.transpose(2, 0, 1)
+        profile = map_coordinates(values, places, np.float32, order=1, mode="grid-constant")
+        last = np.argmax(profile < least[:, np.newaxis], axis=1)
+        rows = np.arange(len(last))
+        before, after = profile[rows, last - 1].astype(float), profile[rows, last].astype(float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = (before - least) / (before - after)
+        distances_px[some] = np.where(last > 0, (last - 1 + share) * step, np.nan)
     return distances_px
-
-
-def _edge_distance(
-    values: np.ndarray,
-    points: np.ndarray,
-    directions: np.ndarray,
-    reach_px: np.ndarray,
-    level: np.ndarray,
-) -> np.ndarray:
-    step = reach_px / _STEPS
-    along = step[:, np.newaxis] * np.arange(_STEPS + 1)
-    places = points[:, np.newaxis] + along[..., np.newaxis] * directions[:, np.newaxis]
-    places = places.transpose(2, 0, 1)
-    profile = map_coordinates(values, places, np.float32, order=1, mode="grid-constant")
-    is_below = profile < level[:, np.newaxis]
-    last = np.argmax(is_below, axis=1)
-    rows = np.arange(len(points))
-    before, after = profile[rows, last - 1].astype(float), profile[rows, last].astype(float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = (before - level) / (before - after)
-    return np.where(last > 0, (last - 1 + share) * step, np.nan)

@@ -22,7 +22,7 @@ def squared_curvature(lines: Curves) -> np.ndarray:
     Reference: Hart et al., Int J Med Inform 53:239, 1999, doi:10.1016/S1386-5056(98)00163-4
     """
     steps = np.hypot(*lines.steps.T)
-    share = (steps + np.roll(steps, 1) * (lines.along_px > 0)) / 2  # of the length, at each point
+    share = (steps + np.roll(steps, 1)) / 2  # of the length, at each point
     integral = np.bincount(lines.owner, share * lines.curvature_per_px**2, len(lines.length_px))
     return np.divide(
         integral,

@@ -70,9 +70,10 @@ class _Retina:
         kinds = self._taken if kind is None else (kind,)
         return any(self._taken[each][cell] for each in kinds)
 
-    def crowding(self, position: complex, reach: int = 10) -> float:
+    def crowding(self, position: complex) -> float:
         """Number of taken cells in the square around a position, felt more in sparse eyes."""
         row, column = self._cell(position)
+        reach = 10
         box = np.s_[max(row - reach, 0) : row + reach, max(column - reach, 0) : column + reach]
         taken = sum(int(np.count_nonzero(taken[box])) for taken in self._taken.values())
         return self.sparseness * taken

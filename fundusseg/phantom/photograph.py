@@ -80,9 +80,7 @@ def smooth_field(shape: tuple[int, int], cells: float, rng: np.random.Generator)
     return (grid - grid.mean()) / grid.std()
 
 
-def lesions(
-    scene: Scene, rng: np.random.Generator, appearance: Appearance = NATURAL
-) -> list[Lesion]:
+def lesions(scene: Scene, rng: np.random.Generator, appearance: Appearance) -> list[Lesion]:
     """Choose the lesions of an eye, if it has any.
 
     They lie in the field of view, off the disc, and touch no vessel, so that no pixel of a
@@ -108,7 +106,10 @@ def lesions(
 
 
 def _drawn(limits: Range, rng: np.random.Generator) -> float:
-    """A uniform random number; where there is but one, none is drawn."""
+    """A uniform random number.
+
+    Limits of no width use up no random number, so that older seeds keep their bytes.
+    """
     return limits[0] if limits[0] == limits[1] else rng.uniform(*limits)
 
 

@@ -4,6 +4,7 @@ import base64
 import html
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from urllib.parse import quote
 
 MARK = "<!doctype html><!-- fundusseg contact sheet -->"
 
@@ -97,7 +98,7 @@ def contact_sheet(title: str, cards: Iterable[Card], pages: list[str], page: int
         links = (
             f"<b>{number + 1}</b>"
             if number == page
-            else f'<a href="{html.escape(name)}">{number + 1}</a>'
+            else f'<a href="{quote(name, errors="surrogateescape")}">{number + 1}</a>'
             for number, name in enumerate(pages)
         )
         yield f"<nav>Pages, worst first: {' '.join(links)}</nav>"

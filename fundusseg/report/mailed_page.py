@@ -44,10 +44,7 @@ def mailed_page(text: str, pictures: Mapping[str, bytes]) -> str:
         text: the Markdown.
         pictures: PNG bytes of the pictures in it, by name.
     """
-    blocks = [
-        (kind, [line for _, line in lines])
-        for kind, lines in groupby(((_kind(line), line) for line in text.splitlines()), _first)
-    ]
+    blocks = [(kind, list(lines)) for kind, lines in groupby(text.splitlines(), _kind)]
     sections = [lines[0][3:] for kind, lines in blocks if kind == "section"]
     (title,) = (lines[0][2:] for kind, lines in blocks if kind == "title")
     links = "".join(f'<a href="#{_anchor(name)}">{_shown(name)}</a>' for name in sections)
@@ -58,10 +55,6 @@ def mailed_page(text: str, pictures: Mapping[str, bytes]) -> str:
         f"<title>{_shown(title)}</title><style>{_STYLE}</style>\n"
         f"<h1>{_shown(title)}</h1>\n<nav>{links}</nav>\n{body}</html>\n"
     )
-
-
-def _first(pair: tuple[str, str]) -> str:
-    return pair[0]
 
 
 def _kind(line: str) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation
 
+from fundusseg.files.encoders import map_png
 from tests.batch import contents, one_line, run
 from tests.commands.score_sets import items_of, write_maps
 
@@ -89,6 +90,25 @@ def test_masks_without_a_map_and_masks_that_are_none_are_failures(maps, own_set,
     capsys.readouterr()
     assert run(*words, "--shard", 0, "--num-shards", 2) == 2
     assert "--compare needs all maps" in one_line(capsys)
+
+
+def test_masks_are_compared_though_their_photographs_are_damaged(maps, own_set, tmp_path):
+    truth = own_set("chase-flat")
+    for item in items_of(truth)[1]:
+        (photograph,) = truth.glob(f"{item.id}.*")
+        photograph.write_bytes(b"damaged")
+    assert run("measure", maps, tmp_path / "out.csv", "--compare", truth, "--split", "all") == 0
+
+
+def test_a_map_that_is_of_no_use_is_not_called_a_mask(maps, truth, tmp_path):
+    first, second, *_ = (maps / f"{item.id}.png" for item in items_of(truth)[1])
+    first.write_bytes(first.read_bytes()[:60])
+    second.write_bytes(map_png(np.zeros((64, 128), bool)))
+    run("measure", maps, tmp_path / "out.csv", "--compare", truth, "--split", "all")
+    with (tmp_path / "out-agreement" / "masks.csv").open(newline="") as file:
+        reasons = {row["id"]: row["reason"] for row in csv.DictReader(file)}
+    assert reasons[first.stem].startswith("its map is a PNG that is not whole")
+    assert reasons[second.stem].startswith("its mask is (128, 128), its map (64, 128) (Y, X)")
 
 
 def test_masks_of_maps_that_are_left_out_are_neither_compared_nor_missed(

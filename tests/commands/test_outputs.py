@@ -61,18 +61,15 @@ def test_free_names_pass(tmp_path):
 
 
 @pytest.mark.parametrize("kinds", [OutputKinds(), OutputKinds(probability=True)])
-def test_a_map_that_is_or_would_pass_for_another_inputs_probabilities_is_refused(kinds):
-    """Two inputs that would write one output: x's probabilities and x.prob's map."""
-    items = [("x", Path("x.png")), ("x.prob", Path("x.prob.png"))]
-    with pytest.raises(InputError, match=r"x\.png: and x\.prob\.png would both write x\.prob\.png"):
-        require_free_names(Path("out"), items, kinds)
-
-
-def test_samples_of_one_shard_that_would_write_one_file_are_refused():
-    """Two inputs that would write one output: also where both lie in one file."""
-    items = [("x", Path("s.h5")), ("x.prob", Path("s.h5"))]
-    with pytest.raises(InputError, match=r"would both write x\.prob\.png"):
-        require_free_names(Path("out"), items, OutputKinds(probability=True))
+@pytest.mark.parametrize("id", ["x.prob", "a/X.Overlay"])
+def test_a_map_that_would_pass_for_probabilities_or_an_overlay_is_refused(kinds, id):
+    """Also alone: no reader would take it for a map."""
+    items = [("x", Path("s.h5")), (id, Path("s.h5"))]
+    for given in (items, items[1:]):
+        with pytest.raises(InputError, match=rf"s\.h5: would write {id}\.png, which no command"):
+            require_free_names(Path("out"), given, kinds)
+    require_free_names(Path("out"), items, OutputKinds("npz", overlay=True))
+    require_free_names(Path("out"), [(f"{id}.jpg", Path("s.h5"))], kinds)
 
 
 def test_an_input_is_not_overwritten_by_probabilities_either(tmp_path):

@@ -254,6 +254,14 @@ def test_a_threshold_that_does_not_apply_to_binary_maps_is_warned_of(capsys, tmp
     assert "maps: has binary maps: --threshold does not apply" in capsys.readouterr().err
 
 
+def test_maps_that_are_all_of_no_use_are_not_called_binary(capsys, tmp_path):
+    truth = write_maps(tmp_path / "truth", {"x": BAR})
+    maps = write_maps(tmp_path / "maps", {"x": BAR[:-1]})
+    assert run("score", maps, truth, "--threshold", 0.3, "--out", tmp_path / "out") == 3
+    assert "binary" not in capsys.readouterr().err
+    assert "binary, as stored" not in (tmp_path / "out/report.md").read_text()
+
+
 def test_photographs_that_trained_the_model_are_warned_of(capsys, tiny_model, tmp_path, own_set):
     root = own_set("pairs")
     seen = sorted(root.glob("*/images/*"))

@@ -196,8 +196,11 @@ def test_a_figure_is_rounded_to_what_its_interval_means(low, high, cell):
 
 def test_empty_maps_are_said_to_be_empty(capsys, root, tmp_path):
     nothing = {id: np.zeros(map.shape, bool) for id, map in guesses(root).items()}
-    run_score([write_maps(tmp_path / "maps", nothing)], root, ScoreOptions(split="all", jobs=1))
-    assert "\nmaps: every map is empty; a model of few steps has" in capsys.readouterr().out
+    maps = write_maps(tmp_path / "# maps", nothing)  # also where the name would be a heading
+    run_score([maps], root, ScoreOptions(split="all", jobs=1, out=tmp_path / "out"))
+    said = "\nMaps in # maps: every map is empty; a model of few steps has"
+    assert said in capsys.readouterr().out
+    assert "Maps in # maps: every map is empty" in (tmp_path / "out/report.html").read_text()
 
 
 def test_the_names_of_the_summary_are_those_of_the_formats_page(capsys, root, maps, tmp_path):

@@ -88,14 +88,24 @@ def test_a_file_that_is_no_mask_is_refused(tmp_path):
         FovFolder(tmp_path, ["x"]).mask_of("x", DISC.shape)
 
 
-@pytest.mark.parametrize("name", ["a/x.png", "x.png", "c/x_mask.png"])
+@pytest.mark.parametrize("name", ["x.png", "c/x_mask.png"])
 def test_a_stem_that_several_photographs_have_tells_no_mask(tmp_path, name):
     folder(tmp_path, name)
     fovs = FovFolder(tmp_path, ["a/x", "b/x"])
     with pytest.raises(InputError, match="several photographs are named so"):
         fovs.path_of("b/x")
-    if name == "a/x.png":
-        assert fovs.path_of("a/x") == tmp_path / name
+
+
+@pytest.mark.parametrize("ending", [".png", "_mask.png"])
+def test_a_mask_of_a_photograph_by_its_path_is_no_others_by_its_stem(tmp_path, ending):
+    """Of many folders with the same stems one lacks its mask, and that is said."""
+    ids = [f"p{number}/left" for number in range(1, 5)]
+    folder(tmp_path, *(id + ending for id in ids[:3]))
+    for kept in ("", ".jpg"):
+        fovs = FovFolder(tmp_path, [id + kept for id in ids])
+        assert fovs.path_of(ids[0] + kept) == tmp_path / f"p1/left{ending}"
+        with pytest.raises(InputError, match="has no field of view for p4/left"):
+            fovs.path_of(ids[3] + kept)
 
 
 def test_masks_are_found_whichever_way_accents_are_written(tmp_path):

@@ -109,6 +109,7 @@ def test_status_is_read_from_its_parts_before_they_are_merged(tmp_path):
     [
         ({"other": VESSELS}, "neither"),
         ({"map": VESSELS[0]}, "not \\(Y, X\\)"),
+        ({"map": VESSELS[:0, :0]}, "not \\(Y, X\\)"),
         ({"map": VESSELS, "probability": PROBABILITY[:3]}, "its map"),
         ({"probability": PROBABILITY * 2}, "not in \\[0, 1\\]"),
         ({"probability": np.full((3, 3), np.nan)}, "NaN"),
@@ -169,3 +170,12 @@ def test_labels_are_no_map(tmp_path, levels):
 def test_a_missing_folder_is_said(tmp_path):
     with pytest.raises(InputError, match="is no folder"):
         MapFolder(tmp_path / "none")
+
+
+def test_names_that_differ_in_the_form_of_an_accent_alone_are_two_maps(tmp_path):
+    ids = ["\u00e9", "e\u0301"]
+    for id in ids:
+        (tmp_path / f"{id}.png").write_bytes(map_png(VESSELS))
+    write_status(tmp_path / "status.tsv", [StatusRow(id, "ok") for id in ids])
+    folder = MapFolder(tmp_path)
+    assert set(folder.files) == {row.id for row in folder.status} == set(ids)

@@ -142,6 +142,7 @@ def test_an_empty_field_of_view_costs_its_image_only(own_set):
     (test,) = (item for item in truth.items if item.split == "test")
     with pytest.raises(InputError, match="empty field of view"):
         truth.read(test)
+    assert truth.read(test, needs_fov=False).fov is None
 
 
 @pytest.mark.parametrize("given_by", ["the set", "--fov", "--fov and shards"])
@@ -159,17 +160,34 @@ def test_another_photographs_field_of_view_is_refused(own_set, shards, tmp_path,
         GivenFields(tmp_path, items).replaced(items[0], image)
 
 
-def test_two_eyes_in_one_picture_cost_their_image_only(own_set):
-    root = own_set("chase-flat")
+def with_two_eyes(root):
+    """The photograph Image_01L and its masks, each twice side by side."""
     (photograph,) = root.glob("Image_01L.*")
     pixels = np.asarray(Image.open(photograph))
     Image.fromarray(np.concatenate([pixels, pixels], axis=1)).save(photograph)
     for mask in root.glob("Image_01L_*HO.*"):
         vessels = np.asarray(Image.open(mask).convert("L"))
         Image.fromarray(np.concatenate([vessels, vessels], axis=1)).save(mask)
-    truth = _truth(root)
+    return root
+
+
+def test_two_eyes_in_one_picture_cost_their_image_only(own_set):
+    truth = _truth(with_two_eyes(own_set("chase-flat")))
     item = next(item for item in truth.items if item.id == "Image_01L")
     with pytest.raises(InputError, match=r"Image_01L.*: shows 2 fields of view; cut it into one"):
+        truth.read(item)
+
+
+def test_masks_need_no_field_of_view_where_another_is_taken(own_set):
+    """As of two eyes in one picture, and of a photograph that is damaged."""
+    truth = _truth(root := with_two_eyes(own_set("chase-flat")))
+    item = next(item for item in truth.items if item.id == "Image_01L")
+    image = truth.read(item, needs_fov=False)
+    assert image.fov is None and image.mask.shape == (128, 256) and image.diameter_px == 256
+    (photograph,) = root.glob("Image_01L.*")
+    photograph.write_bytes(b"damaged")
+    assert truth.read(item, needs_fov=False).mask2.shape == (128, 256)
+    with pytest.raises(InputError, match="Image_01L"):
         truth.read(item)
 
 

@@ -123,7 +123,7 @@ def test_a_map_that_status_calls_failed_is_not_scored(tmp_path, truth_and_items)
 
 def test_maps_of_images_that_are_not_scored_are_not_without_truth(tmp_path, truth_and_items):
     truth, (first, second, *_) = truth_and_items
-    folder = _folder(tmp_path, first.id, second.stem, "stranger")
+    folder = _folder(tmp_path, first.id, second.stem.upper(), "stranger")
     assert _paired(folder, truth, [first]).without_truth == ("stranger",)
 
 

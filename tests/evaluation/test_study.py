@@ -5,6 +5,7 @@ import pytest
 
 from fundusseg.errors import InputError
 from fundusseg.evaluation.study import chosen_items, open_study
+from fundusseg.files.encoders import map_png
 from fundusseg.options import ScoreOptions
 from tests.commands.score_sets import guesses, items_of, write_maps
 
@@ -44,3 +45,19 @@ def test_a_map_of_another_size_is_refused(phantom_set, tmp_path):
     item, (pairing,) = study.items[0], study.pairings
     with pytest.raises(InputError, match="is 128x64, its truth 128x128"):
         study.map(pairing, item, study.image(item))
+
+
+def test_a_photograph_that_is_of_no_use_is_scored_in_a_given_field_of_view(own_set, tmp_path):
+    root = own_set("chase-flat")
+    maps = write_maps(tmp_path / "maps", guesses(root))
+    (photograph,) = root.glob("Image_01L.*")
+    photograph.write_bytes(b"damaged")
+    field = np.zeros((128, 128), bool)
+    field[:, :100] = True
+    (tmp_path / "fov").mkdir()
+    for item in items_of(root)[1]:
+        (tmp_path / "fov" / f"{item.id}.png").write_bytes(map_png(field))
+    study = _study(root, maps, fov=tmp_path / "fov")
+    image = study.image(next(item for item in study.items if item.id == "Image_01L"))
+    np.testing.assert_array_equal(image.fov, field)
+    assert image.fov_method == "given"

@@ -54,6 +54,14 @@ def test_images_that_are_not_counted_do_not_choose_the_threshold():
     assert best_threshold(_system(), [True, False]) == best_threshold(_system(1), [True])
 
 
+def test_a_system_is_binary_by_its_maps_alone():
+    system = System("m", MAPS)
+    system.scores.append(None)
+    assert not system.is_binary
+    system.add_counts(Counts(1, 1, 1, 1))
+    assert system.is_binary and not _system().is_binary
+
+
 def test_there_is_no_oracle_where_a_map_is_missing():
     system = _system()
     system.scores[1] = None

@@ -51,6 +51,7 @@ def test_a_header_alone_is_a_table_without_rows(tmp_path):
         (b"id\tpatient\na\tb\n", "has no column subject"),
         (b"id\tsubject\na\n", "line 2 has not as many cells"),
         (b"id\tsubject\na\tb\nc\td\te\n", "line 3 has not as many cells"),
+        (b"id\tsubject\n\na\tb\nc\n", "line 4 has not as many cells"),
         (b"id\tsubject\na\tb\na\tc\n", "has two rows for a"),
         (b"id\tsubject\na\tb\nc\t \n", "has no subject for c; fill it in"),
         (b"id\tsubject\n\xff\tb\n", "cannot be read"),

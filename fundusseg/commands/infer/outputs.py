@@ -4,7 +4,7 @@ import functools
 import itertools
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from fundusseg.files.encoders import (
     probability_png,
     rgb_png,
 )
+
+# What ids of PNG maps do not end in: x.prob.png is the probabilities of x to every reader.
+_NO_MAPS = tuple(suffix.removesuffix(".png") for suffix in (PROBABILITY_SUFFIX, OVERLAY_SUFFIX))
 
 
 @dataclass(frozen=True)
@@ -74,28 +77,21 @@ class OutputKinds:
 def require_free_names(
     out: Path, items: Iterable[tuple[str, Path | str]], kinds: OutputKinds
 ) -> None:
-    """Raise if two files would get one name in `out`, or one of the inputs would be overwritten.
+    """Raise if a map would have another file's name, or one of the inputs would be overwritten.
 
     Args:
         items: id and path of every input; no id twice.
 
     Raises:
-        InputError: naming both inputs, or the one that would be lost.
+        InputError: naming the input.
     """
     paths = dict(items)
     suffixes = kinds.names("")
-    # One suffix ends in another: x.prob.png is the probabilities of x, or the map of x.prob, also
-    # to a reader of maps that were written without probabilities.
-    for longer, shorter in itertools.permutations(
-        replace(kinds, probability=True, overlay=True).names(""), 2
-    ):
-        if longer.endswith(shorter):
-            middle = longer.removesuffix(shorter)
-            for id in paths:
-                if id + middle in paths:
-                    problem = f"and {paths[id + middle]} would both write {id}{longer}"
-                    remedy = "give --keep-suffix, or rename one of them"
-                    raise InputError(paths[id], problem, remedy)
+    if kinds.format == "png":
+        for id, path in paths.items():
+            if id.lower().endswith(_NO_MAPS):
+                problem = f"would write {id}.png, which no command takes for a map"
+                raise InputError(path, problem, "give --keep-suffix or --format npz, or rename it")
     real_folder = functools.cache(os.path.realpath)
 
     def place(path: Path | str) -> tuple[str, str]:

@@ -136,7 +136,7 @@ class MapRows:
             "fov_source": source,
             "resolution": "low" if diameter_px < definitions.LOW_PX else "ok",
             "pixel_um": "" if pixel_um is None else definitions.number(pixel_um),
-            **definitions.cells(measures.values, diameter_px, pixel_um),
+            **definitions.cells(measures.values, diameter_px, pixel_um, probability is not None),
         }
         return row, definitions.segment_rows(measures.segments, diameter_px, pixel_um)
 
