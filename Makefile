@@ -26,7 +26,7 @@ RUN ?= runs/$(or $(run_name),demo)
 FUNDUSSEG := bin/fundusseg
 READY := .venv/.ready
 LINTED := setup.py fundusseg tests docs/tools $(wildcard bin/*.py) bin/cpu-seconds
-SHELL_SCRIPTS := $(filter-out %.mk %.py bin/cpu-seconds bin/__pycache__,$(wildcard bin/*)) .ci/run tests/slurm/cluster
+SHELL_SCRIPTS := $(filter-out %.mk %.py %.toml bin/cpu-seconds bin/__pycache__,$(wildcard bin/*)) .ci/run tests/slurm/cluster
 
 .PHONY: help all prep train infer score measure test test-oldest test-slurm faults lint bench figures man picture clean FORCE
 
