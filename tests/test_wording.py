@@ -17,7 +17,7 @@ def test_the_verb_can_go_with_it():
 
 
 def test_one_file_that_is_left_out_is_named_alone():
-    what = "archives, which must be unpacked first,"
+    what = "archives, which must be unpacked first"
     assert left_aside(1, "a.zip", what) == (
         "a.zip is left out, as are all archives, which must be unpacked first"
     )
