@@ -1,7 +1,9 @@
 """infer: odd and overlong names, and a reader of the log that goes away, cost no other map."""
 
 import os
+import shutil
 
+from fundusseg.files.status import FAILED, read_status
 from tests.batch import contents, run, started, write_photographs
 from tests.commands.map_folders import IDS, rows
 
@@ -50,3 +52,13 @@ def test_a_reader_of_the_log_that_goes_away_does_not_stop_it(
     process.stdout.read()
     assert process.wait() == 0
     assert set(contents(tmp_path / "maps")) >= {f"{id}.png" for id in IDS}
+
+
+def test_a_photograph_called_like_probabilities_costs_itself_alone(infer, photographs, tmp_path):
+    shutil.copy(photographs / "a.png", photographs / "z.prob.png")
+    assert infer(photographs, "--probability") == 3
+    failed = [row for row in read_status(tmp_path / "maps/status.tsv") if row.status == FAILED]
+    assert [row.id for row in failed] == ["z.prob"]
+    assert "which no command takes for a map; give --keep-suffix" in failed[0].reason
+    assert not (tmp_path / "maps/z.prob.png").exists()
+    assert infer(photographs, "--probability", "--keep-suffix", "--force") == 0

@@ -1,14 +1,14 @@
 """The files of one photograph: their names, their bytes, and that no two share a name."""
 
 from io import BytesIO
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 from PIL import Image
 
-from fundusseg.commands.infer.outputs import OutputKinds, require_free_names
+from fundusseg.commands.infer.outputs import OutputKinds, require_free_names, with_refusals
+from fundusseg.datasets.sources import Source
 from fundusseg.errors import InputError
 
 VESSELS = np.arange(12).reshape(3, 4) % 3 == 0
@@ -63,13 +63,15 @@ def test_free_names_pass(tmp_path):
 @pytest.mark.parametrize("kinds", [OutputKinds(), OutputKinds(probability=True)])
 @pytest.mark.parametrize("id", ["x.prob", "a/X.Overlay"])
 def test_a_map_that_would_pass_for_probabilities_or_an_overlay_is_refused(kinds, id):
-    """Also alone: no reader would take it for a map."""
-    items = [("x", Path("s.h5")), (id, Path("s.h5"))]
+    """Also alone: no reader would take it for a map; the other photographs are drawn."""
+    items = (Source("x", "in/", ".jpg"), Source(id, "in/", ".jpg"))
     for given in (items, items[1:]):
-        with pytest.raises(InputError, match=rf"s\.h5: would write {id}\.png, which no command"):
-            require_free_names(Path("out"), given, kinds)
-    require_free_names(Path("out"), items, OutputKinds("npz", overlay=True))
-    require_free_names(Path("out"), [(f"{id}.jpg", Path("s.h5"))], kinds)
+        *others, refused = with_refusals(given, kinds)
+        assert f"would write {id}.png, which no command" in refused.refusal
+        assert not any(other.refusal for other in others)
+    assert with_refusals(items, OutputKinds("npz", overlay=True)) == items
+    kept = (Source(f"{id}.jpg", "in/"),)
+    assert with_refusals(kept, kinds) == kept
 
 
 def test_an_input_is_not_overwritten_by_probabilities_either(tmp_path):

@@ -4,7 +4,7 @@ import functools
 import itertools
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from fundusseg.datasets.sources import Source
 from fundusseg.errors import InputError
 from fundusseg.files import arrays
 from fundusseg.files.encoders import (
@@ -24,6 +25,7 @@ from fundusseg.files.encoders import (
 
 # What ids of PNG maps do not end in: x.prob.png is the probabilities of x to every reader.
 _NO_MAPS = tuple(suffix.removesuffix(".png") for suffix in (PROBABILITY_SUFFIX, OVERLAY_SUFFIX))
+_RENAME = "give --keep-suffix or --format npz, or rename it"
 
 
 @dataclass(frozen=True)
@@ -74,24 +76,36 @@ class OutputKinds:
         return buffer.getvalue()
 
 
+def with_refusals(items: tuple[Source, ...], kinds: OutputKinds) -> tuple[Source, ...]:
+    """The inputs, those refused whose map would pass for the probabilities or overlay of another.
+
+    To every reader of maps, also where neither was asked for.
+    """
+    if kinds.format != "png":
+        return items
+    return tuple(
+        replace(
+            item, refusal=f"would write {item.id}.png, which no command takes for a map; {_RENAME}"
+        )
+        if item.id.lower().endswith(_NO_MAPS) and not item.refusal
+        else item
+        for item in items
+    )
+
+
 def require_free_names(
     out: Path, items: Iterable[tuple[str, Path | str]], kinds: OutputKinds
 ) -> None:
-    """Raise if a map would have another file's name, or one of the inputs would be overwritten.
+    """Raise if one of the inputs would be overwritten.
 
     Args:
         items: id and path of every input; no id twice.
 
     Raises:
-        InputError: naming the input.
+        InputError: naming the one that would be lost.
     """
     paths = dict(items)
     suffixes = kinds.names("")
-    if kinds.format == "png":
-        for id, path in paths.items():
-            if id.lower().endswith(_NO_MAPS):
-                problem = f"would write {id}.png, which no command takes for a map"
-                raise InputError(path, problem, "give --keep-suffix or --format npz, or rename it")
     real_folder = functools.cache(os.path.realpath)
 
     def place(path: Path | str) -> tuple[str, str]:

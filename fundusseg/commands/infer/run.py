@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from fundusseg.commands.infer.inputs import (
     require_fitting_tile,
 )
 from fundusseg.commands.infer.output_folder import OutputFolder
-from fundusseg.commands.infer.outputs import OutputKinds, require_free_names
+from fundusseg.commands.infer.outputs import OutputKinds, require_free_names, with_refusals
 from fundusseg.commands.infer.sheet import require_own_sheet, write_sheets
 from fundusseg.commands.infer.told import plan, summary
 from fundusseg.datasets.choice import told_of_left_out
@@ -82,6 +82,7 @@ def run_infer(given: str, out: Path, options: InferOptions) -> int:
     inputs = sources(given, out, options)
     require_fitting_shards(inputs.shards, model, options)
     kinds = OutputKinds(options.format, options.probability, options.overlay)
+    inputs = replace(inputs, items=with_refusals(inputs.items, kinds))
     to_write = ((item.id, item.file) for item in inputs.items if not item.refusal)
     require_free_names(out, to_write, kinds)
     segmenter = Segmenter(model, options)
