@@ -18,7 +18,7 @@ from fundusseg.files.manifest import NAME as MANIFEST
 from fundusseg.files.manifest import outputs_of, part_totals, read_manifest
 from fundusseg.files.names import escaped
 from fundusseg.files.regular import regular_bytes
-from fundusseg.files.row_table import count_rows, table_faults
+from fundusseg.files.row_table import count_rows, is_table, table_faults
 from fundusseg.files.text import json_object
 from fundusseg.parallel import ordered_map
 from fundusseg.processor import free_cores
@@ -45,7 +45,7 @@ def run_check(paths: list[Path]) -> int:
         UsageError: if a path does not exist.
     """
     for path in paths:
-        if not path.is_dir() and not path.is_file():
+        if not path.is_dir() and not (path.is_file() and (path.suffix == ".csv" or is_table(path))):
             raise UsageError(f"{path}: is no folder and no table; give what {_GIVEN} wrote")
     code = EXIT_OK
     for path in paths:

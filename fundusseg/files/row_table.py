@@ -28,6 +28,7 @@ from fundusseg.files.status import FAILED
 from fundusseg.wording import counted
 
 HASHES = ("settings", "made_from", "crc32")  # the last columns
+_LONGEST_HEADER = 1 << 20  # bytes; a file of another kind may have no end of line
 STATUS = "status"  # the second column of a table with one row for each id
 _Place = tuple[int, int, int]  # which file, and the first byte and the one after the last in it
 
@@ -169,17 +170,23 @@ def _work_file(path: Path) -> Path:
     return path.with_name(f".{path.name}.rows")
 
 
+def is_table(path: Path) -> bool:
+    """Whether the first line of a file is that of a table."""
+    with open_regular(path) as file:
+        return tuple(_cells(file.readline(_LONGEST_HEADER))[-len(HASHES) :]) == HASHES
+
+
 def table_faults(path: Path) -> Iterator[str]:
     """What is wrong with a table: no such, not finished, or a line of it changed or damaged."""
     remedy = "run the same command again"
     if _work_file(path).exists():
         yield f"{path}: is not finished; {remedy}"
         return
+    if not is_table(path):
+        yield f"{path}: is no table that measure wrote"
+        return
     with open_regular(path) as file:
         header = _cells(file.readline())
-        if tuple(header[-len(HASHES) :]) != HASHES:
-            yield f"{path}: is no table that measure wrote"
-            return
         seen: set[tuple[str, str]] = set()
         for number, line in enumerate(file, start=2):
             cells = _row_cells(line)

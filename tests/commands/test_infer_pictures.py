@@ -81,4 +81,4 @@ def test_pictures_that_are_not_read_are_warned_of_though_quiet(infer, photograph
     (photographs / "notes.txt").write_text("")
     assert infer(photographs, "--quiet") == 0
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"2 {UNREAD} are left out" in line
+    assert f"2 {UNREAD}, are left out" in line

@@ -425,5 +425,5 @@ def test_check_reads_a_table_of_any_name(maps, tmp_path, capsys):
     assert run("check", tmp_path / "vessels.txt") == 0
     (tmp_path / "notes.txt").write_text("a,b\n")
     capsys.readouterr()
-    assert run("check", tmp_path / "notes.txt") == 1
-    assert "notes.txt: is no table that measure wrote" in capsys.readouterr().out
+    assert run("check", tmp_path / "notes.txt") == 2
+    assert "notes.txt: is no folder and no table" in one_line(capsys)

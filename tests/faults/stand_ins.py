@@ -10,6 +10,7 @@ import types
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from fundusseg import parallel, segmenter
+from fundusseg.errors import LACK_OF_MEMORY, InputError
 from fundusseg.evaluation import pictures
 from fundusseg.metrics import validation
 from fundusseg.metrics.calibration import Calibration
@@ -117,9 +119,18 @@ def _stacked(image: np.ndarray, mask: np.ndarray, fov: np.ndarray) -> np.ndarray
     return np.concatenate([image, mask[..., np.newaxis], fov[..., np.newaxis]], axis=-1)
 
 
+@contextmanager
+def _out_of_memory_told(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except MemoryError as error:
+        raise InputError(folder, LACK_OF_MEMORY) from error
+
+
 _MODULES: dict[str, dict] = {
     "runtime": {
         "OUT_OF_MEMORY": (MemoryError,),
+        "out_of_memory_told": _out_of_memory_told,
         "start": lambda threads, seed=None: None,
         "chosen_precision": lambda wanted: "float32",
     },
