@@ -38,7 +38,8 @@ def run_ship(
     """Write a trained model to `folder`, weights as float16.
 
     Args:
-        before: a model folder of an earlier stage; the mean of both is written, BEFORE_SHARE of it.
+        before: a model that the trained one began from, of which generator.weights.h5 is read; the
+            mean of both is written, with BEFORE_SHARE of it.
         chosen_on: pairs of maps with probabilities (from `infer --probability`) and the shards
             that they were made from; each a data set that its model was not trained on.
             Threshold and calibration come from them, every set counting the same. Without
@@ -89,8 +90,7 @@ def _write_shipped(
     weights, source = model.weights, read_manifest(trained / MANIFEST)
     config = {**source["config"], "stored_as": "float16"}
     if before is not None:
-        stored, _ = arrays.read_arrays(before / models.GENERATOR)
-        earlier = {name: values.astype(np.float32) for name, values in stored.items()}
+        earlier = _weights(before / models.GENERATOR, {n: w.shape for n, w in weights.items()})
         weights = models.mean_weights(earlier, weights, 1 - BEFORE_SHARE)
         config["mean_with"] = {sha256_of(before / models.GENERATOR): BEFORE_SHARE}
     small = {name: values.astype(np.float16) for name, values in weights.items()}
@@ -102,6 +102,16 @@ def _write_shipped(
     if "photographs" in source:
         more["photographs"] = source["photographs"]
     write_manifest(folder, "train", config, outputs, **more)
+
+
+def _weights(path: Path, shapes: dict[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """Weights of these names and shapes, float32; InputError if the file has others."""
+    stored, _ = arrays.read_arrays(path)
+    if {name: values.shape for name, values in stored.items()} != shapes:
+        raise InputError(path, "has the weights of another network")
+    if not all(np.isfinite(values).all() for values in stored.values()):
+        raise InputError(path, "has weights that are no numbers")
+    return {name: values.astype(np.float32) for name, values in stored.items()}
 
 
 def _histograms(maps: Path, shards: Path) -> list[ScoreHistogram]:

@@ -23,9 +23,8 @@ _ENDINGS = ("_mask", "_fov", "_training_mask", "_test_mask")
 class FovFolder:
     """Masks by the id of their photograph, or by its stem where only one photograph has that.
 
-    A mask that has a photograph's whole id is no other's.
-
-    A mask's stem may end in _mask, _fov, _training_mask or _test_mask.
+    A mask that is named like a photograph's whole id is no other's. A mask's stem may end in _mask,
+    _fov, _training_mask or _test_mask.
 
     Args:
         ids: of all photographs; a stem that several of them have identifies no mask.

@@ -7,6 +7,7 @@ What is flipped in a name, a type or a shape, HDF5 does not see: so there is a c
 """
 
 import errno
+import math
 import os
 import zlib
 from collections.abc import Iterator, Mapping
@@ -90,8 +91,7 @@ def stored_values(stored: Mapping, name: str) -> np.ndarray:
     can promise terabytes.
     """
     if isinstance(stored, np.lib.npyio.NpzFile):
-        assert stored.zip is not None  # it is open
-        require_few_bytes(stored.zip.getinfo(f"{name}.npy").file_size)
+        require_few_bytes(_promised_bytes(stored, name))
         values = stored[name]
     elif isinstance(dataset := stored[name], h5py.Dataset):
         require_few_bytes(dataset.nbytes)
@@ -101,6 +101,18 @@ def stored_values(stored: Mapping, name: str) -> np.ndarray:
     if not isinstance(values, np.ndarray | np.generic):
         raise ValueError(f"{name} is no array")
     return values
+
+
+def _promised_bytes(stored: np.lib.npyio.NpzFile, name: str) -> int:
+    """The size of an array of an NPZ, as its header has it."""
+    assert stored.zip is not None  # it is open
+    with stored.zip.open(f"{name}.npy") as file:
+        is_first = np.lib.format.read_magic(file) == (1, 0)
+        read = (
+            np.lib.format.read_array_header_1_0 if is_first else np.lib.format.read_array_header_2_0
+        )
+        shape, _, dtype = read(file)
+        return math.prod(shape) * dtype.itemsize
 
 
 def _unreadable(path: Path) -> UnavailableError:

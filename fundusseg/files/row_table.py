@@ -183,7 +183,7 @@ def table_faults(path: Path) -> Iterator[str]:
         yield f"{path}: is not finished; {remedy}"
         return
     if not is_table(path):
-        yield f"{path}: is no table that measure wrote"
+        yield f"{path}: is no table that measure wrote; give one, or a folder"
         return
     with open_regular(path) as file:
         header = _cells(file.readline())

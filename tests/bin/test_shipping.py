@@ -108,3 +108,13 @@ def test_the_weights_of_an_earlier_stage_have_their_share(tmp_path):
         mean = 0.2 * first[name] + 0.8 * second[name]
         np.testing.assert_allclose(values, mean, rtol=1e-3, atol=1e-5)
     assert any((first[name] != second[name]).any() for name in first)
+
+
+@pytest.mark.parametrize("change", [lambda values: values[:1], lambda values: values * np.nan])
+def test_an_earlier_stage_of_another_network_is_refused(tmp_path, change):
+    trained = write_tiny_model(tmp_path / "trained")
+    other = {name: change(values) for name, values in models.read_model(trained).weights.items()}
+    models.write_weights(tmp_path / "before" / models.GENERATOR, other)
+    with pytest.raises(InputError, match="before/generator.weights.h5: has"):
+        run_ship(trained, tmp_path / "shipped", [], tmp_path / "before")
+    assert not (tmp_path / "shipped").exists()

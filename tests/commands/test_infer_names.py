@@ -62,3 +62,19 @@ def test_a_photograph_called_like_probabilities_costs_itself_alone(infer, photog
     assert "which no command takes for a map; give --keep-suffix" in failed[0].reason
     assert not (tmp_path / "maps/z.prob.png").exists()
     assert infer(photographs, "--probability", "--keep-suffix", "--force") == 0
+
+
+def test_a_map_of_such_a_name_from_before_is_not_taken_for_finished(
+    infer, photographs, tmp_path, monkeypatch
+):
+    """Nor deleted: it may be the probabilities of another by now."""
+    from fundusseg.commands.infer import run as infer_run
+
+    shutil.copy(photographs / "a.png", photographs / "z.prob.png")
+    with monkeypatch.context() as patch:
+        patch.setattr(infer_run, "with_refusals", lambda items, kinds: items)
+        assert infer(photographs) == 0
+    for _ in range(2):
+        assert infer(photographs) == 3
+        assert rows(tmp_path / "maps")["z.prob"].status == FAILED
+        assert (tmp_path / "maps/z.prob.png").exists()

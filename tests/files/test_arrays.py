@@ -1,14 +1,16 @@
 """Named arrays in HDF5: the same bytes for the same input, and damage comes as one line."""
 
 import time
+import zipfile
 from contextlib import suppress
+from io import BytesIO
 
 import h5py
 import numpy as np
 import pytest
 
 from fundusseg.errors import InputError, Stopped
-from fundusseg.files.arrays import open_hdf5, open_npz, read_arrays, write_arrays
+from fundusseg.files.arrays import open_hdf5, open_npz, read_arrays, stored_values, write_arrays
 from tests.batch import flip_byte, small_disk
 
 ARRAYS = {
@@ -114,3 +116,16 @@ def test_what_is_no_fault_of_an_npz_passes_through(tmp_path, error):
     np.savez(tmp_path / "x.npz", a=np.zeros(3))
     with pytest.raises(type(error)), open_npz(tmp_path / "x.npz"):
         raise error
+
+
+def test_an_npz_that_promises_more_than_it_holds_takes_no_memory(tmp_path):
+    header = BytesIO()
+    promised = {"descr": "<f8", "fortran_order": False, "shape": (10**6, 10**7)}
+    np.lib.format.write_array_header_1_0(header, promised)
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("a.npy", header.getvalue())
+    with (
+        pytest.raises(InputError, match="x.npz: is damaged or no NPZ .*is too large"),
+        open_npz(tmp_path / "x.npz") as stored,
+    ):
+        stored_values(stored, "a")

@@ -175,7 +175,7 @@ class EarlierRuns:
             is_own = record.get("config", self.config_sha256) == self.config_sha256
             (foreign.discard if is_own else foreign.add)(id)
             made = MapRecord.of(record)
-            if id in self.asked and is_own and made is not None:
+            if id in self.asked and is_own and made is not None and not self.asked[id].refusal:
                 self._take(self.asked[id], made, files)
         if foreign.intersection(self.asked) if self.ledger.is_part else foreign:
             self.ledger.refuse()

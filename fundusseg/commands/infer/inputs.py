@@ -93,7 +93,7 @@ class InputFiles:
     def read(self, source: Source, segmenter: Segmenter, keep_pixels: bool) -> Input | Failure:
         """Read a photograph, or its sample in a shard, and bring it to the frame."""
         if source.refusal:
-            return Failure(source, source.refusal)
+            return Failure(source, source.refusal, is_unavailable=True)
         stamps: list[list[int]] = []
         try:
             stamps = self.stamps(source)

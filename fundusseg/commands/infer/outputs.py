@@ -25,7 +25,6 @@ from fundusseg.files.encoders import (
 
 # What ids of PNG maps do not end in: x.prob.png is the probabilities of x to every reader.
 _NO_MAPS = tuple(suffix.removesuffix(".png") for suffix in (PROBABILITY_SUFFIX, OVERLAY_SUFFIX))
-_RENAME = "give --keep-suffix or --format npz, or rename it"
 
 
 @dataclass(frozen=True)
@@ -77,20 +76,20 @@ class OutputKinds:
 
 
 def with_refusals(items: tuple[Source, ...], kinds: OutputKinds) -> tuple[Source, ...]:
-    """The inputs, those refused whose map would pass for the probabilities or overlay of another.
-
-    To every reader of maps, also where neither was asked for.
-    """
+    """The inputs, those refused whose map no reader would take for one, by its name."""
     if kinds.format != "png":
         return items
     return tuple(
-        replace(
-            item, refusal=f"would write {item.id}.png, which no command takes for a map; {_RENAME}"
-        )
+        replace(item, refusal=_no_map(item))
         if item.id.lower().endswith(_NO_MAPS) and not item.refusal
         else item
         for item in items
     )
+
+
+def _no_map(item: Source) -> str:
+    remedy = "give --format npz" if item.ref else "give --keep-suffix or --format npz"
+    return f"would write {item.id}.png, which no command takes for a map; {remedy}, or rename it"
 
 
 def require_free_names(

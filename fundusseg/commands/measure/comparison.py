@@ -120,19 +120,21 @@ class Comparison:
 
     def rows(self, id: str) -> MeasuredRows:
         """Measure the masks of a map's photograph, in the map's field of view."""
-        blamed = "map"
+        blamed = "its map "
         try:
             shape = self._job.folder.read(self._job.folder.files[id]).vessels.shape
-            blamed = "mask"
+            blamed = ""
             made_from = self._made_from(id)
+            blamed = "its mask "
             image = self._truth.read(self._items[id], needs_fov=False)
             masks = [mask for mask in (image.mask, image.mask2) if mask is not None]
             if image.mask.shape != shape:
                 problem = f"is {image.mask.shape}, its map {shape} (Y, X)"
                 raise InputError(id, problem, "maps must have their photograph's size")
+            blamed = ""
             rows = [cells_of(self._job.measured(id, mask)[0]) for mask in masks]
         except FAULTS as error:
-            reason = f"its {blamed} {reason_of(error)}"
+            reason = f"{blamed}{reason_of(error)}"
             return MeasuredRows(id, [[["1", *failed_row(reason)]]], "", reason)
         return MeasuredRows(
             id, [[[str(number), *row] for number, row in enumerate(rows, start=1)]], made_from

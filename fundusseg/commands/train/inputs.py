@@ -71,7 +71,9 @@ def configured(folders: list[ShardFolder], options: TrainOptions) -> Preset:
         asked["loss"] = {"adversarial": float(options.adversarial_weight)}
     preset = with_overrides(preset, asked, "command line")
     if options.adapt and preset.train.epochs:
-        raise UsageError("--adapt is counted in steps, a third of them for each half; give --steps")
+        raise UsageError(
+            "--adapt is counted in steps, not in epochs; leave them out, or give --steps"
+        )
     _require_fitting_sizes(preset)
     return preset
 
