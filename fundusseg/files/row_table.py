@@ -165,6 +165,10 @@ class RowTable:
             raise InputError(self.path, problem, "choose another name, or give --force")
 
 
+def _is_header(cells: Sequence[str]) -> bool:
+    return tuple(cells[-len(HASHES) :]) == HASHES
+
+
 def _work_file(path: Path) -> Path:
     """The hidden file in which the rows of a table stand until it is written."""
     return path.with_name(f".{path.name}.rows")
@@ -173,7 +177,7 @@ def _work_file(path: Path) -> Path:
 def is_table(path: Path) -> bool:
     """Whether the first line of a file is that of a table."""
     with open_regular(path) as file:
-        return tuple(_cells(file.readline(_LONGEST_HEADER))[-len(HASHES) :]) == HASHES
+        return _is_header(_cells(file.readline(_LONGEST_HEADER)))
 
 
 def table_faults(path: Path) -> Iterator[str]:
@@ -182,11 +186,11 @@ def table_faults(path: Path) -> Iterator[str]:
     if _work_file(path).exists():
         yield f"{path}: is not finished; {remedy}"
         return
-    if not is_table(path):
-        yield f"{path}: is no table that measure wrote; give one, or a folder"
-        return
     with open_regular(path) as file:
-        header = _cells(file.readline())
+        header = _cells(file.readline(_LONGEST_HEADER))
+        if not _is_header(header):
+            yield f"{path}: is no table that measure wrote; give one, or a folder"
+            return
         seen: set[tuple[str, str]] = set()
         for number, line in enumerate(file, start=2):
             cells = _row_cells(line)

@@ -77,19 +77,22 @@ class Adaptation:
                 shutil.rmtree(self.trainings, ignore_errors=True)
             if outputs.is_finished(self.out, sha256, job.preset.train.batch):
                 ui.log.info("%s is finished", self.out)
-                shutil.rmtree(self.trainings, ignore_errors=True)  # as after a kill
-                return
-            samples = adapting_samples(job.folders, job.options.split)
-            runtime.start(job.options.threads, seed=job.preset.train.seed)
-            self.precision = runtime.chosen_precision(job.options.precision)
-            with runtime.out_of_memory_told(self.out):
-                fitted = self._fitted(samples)
-            self._write(*fitted, len(samples))
-            config = {**job.settings(), "sha256": sha256}
-            names = (models.CONFIG, models.GENERATOR)
-            seen = photographs_seen(self.initial, {sample.source_sha256 for sample in samples})
-            outputs.conclude(self.out, names, config, inputs, seen, job.options)
+            else:
+                self._adapt(inputs, sha256)
             shutil.rmtree(self.trainings, ignore_errors=True)
+
+    def _adapt(self, inputs: dict[str, str], sha256: str) -> None:
+        job = self.job
+        samples = adapting_samples(job.folders, job.options.split)
+        runtime.start(job.options.threads, seed=job.preset.train.seed)
+        self.precision = runtime.chosen_precision(job.options.precision)
+        with runtime.out_of_memory_told(self.out):
+            fitted = self._fitted(samples)
+        self._write(*fitted, len(samples))
+        config = {**job.settings(), "sha256": sha256}
+        names = (models.CONFIG, models.GENERATOR)
+        seen = photographs_seen(self.initial, {sample.source_sha256 for sample in samples})
+        outputs.conclude(self.out, names, config, inputs, seen, job.options)
 
     def _fitted(self, samples: list[Sample]) -> tuple[Weights, Validation, str]:
         """Weights; figures with their threshold and calibration; what was fitted."""

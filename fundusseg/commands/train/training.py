@@ -172,13 +172,13 @@ class Training:
         figures = scores.figures
         self.pictures.add(self.trainer.step, scores.panels)
         score = figures.dice if self.preset.train.select == "dice" else -scores.l1
-        about = {"validation_dice": figures.dice, "validation_auroc": figures.auroc}
-        row = {**about, "validation_l1": scores.l1, "threshold": figures.threshold}
+        held_out = {"validation_dice": figures.dice, "validation_auroc": figures.auroc}
+        row = {**held_out, "validation_l1": scores.l1, "threshold": figures.threshold}
         if self.best is None or score > self.best:
             self.best = score
             source = "validation part, prepared size, inside the field of view"
-            about_all = {**about, "threshold_from": source}
-            self._choose(weights, about_all, figures.threshold, figures.calibration)
+            about = {**held_out, "threshold_from": source}
+            self._choose(weights, about, figures.threshold, figures.calibration)
         said = "step %d: validation Dice %.4f, AUROC %.4f, L1 %.4f, threshold %.2f"
         ui.log.info(said, self.trainer.step, *row.values())
         return row
